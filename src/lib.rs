@@ -1,0 +1,3 @@
+//! Guichet: one REST API and one status model in front of several payment platforms.
+
+pub mod simulator;
