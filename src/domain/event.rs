@@ -1,0 +1,117 @@
+//! What happened to an order, in the order it happened.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{EventId, Operation, OperationId, OperationStatus, Order, OrderId, OrderStatus, Timestamp};
+
+/// The kind of an event, for example `order.paid` or `operation.unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventType(String);
+
+impl EventType {
+    /// `order.<status>`: an order was seen in a new status.
+    pub fn order_status(status: OrderStatus) -> Self {
+        Self(format!("order.{status}"))
+    }
+
+    /// `order.updated`: an order was changed without changing its status.
+    pub fn order_updated() -> Self {
+        Self("order.updated".to_owned())
+    }
+
+    /// `operation.<status>`: an operation came to an end or got stuck.
+    pub fn operation(status: OperationStatus) -> Self {
+        Self(format!("operation.{}", status.as_str()))
+    }
+
+    /// The word used in JSON.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// An event type read back from the store.
+    pub fn from_stored(word: String) -> Self {
+        Self(word)
+    }
+}
+
+/// An event that is about to be written; the store gives it its id and its place in the order's sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewEvent {
+    /// What happened.
+    pub event_type: EventType,
+    /// The order it happened to.
+    pub order_id: OrderId,
+    /// The operation behind it, if there was one.
+    pub operation_id: Option<OperationId>,
+    /// When it was learned.
+    pub occurred_at: Timestamp,
+    /// Ids and state, below 20 kB.
+    pub data: Map<String, Value>,
+}
+
+/// An event as written: each order's events are numbered 1, 2, 3 ... without a gap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// Its place in the order's sequence, from 1.
+    pub sequence: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: NewEvent,
+}
+
+impl NewEvent {
+    /// `order.<status>`: a copy of `order` was seen in another status than the copy before it.
+    pub fn status_changed(order: &Order, previous: OrderStatus, operation_id: Option<OperationId>) -> Self {
+        Self {
+            event_type: EventType::order_status(order.status),
+            order_id: order.id.clone(),
+            operation_id,
+            occurred_at: order.as_of,
+            data: order_facts(order, Some(previous)),
+        }
+    }
+
+    /// `order.updated`: `order` was changed by an operation without changing its status.
+    pub fn updated(order: &Order, operation_id: OperationId) -> Self {
+        Self {
+            event_type: EventType::order_updated(),
+            order_id: order.id.clone(),
+            operation_id: Some(operation_id),
+            occurred_at: order.as_of,
+            data: order_facts(order, None),
+        }
+    }
+
+    /// `operation.<status>`: an operation came to an end or got stuck.
+    pub fn operation(operation: &Operation) -> Self {
+        let mut data = Map::new();
+        data.insert("type".to_owned(), operation.kind.as_str().into());
+        data.insert("status".to_owned(), operation.status.as_str().into());
+        data.insert("outcome".to_owned(), operation.outcome().as_str().into());
+        data.insert("amount".to_owned(), serde_json::to_value(operation.amount).unwrap_or_default());
+        Self {
+            event_type: EventType::operation(operation.status),
+            order_id: operation.order_id.clone(),
+            operation_id: Some(operation.id),
+            occurred_at: operation.updated_at,
+            data,
+        }
+    }
+}
+
+/// The state of an order as events tell it.
+fn order_facts(order: &Order, previous: Option<OrderStatus>) -> Map<String, Value> {
+    let mut data = Map::new();
+    data.insert("status".to_owned(), order.status.as_str().into());
+    if let Some(previous) = previous {
+        data.insert("previous_status".to_owned(), previous.as_str().into());
+    }
+    data.insert("amount".to_owned(), serde_json::json!({"value": order.amount, "currency": order.currency}));
+    data.insert("amounts".to_owned(), serde_json::to_value(order.amounts).unwrap_or_default());
+    data
+}

@@ -1,0 +1,21 @@
+//! The canonical vocabulary: money, ids, statuses, orders, operations, events. No I/O and no provider names.
+
+pub mod actions;
+pub mod event;
+pub mod ids;
+pub mod money;
+pub mod operation;
+pub mod order;
+pub mod request;
+pub mod status;
+pub mod time;
+
+pub use actions::{Action, AvailableAction};
+pub use event::{Event, EventType, NewEvent};
+pub use ids::{AccountName, EventId, IdError, OperationId, OrderId, ProviderReference};
+pub use money::{Currency, Money, MoneyError};
+pub use operation::{Operation, OperationKind, OperationStatus, Outcome};
+pub use order::{Amounts, Checkout, CheckoutMethod, Delivery, DeliveryChannel, Mode, Order, ProviderStatus};
+pub use request::{Field, Intent, OrderPatch};
+pub use status::OrderStatus;
+pub use time::Timestamp;

@@ -1,0 +1,192 @@
+//! A payment order as guichet shows it, whatever provider it lives at.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{AccountName, AvailableAction, Currency, OrderId, OrderStatus, ProviderReference, Timestamp};
+
+/// Whether an account moves real money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The provider's test environment.
+    Test,
+    /// Real money.
+    Live,
+}
+
+/// The provider's own word for the state of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// As received, for example `RUNNING`.
+    pub code: String,
+    /// The provider's explanation, if it gives one.
+    pub message: Option<String>,
+}
+
+/// Cumulative amounts in minor units of the order's currency; they never fall. `None`: nobody tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amounts {
+    /// What the payer is or was asked for.
+    pub requested: Option<i64>,
+    /// What the issuer has reserved.
+    pub authorized: Option<i64>,
+    /// What has been taken.
+    pub captured: Option<i64>,
+    /// What has been released before it was taken.
+    pub canceled: Option<i64>,
+    /// What has been given back.
+    pub refunded: Option<i64>,
+}
+
+impl Amounts {
+    /// An order nobody has paid: everything but the requested amount is zero.
+    pub fn unpaid(requested: i64) -> Self {
+        Self {
+            requested: Some(requested),
+            authorized: Some(0),
+            captured: Some(0),
+            canceled: Some(0),
+            refunded: Some(0),
+        }
+    }
+
+    /// An order whose money nobody can tell apart: only the requested amount is known.
+    pub fn untold(requested: i64) -> Self {
+        Self { requested: Some(requested), authorized: None, captured: None, canceled: None, refunded: None }
+    }
+}
+
+/// How to send the payer to the payment page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CheckoutMethod {
+    /// Follow a link.
+    Get,
+    /// Submit a form.
+    Post,
+}
+
+/// Where and how the payer pays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    /// How `url` wants to be called.
+    pub method: CheckoutMethod,
+    /// The provider's page.
+    pub url: String,
+    /// Form fields for `POST`; empty for `GET`.
+    pub fields: BTreeMap<String, String>,
+    /// One link that works for every provider.
+    pub link: String,
+}
+
+/// Who tells the payer about the link, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryChannel {
+    /// Nobody: the caller hands over the link.
+    Link,
+    /// The provider sends an e-mail.
+    Email,
+    /// The provider sends a text message.
+    Sms,
+    /// The provider sends a WhatsApp message.
+    Whatsapp,
+}
+
+impl DeliveryChannel {
+    /// Every channel.
+    pub const ALL: [Self; 4] = [Self::Link, Self::Email, Self::Sms, Self::Whatsapp];
+
+    /// The word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Email => "email",
+            Self::Sms => "sms",
+            Self::Whatsapp => "whatsapp",
+        }
+    }
+
+    /// The channel with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == word)
+    }
+}
+
+/// How the payer is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The channel; `None` when the provider named one guichet does not know.
+    pub channel: Option<DeliveryChannel>,
+    /// E-mail address or phone number; `None` for a link.
+    pub recipient: Option<String>,
+}
+
+/// An order as the provider sees it at `as_of`, in canonical terms.
+///
+/// It is also what the store keeps as the last known copy, so every member survives a round through JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Account and provider reference.
+    pub id: OrderId,
+    /// The adapter's provider id, for example `lyra`.
+    pub provider: String,
+    /// Test or live.
+    pub mode: Mode,
+    /// The merchant's own reference, as the provider has it.
+    pub merchant_reference: Option<String>,
+    /// Canonical status.
+    pub status: OrderStatus,
+    /// Whether the status cannot change any more.
+    pub is_final: bool,
+    /// The provider's own word.
+    pub provider_status: ProviderStatus,
+    /// What was requested, in minor units of `currency`.
+    pub amount: i64,
+    /// The currency of every amount of this order.
+    pub currency: Currency,
+    /// Cumulative amounts.
+    pub amounts: Amounts,
+    /// How to send the payer; `None` when the provider does not tell.
+    pub checkout: Option<Checkout>,
+    /// How the payer is told; `None` when the provider does not tell.
+    pub delivery: Option<Delivery>,
+    /// The merchant's description.
+    pub description: Option<String>,
+    /// BCP 47 language tag, for example `fr-FR`.
+    pub locale: Option<String>,
+    /// The caller's own labels.
+    pub metadata: BTreeMap<String, String>,
+    /// When the provider made it.
+    pub created_at: Option<Timestamp>,
+    /// When the provider changed it last.
+    pub updated_at: Option<Timestamp>,
+    /// When it can no longer be paid.
+    pub expires_at: Option<Timestamp>,
+    /// When the provider was asked.
+    pub as_of: Timestamp,
+    /// What may be done now, and why not the rest.
+    pub available_actions: Vec<AvailableAction>,
+    /// The provider's own extra members, allow-listed by its adapter; never secrets.
+    pub provider_data: Map<String, Value>,
+}
+
+impl Order {
+    /// The account the order belongs to.
+    pub fn account(&self) -> &AccountName {
+        &self.id.account
+    }
+
+    /// The provider's reference.
+    pub fn reference(&self) -> &ProviderReference {
+        &self.id.reference
+    }
+
+    /// The action of this kind, as far as the adapter lists it.
+    pub fn action(&self, action: super::Action) -> Option<&AvailableAction> {
+        self.available_actions.iter().find(|candidate| candidate.action == action)
+    }
+}

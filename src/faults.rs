@@ -1,0 +1,70 @@
+//! Crash points and planted mistakes for the fault tests.
+//!
+//! Without the cargo feature `faults` every function here is empty and the compiler removes it; a released
+//! binary never has it. With the feature, `GUICHET_FAULTS` (read once) holds a comma-separated list:
+//! `kill@<point>` kills the process with SIGKILL when it first reaches that point, `kill@<point>#3` on the
+//! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found.
+
+/// Says that execution reached a boundary between intent, send, answer and outcome.
+pub fn reached(point: &'static str) {
+    #[cfg(feature = "faults")]
+    active::reached(point);
+    #[cfg(not(feature = "faults"))]
+    let _ = point;
+}
+
+/// Whether this known mistake is planted.
+pub fn planted(mistake: &'static str) -> bool {
+    #[cfg(feature = "faults")]
+    return active::planted(mistake);
+    #[cfg(not(feature = "faults"))]
+    {
+        let _ = mistake;
+        false
+    }
+}
+
+#[cfg(feature = "faults")]
+mod active {
+    use std::{
+        collections::HashMap,
+        sync::{LazyLock, Mutex, PoisonError},
+    };
+
+    struct Plan {
+        /// Visits left before the kill, by point.
+        kills: Mutex<HashMap<String, u32>>,
+        planted: Vec<String>,
+    }
+
+    static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+        #[allow(clippy::disallowed_methods, reason = "not configuration: exists in test builds only")]
+        let text = std::env::var("GUICHET_FAULTS").unwrap_or_default();
+        let mut kills = HashMap::new();
+        let mut planted = Vec::new();
+        for item in text.split(',') {
+            if let Some(point) = item.strip_prefix("kill@") {
+                let (point, visit) = point.split_once('#').unwrap_or((point, "1"));
+                kills.insert(point.to_owned(), visit.parse().unwrap_or(1));
+            } else if let Some(mistake) = item.strip_prefix("planted:") {
+                planted.push(mistake.to_owned());
+            }
+        }
+        Plan { kills: Mutex::new(kills), planted }
+    });
+
+    pub(super) fn reached(point: &str) {
+        let mut kills = PLAN.kills.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(visits) = kills.get_mut(point) {
+            *visits = visits.saturating_sub(1);
+            if *visits == 0 {
+                let _ =
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            }
+        }
+    }
+
+    pub(super) fn planted(mistake: &str) -> bool {
+        PLAN.planted.iter().any(|known| known == mistake)
+    }
+}

@@ -1,0 +1,171 @@
+//! Where intents, outcomes, idempotency keys, copies of orders and events are kept.
+//!
+//! Every method that changes something returns only after its effect is synced to disk: the next step of a
+//! change (the call to the provider, the answer to the caller) may rely on it.
+
+pub mod sqlite;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Event, NewEvent, Operation, OperationId, OperationStatus, Order, OrderId, Timestamp, operation::Failure,
+};
+
+/// A caller's `Idempotency-Key` with what it was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The client; keys of different clients never meet.
+    pub client: String,
+    /// The key as the caller wrote it, without quotes.
+    pub key: String,
+    /// SHA-256 over method, route, path parameters and canonical body, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// What is known of a key that was used before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyRecord {
+    /// The fingerprint of the request it was used with.
+    pub fingerprint: String,
+    /// The operation it started, as it is now.
+    pub operation: Operation,
+}
+
+/// What must be known before a change of an order is begun, read in one go.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangeView {
+    /// The use of the caller's key so far.
+    pub key: Option<KeyRecord>,
+    /// An operation of this order whose effect nobody knows yet.
+    pub blocking: Option<OperationId>,
+    /// How many operations were begun or settled on this order; given back to [`Store::begin`], which
+    /// refuses when it has grown: what was read of the order in between may be out of date.
+    pub change_count: i64,
+}
+
+/// An operation about to be begun.
+#[derive(Debug, Clone)]
+pub struct NewOperation {
+    /// Its first state: `sending`, or `succeeded` with `already_done` when there is nothing to send.
+    pub operation: Operation,
+    /// The caller's key, if it gave one.
+    pub key: Option<IdempotencyKey>,
+    /// [`ChangeView::change_count`] as seen before the order was read.
+    pub change_count: i64,
+    /// The merchant reference the order is to get; refused when another open or paid order of this account
+    /// known here has it.
+    pub claims_reference: Option<String>,
+    /// Events to write in the same transaction.
+    pub events: Vec<NewEvent>,
+}
+
+/// What became of an attempt to begin.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// Intent, key and audit row are on disk; the request may go out.
+    Started,
+    /// The key was used before. When its operation ended `not_executed` and the fingerprint is the same, the
+    /// key is taken over by the new operation instead and this is not returned.
+    KeyUsed(Box<KeyRecord>),
+    /// Another operation of this order is under way, unknown or in review.
+    Blocked(OperationId),
+    /// The order was changed since it was read.
+    Outdated,
+    /// Another open or paid order of this account has this merchant reference.
+    ReferenceInUse(OrderId),
+}
+
+/// The end, or the next state, of an operation.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which operation.
+    pub id: OperationId,
+    /// The status it gets.
+    pub status: OperationStatus,
+    /// Whether it had been done before.
+    pub already_done: bool,
+    /// Why not, when refused or not executed.
+    pub failure: Option<Failure>,
+    /// The order after it, when somebody read it.
+    pub order_after: Option<Order>,
+    /// When this was learned.
+    pub at: Timestamp,
+    /// Reads made so far to look for evidence.
+    pub checks: u32,
+    /// When to look again; `None` when nothing is to be looked for.
+    pub next_check_at: Option<Timestamp>,
+    /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
+    pub settled_by: String,
+    /// Events to write in the same transaction.
+    pub events: Vec<NewEvent>,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// Written.
+    Done(Box<Operation>),
+    /// The operation's state does not allow this step any more; it stays as it is.
+    NotAllowed(Box<Operation>),
+}
+
+/// What can go wrong with a store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or cannot write now.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// Another process holds it.
+    #[error("{0}")]
+    Locked(String),
+    /// What it holds cannot be read.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+    /// No such operation.
+    #[error("no such operation")]
+    NotFound,
+}
+
+/// Durable memory of one guichet (or, on a shared database, of several replicas).
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// What must be known before a change of `order` is begun. `key` is `(client, key)`.
+    async fn look(&self, order: &OrderId, key: Option<(&str, &str)>) -> Result<ChangeView, StoreError>;
+
+    /// Commits key, intent, guard and audit row in one transaction, decided by unique indexes. Also keeps
+    /// `intent.before` as the last known copy of the order and marks the order as known here.
+    async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError>;
+
+    /// Commits the next state of an operation, its events, the copy of the order after it and, when that
+    /// differs in status from the last known copy, the event of the status change.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+
+    /// Turns every operation that was `sending` when the process died into `unknown`, due for a check at
+    /// once, and every `pending` one into `not_executed`. To be called once, before the first request is
+    /// taken. Returns the operations changed.
+    async fn recover(&self, at: Timestamp) -> Result<Vec<Operation>, StoreError>;
+
+    /// Operations whose next check is due, oldest first.
+    async fn due_checks(&self, now: Timestamp, limit: u32) -> Result<Vec<Operation>, StoreError>;
+
+    /// The operation with this id.
+    async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError>;
+
+    /// The last known copy of an order.
+    async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
+
+    /// Keeps copies of orders as read. A copy older (`as_of`) than the one kept is ignored; a changed status
+    /// of an order already kept writes the event of that change in the same transaction.
+    async fn save_copies(&self, orders: Vec<Order>) -> Result<(), StoreError>;
+
+    /// Events of one order with a sequence above `after`, in sequence.
+    async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// Proves that the store can write.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Finishes what is queued and releases the lock.
+    async fn close(&self);
+}
