@@ -10,7 +10,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Event, NewEvent, Operation, OperationId, OperationStatus, Order, OrderId, Timestamp, operation::Failure,
+    Event, Operation, OperationId, OperationStatus, Order, OrderId, Timestamp, operation::Failure,
 };
 
 /// A caller's `Idempotency-Key` with what it was used for.
@@ -57,8 +57,6 @@ pub struct NewOperation {
     /// The merchant reference the order is to get; refused when another open or paid order of this account
     /// known here has it.
     pub claims_reference: Option<String>,
-    /// Events to write in the same transaction.
-    pub events: Vec<NewEvent>,
 }
 
 /// What became of an attempt to begin.
@@ -98,8 +96,6 @@ pub struct Settlement {
     pub next_check_at: Option<Timestamp>,
     /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
     pub settled_by: String,
-    /// Events to write in the same transaction.
-    pub events: Vec<NewEvent>,
 }
 
 /// What became of a settlement.
@@ -135,11 +131,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn look(&self, order: &OrderId, key: Option<(&str, &str)>) -> Result<ChangeView, StoreError>;
 
     /// Commits key, intent, guard and audit row in one transaction, decided by unique indexes. Also keeps
-    /// `intent.before` as the last known copy of the order and marks the order as known here.
+    /// `intent.before` as the last known copy of the order and marks the order as known here. An operation
+    /// begun as `succeeded` gets its `operation.succeeded` event here.
     async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError>;
 
-    /// Commits the next state of an operation, its events, the copy of the order after it and, when that
-    /// differs in status from the last known copy, the event of the status change.
+    /// Commits the next state of an operation with its events and the copy of the order after it.
+    ///
+    /// Events, all in the same transaction and numbered without a gap per order: `operation.<status>` when the
+    /// status changed; `order.<status>` when the copy differs in status from the last known one; else
+    /// `order.updated` when an update succeeded that was not already done. No change without its event.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
 
     /// Turns every operation that was `sending` when the process died into `unknown`, due for a check at
