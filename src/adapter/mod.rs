@@ -1,0 +1,133 @@
+//! The port: what guichet asks of a provider platform, in canonical terms, and what all adapters share.
+
+pub mod capabilities;
+pub mod error;
+pub mod registry;
+pub mod transport;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use capabilities::{Capabilities, OperationCapability};
+pub use error::{ErrorKind, ProviderError, Result};
+pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
+pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
+
+pub use crate::config::{AccountSettings, KeyError, check_provider_url};
+use crate::domain::{Mode, Money, Operation, OperationId, OperationKind, Order, OrderPatch, ProviderReference};
+
+/// One merchant contract at one provider platform, spoken to in canonical terms.
+///
+/// An operation does what its name says or answers [`ErrorKind::Unsupported`] with nothing sent: a refund
+/// that quietly voids is worse than none. Optional operations have a default body that refuses.
+#[async_trait]
+pub trait ProviderAdapter: fmt::Debug + Send + Sync {
+    /// The platform's id, for example `lyra`.
+    fn provider(&self) -> &'static str;
+
+    /// The white-label, when the account names one.
+    fn brand(&self) -> Option<&str>;
+
+    /// Whether real money moves.
+    fn mode(&self) -> Mode;
+
+    /// Shop and mode at the provider. Two accounts with the same identity would give one order two ids.
+    fn identity(&self) -> String;
+
+    /// What this account can do.
+    fn capabilities(&self) -> &'static Capabilities;
+
+    /// Whether this is the one accepted spelling of a reference of this provider. Nothing is sent for others.
+    fn accepts_reference(&self, reference: &ProviderReference) -> bool;
+
+    /// The state of the link to the provider, as seen by the calls made so far.
+    fn link(&self) -> transport::LinkHealth;
+
+    /// A harmless call that proves address and credentials, as far as the provider lets it.
+    ///
+    /// # Errors
+    /// Every kind a read can have.
+    async fn test_connection(&self, deadline: Deadline) -> Result<()>;
+
+    /// The order as the provider sees it now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Misconfigured`], [`ErrorKind::Temporary`],
+    /// [`ErrorKind::NotExecuted`] (unreachable), [`ErrorKind::Timeout`], [`ErrorKind::Protocol`],
+    /// [`ErrorKind::Incident`] or [`ErrorKind::Refused`].
+    async fn fetch(&self, reference: &ProviderReference, deadline: Deadline) -> Result<Order>;
+
+    /// Checks what the caller wants changed against the provider's rules, before anything is sent.
+    ///
+    /// # Errors
+    /// All violations at once, each with the member that is the reason.
+    fn check_update(&self, before: &Order, patch: &OrderPatch) -> std::result::Result<(), Vec<Violation>> {
+        let _ = (before, patch);
+        Ok(())
+    }
+
+    /// Changes what the payer is asked for. `before` is the order as just read.
+    ///
+    /// # Errors
+    /// A definite no, [`ErrorKind::NotExecuted`], or [`ErrorKind::OutcomeUnknown`] when it may have happened.
+    async fn update(&self, operation: OperationId, before: &Order, patch: &OrderPatch) -> Result<Order> {
+        let _ = (operation, before, patch);
+        Err(ProviderError::unsupported(self.provider(), OperationKind::Update))
+    }
+
+    /// Releases all (`full`) or part of an order whose money has not moved. `before` is the order as just read.
+    ///
+    /// # Errors
+    /// As [`ProviderAdapter::update`]; [`ErrorKind::StateConflict`] asks the house to read the order again
+    /// and to decide on its status.
+    async fn cancel(
+        &self,
+        operation: OperationId,
+        before: &Order,
+        amount: Money,
+        full: bool,
+    ) -> Result<Order> {
+        let _ = (operation, before, amount, full);
+        Err(ProviderError::unsupported(self.provider(), OperationKind::Cancel))
+    }
+
+    /// What a fresh read proves about an operation whose answer was lost.
+    ///
+    /// # Errors
+    /// As [`ProviderAdapter::fetch`]: then nothing was learned.
+    async fn settle(&self, operation: &Operation, deadline: Deadline) -> Result<Verdict>;
+}
+
+/// What a fresh, authoritative read says about an operation whose answer was lost.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Its effect is there: positive evidence that can be attributed to it.
+    Done(Box<Order>),
+    /// No trace of it in this read. It proves that nothing happened only after the settling time, because a
+    /// late request may still arrive.
+    NoTrace(Box<Order>),
+}
+
+/// A member of a request that the provider cannot take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer (RFC 6901) into the request body.
+    pub pointer: String,
+    /// `unsupported_by_provider`, or `validation_failed` when a value is wrong whatever the provider.
+    pub code: &'static str,
+    /// What would be right; never the value.
+    pub detail: String,
+}
+
+impl Violation {
+    /// The provider has no such thing.
+    pub fn unsupported(pointer: &str, detail: &str) -> Self {
+        Self { pointer: pointer.to_owned(), code: "unsupported_by_provider", detail: detail.to_owned() }
+    }
+
+    /// The value cannot be right.
+    pub fn invalid(pointer: &str, detail: &str) -> Self {
+        Self { pointer: pointer.to_owned(), code: "validation_failed", detail: detail.to_owned() }
+    }
+}

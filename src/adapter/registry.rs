@@ -1,0 +1,110 @@
+//! Which platforms exist and which accounts are configured. No list of providers: adding one edits no `match`.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{AccountSettings, KeyError, ProviderAdapter};
+use crate::domain::AccountName;
+
+/// What an adapter gets besides its own settings.
+#[derive(Debug, Clone)]
+pub struct AdapterContext {
+    /// Longest time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest time a change is listened for.
+    pub provider_timeout: Duration,
+}
+
+/// Builds the adapter of one account, or says what is wrong with its settings.
+pub type BuildAdapter =
+    fn(&AccountName, &AccountSettings, &AdapterContext) -> Result<Arc<dyn ProviderAdapter>, Vec<KeyError>>;
+
+/// One platform, as the registry lists it.
+#[derive(Clone, Copy)]
+pub struct ProviderDescription {
+    /// The platform's id, used as `provider` in the configuration.
+    pub id: &'static str,
+    /// Builds an adapter for one account.
+    pub build: BuildAdapter,
+    /// JSON Schema of the `provider_options` it takes, named in the OpenAPI document.
+    pub options_schema: fn() -> Value,
+}
+
+impl fmt::Debug for ProviderDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderDescription").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// One configured account with its adapter.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its name, the first part of its orders' ids.
+    pub name: AccountName,
+    /// The adapter that speaks for it.
+    pub adapter: Arc<dyn ProviderAdapter>,
+}
+
+/// The accounts in force.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    accounts: BTreeMap<AccountName, Account>,
+}
+
+impl Registry {
+    /// Builds every configured account.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in words: unknown providers, settings an adapter refuses, and two accounts
+    /// on the same provider, shop and mode (one order would have two ids).
+    pub fn build(
+        settings: &BTreeMap<String, AccountSettings>,
+        providers: &[ProviderDescription],
+        context: &AdapterContext,
+    ) -> Result<Self, Vec<KeyError>> {
+        let mut accounts = BTreeMap::new();
+        let mut identities: BTreeMap<String, AccountName> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (name, account) in settings {
+            let Ok(name) = name.parse::<AccountName>() else {
+                problems.push(KeyError::new(&format!("accounts.{name}"), "is not an account name"));
+                continue;
+            };
+            let Some(provider) = providers.iter().find(|provider| provider.id == account.provider) else {
+                let known = providers.iter().map(|p| p.id).collect::<Vec<_>>().join(", ");
+                problems.push(KeyError::new(
+                    &account.key_path("provider"),
+                    &format!("is not a provider this guichet has; known: {known}"),
+                ));
+                continue;
+            };
+            match (provider.build)(&name, account, context) {
+                Ok(adapter) => {
+                    let identity = format!("{} {}", provider.id, adapter.identity());
+                    if let Some(other) = identities.insert(identity, name.clone()) {
+                        problems.push(KeyError::new(
+                            &format!("accounts.{name}"),
+                            &format!(
+                                "is the same provider, shop and mode as accounts.{other}: one order would have two ids"
+                            ),
+                        ));
+                    }
+                    accounts.insert(name.clone(), Account { name, adapter });
+                }
+                Err(errors) => problems.extend(errors),
+            }
+        }
+        if problems.is_empty() { Ok(Self { accounts }) } else { Err(problems) }
+    }
+
+    /// The account with this name.
+    pub fn account(&self, name: &AccountName) -> Option<&Account> {
+        self.accounts.get(name)
+    }
+
+    /// Every account, by name.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+}

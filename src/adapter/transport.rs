@@ -1,0 +1,345 @@
+//! The one way out to providers: deadlines, pools, size caps, redaction, and the rule that a change is sent once.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use rand::Rng;
+use tokio::time::Instant;
+
+use super::error::{ErrorKind, ProviderError, Result};
+use crate::{domain::Timestamp, faults};
+
+/// The moment at which a call must have ended.
+pub type Deadline = Instant;
+
+/// Longest answer read from a provider, in bytes (conventions, section 7).
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// How long an idle connection may be used for a change. Providers close idle connections after some
+/// seconds; a change on one that is just being closed would be a false unknown.
+const CHANGE_IDLE: Duration = Duration::from_secs(2);
+/// How long an idle connection may be used for a read, which may be repeated.
+const READ_IDLE: Duration = Duration::from_secs(30);
+/// Most repetitions of one read.
+const READ_RETRIES_MAX: u32 = 2;
+/// Repetitions earned per read: at most one read in ten is a repetition.
+const RETRY_TOKENS_PER_READ: u32 = 1;
+/// What one repetition costs in these tokens.
+const RETRY_COST: u32 = 10;
+/// Most tokens kept, so that a long quiet time does not allow a storm.
+const RETRY_TOKENS_MAX: u32 = 100;
+
+/// Whether a request changes anything at the provider.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose {
+    /// Changes nothing; ends at the deadline; may be repeated when the connection broke.
+    Read(Deadline),
+    /// May move money: sent once, listened for until the provider timeout.
+    Change,
+}
+
+/// One request to a provider.
+pub struct Exchange<'a> {
+    /// The provider's name of the service, for logs.
+    pub operation: &'static str,
+    /// Where it goes. Never holds a credential.
+    pub url: &'a str,
+    /// Headers; credentials are marked sensitive.
+    pub headers: HeaderMap,
+    /// The exact bytes.
+    pub body: Bytes,
+    /// Read or change.
+    pub purpose: Purpose,
+}
+
+/// Shows neither headers nor body: both may hold secrets or payer data.
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("operation", &self.operation)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came back, whatever its HTTP status.
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The media type without parameters, in lower case.
+    pub content_type: Option<String>,
+    /// The exact bytes.
+    pub body: Bytes,
+}
+
+/// Shows no body: it may hold payer data.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// What the calls made so far say about the link to a provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkHealth {
+    /// When the provider last gave an HTTP answer.
+    pub last_answer_at: Option<Timestamp>,
+    /// When a call last failed without one.
+    pub last_failure_at: Option<Timestamp>,
+    /// Failures since the last answer.
+    pub consecutive_failures: u32,
+}
+
+/// The way out of one account: its own connection pools, so that a slow provider does not slow the others.
+pub struct Transport {
+    provider: &'static str,
+    reads: reqwest::Client,
+    changes: reqwest::Client,
+    provider_timeout: Duration,
+    link: Mutex<LinkHealth>,
+    retry_tokens: Mutex<u32>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// A way out for one account.
+    ///
+    /// # Errors
+    /// The TLS roots of the system cannot be loaded.
+    pub fn new(
+        provider: &'static str,
+        connect_timeout: Duration,
+        provider_timeout: Duration,
+    ) -> std::result::Result<Self, String> {
+        // Whoever comes first installs the provider; a second attempt fails harmlessly.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = |idle: Duration| {
+            reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .http1_only()
+                .connect_timeout(connect_timeout)
+                .pool_idle_timeout(idle)
+                .tcp_nodelay(true)
+                .referer(false)
+                .user_agent(concat!("guichet/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|error| format!("the HTTP client cannot be built: {error}"))
+        };
+        Ok(Self {
+            provider,
+            reads: client(READ_IDLE)?,
+            changes: client(CHANGE_IDLE)?,
+            provider_timeout,
+            link: Mutex::default(),
+            retry_tokens: Mutex::new(RETRY_TOKENS_MAX),
+        })
+    }
+
+    /// What the calls made so far say about the link.
+    pub fn link(&self) -> LinkHealth {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotExecuted`] when no connection could be made. After that, for a change always
+    /// [`ErrorKind::OutcomeUnknown`]; for a read [`ErrorKind::Timeout`] or [`ErrorKind::Protocol`].
+    pub async fn send(&self, exchange: Exchange<'_>) -> Result<Answer> {
+        let started = Instant::now();
+        let result = match exchange.purpose {
+            Purpose::Read(deadline) => self.read(&exchange, deadline).await,
+            Purpose::Change => self.change(&exchange).await,
+        };
+        self.note(&exchange, started, &result);
+        result
+    }
+
+    /// A change goes out once, whatever happens.
+    async fn change(&self, exchange: &Exchange<'_>) -> Result<Answer> {
+        faults::reached("before_send");
+        let deadline = Instant::now() + self.provider_timeout;
+        let mut outcome = self.once(&self.changes, exchange, deadline).await;
+        if faults::planted("resend_lost_changes") && outcome.is_err() {
+            outcome = self.once(&self.changes, exchange, deadline).await;
+        }
+        faults::reached("answer_received");
+        outcome.map_err(|failure| match failure {
+            CallFailure::NotConnected => {
+                self.error(exchange, ErrorKind::NotExecuted, "no connection could be made")
+            }
+            CallFailure::TooLate => {
+                self.error(exchange, ErrorKind::OutcomeUnknown, "no answer within the provider timeout")
+            }
+            CallFailure::Broken => {
+                self.error(exchange, ErrorKind::OutcomeUnknown, "the connection broke before the answer ended")
+            }
+            CallFailure::TooLarge => {
+                self.error(exchange, ErrorKind::OutcomeUnknown, "the answer was larger than 1 MiB")
+            }
+        })
+    }
+
+    /// A read may be repeated when the connection could not be made or broke, within deadline and budget.
+    async fn read(&self, exchange: &Exchange<'_>, deadline: Deadline) -> Result<Answer> {
+        self.earn_retry();
+        let mut attempt = 0;
+        loop {
+            let failure = match self.once(&self.reads, exchange, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let pause = retry_pause(attempt);
+            let in_time = Instant::now().checked_add(pause).is_some_and(|then| then < deadline);
+            let repeatable = matches!(failure, CallFailure::NotConnected | CallFailure::Broken);
+            if !(repeatable && attempt < READ_RETRIES_MAX && in_time && self.spend_retry()) {
+                return Err(match failure {
+                    CallFailure::NotConnected => {
+                        self.error(exchange, ErrorKind::NotExecuted, "no connection could be made")
+                    }
+                    CallFailure::TooLate => self.error(exchange, ErrorKind::Timeout, "no answer in time"),
+                    CallFailure::Broken => {
+                        self.error(exchange, ErrorKind::Protocol, "the connection broke before the answer ended")
+                    }
+                    CallFailure::TooLarge => {
+                        self.error(exchange, ErrorKind::Protocol, "the answer was larger than 1 MiB")
+                    }
+                });
+            }
+            tokio::time::sleep(pause).await;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    async fn once(
+        &self,
+        client: &reqwest::Client,
+        exchange: &Exchange<'_>,
+        deadline: Deadline,
+    ) -> std::result::Result<Answer, CallFailure> {
+        let call = async {
+            let response = client
+                .post(exchange.url)
+                .headers(exchange.headers.clone())
+                .body(exchange.body.clone())
+                .send()
+                .await
+                .map_err(|error| classify(&error))?;
+            let status = response.status().as_u16();
+            let content_type = response
+                .headers()
+                .get(http::header::CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok())
+                .and_then(|value| value.split(';').next())
+                .map(|value| value.trim().to_ascii_lowercase());
+            let body = read_capped(response).await?;
+            Ok(Answer { status, content_type, body })
+        };
+        tokio::time::timeout_at(deadline, call).await.unwrap_or(Err(CallFailure::TooLate))
+    }
+
+    fn error(&self, exchange: &Exchange<'_>, kind: ErrorKind, message: &str) -> ProviderError {
+        ProviderError::new(self.provider, exchange.operation, kind, message)
+    }
+
+    fn note(&self, exchange: &Exchange<'_>, started: Instant, result: &Result<Answer>) {
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(answer) => {
+                link.last_answer_at = Some(Timestamp::now());
+                link.consecutive_failures = 0;
+                tracing::debug!(
+                    provider = self.provider,
+                    operation = exchange.operation,
+                    duration_ms,
+                    http_status = answer.status,
+                    "provider answered"
+                );
+            }
+            Err(error) => {
+                link.last_failure_at = Some(Timestamp::now());
+                link.consecutive_failures = link.consecutive_failures.saturating_add(1);
+                tracing::debug!(
+                    provider = self.provider,
+                    operation = exchange.operation,
+                    duration_ms,
+                    error = %error,
+                    "provider did not answer"
+                );
+            }
+        }
+    }
+
+    fn earn_retry(&self) {
+        let mut tokens = self.retry_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        *tokens = tokens.saturating_add(RETRY_TOKENS_PER_READ).min(RETRY_TOKENS_MAX);
+    }
+
+    fn spend_retry(&self) -> bool {
+        let mut tokens = self.retry_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        match tokens.checked_sub(RETRY_COST) {
+            Some(rest) => {
+                *tokens = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// How a single attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallFailure {
+    /// Resolving, connecting or TLS failed: no byte of the request left.
+    NotConnected,
+    /// The deadline passed. It may have arrived.
+    TooLate,
+    /// The connection broke. It may have arrived.
+    Broken,
+    /// The answer did not fit. It did arrive.
+    TooLarge,
+}
+
+/// Only a failure of the connector proves that nothing was sent; everything else may have arrived.
+fn classify(error: &reqwest::Error) -> CallFailure {
+    if error.is_connect() {
+        CallFailure::NotConnected
+    } else if error.is_timeout() {
+        CallFailure::TooLate
+    } else {
+        CallFailure::Broken
+    }
+}
+
+async fn read_capped(mut response: reqwest::Response) -> std::result::Result<Bytes, CallFailure> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| CallFailure::Broken)? {
+        if body.len().saturating_add(chunk.len()) > ANSWER_BYTES_MAX {
+            return Err(CallFailure::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Full jitter between 100 ms and twice as much per attempt, at most 2 s.
+fn retry_pause(attempt: u32) -> Duration {
+    let ceiling_ms = 200_u64.saturating_mul(2_u64.saturating_pow(attempt)).min(2_000);
+    Duration::from_millis(rand::rng().random_range(100..=ceiling_ms))
+}
