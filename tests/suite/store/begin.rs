@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use guichet::{
-    domain::{OperationId, OperationStatus, Order, OrderStatus},
+    domain::{Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus},
     store::{Begun, NewOperation, Store},
 };
 
@@ -219,6 +219,17 @@ pub(super) async fn a_reference_on_its_way_is_refused(kind: &impl Kind) {
     let second = start(&*store, rename(pending("c"), "ref-a")).await;
     settle(&*store, settlement(second, OperationStatus::Refused, 1)).await;
     start(&*store, rename(pending("d"), "ref-a")).await;
+
+    // So does an order whose reference is taken away.
+    let patch = OrderPatch { merchant_reference: Field::Clear, ..OrderPatch::default() };
+    let intent = Intent::Update { before: Box::new(pending("e")), patch: Box::new(patch) };
+    let mut new = NewOperation { claims_reference: None, ..rename(pending("e"), "") };
+    new.operation.intent = intent;
+    let third = start(&*store, new).await;
+    let rival = || rename(pending("f"), "ref-e");
+    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(order_id("e")));
+    settle(&*store, settlement(third, OperationStatus::Succeeded, 1)).await;
+    start(&*store, rival()).await;
 }
 
 pub(super) async fn something_already_done_ends_at_once(kind: &impl Kind) {

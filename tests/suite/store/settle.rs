@@ -151,7 +151,8 @@ pub(super) async fn a_new_status_after_a_refusal_is_nobodys_work(kind: &impl Kin
     let store = kind.open().unwrap();
     let id = start(&*store, cancel(pending("a"))).await;
     let after = Some(copy("a", OrderStatus::Paid, 10));
-    settle(&*store, Settlement { order_after: after, ..settlement(id, OperationStatus::Refused, 10) }).await;
+    let end = Settlement { order_after: after, ..settlement(id, OperationStatus::Refused, 10) };
+    assert_eq!(settle(&*store, end).await.order_after, None, "there is no order after what did not happen");
     assert_eq!(event_words(&*store, "a").await, words(&[("operation.refused", true), ("order.paid", false)]));
 }
 
