@@ -48,8 +48,9 @@ impl SqliteStore {
     /// `Locked` when another process uses the file; `Corrupt` when it is not a store, is damaged or was
     /// written by a newer guichet; `Unavailable` when the address is wrong or the file cannot be written.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let path = location::prepare(&location::path_of(url)?)?;
+        let path = location::resolve(&location::path_of(url)?)?;
         let lock = LockFile::take(&path)?;
+        location::create(&path)?;
         let named = |error| match error {
             StoreError::Corrupt(why) => StoreError::Corrupt(format!("{}: {why}", path.display())),
             StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", path.display())),

@@ -65,3 +65,23 @@ impl From<rusqlite::Error> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_synced_and_readers_cannot_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        std::fs::write(&path, "").unwrap();
+        let writer = open_writer(&path).unwrap();
+        let setting =
+            |name: &str| -> i64 { writer.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
+        // 2 is FULL.
+        assert_eq!((setting("synchronous"), setting("foreign_keys")), (2, 1));
+        let table = "CREATE TABLE t (id BIGINT PRIMARY KEY)";
+        assert!(open_reader(&path).unwrap().execute_batch(table).is_err());
+        writer.execute_batch(table).unwrap();
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -29,32 +30,50 @@ pub(super) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
     Ok(PathBuf::from(path))
 }
 
-/// Creates the directory and the file where they are missing, readable by this user only: copies of
-/// orders name payers. Answers the path free of symbolic links, so that two names of one file meet at
-/// one lock.
-pub(super) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
-    let failed = |what: &str, at: &Path, error: std::io::Error| {
-        StoreError::Unavailable(format!("cannot {what} {}: {error}", at.display()))
-    };
+/// Creates the directory where it is missing and answers the path free of symbolic links, so that two
+/// names of one file meet at one lock.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
-    if !directory.is_dir() {
-        fs::create_dir_all(directory).map_err(|error| failed("create the directory", directory, error))?;
-        let directory =
-            directory.canonicalize().map_err(|error| failed("find the directory", directory, error))?;
+    let is_new = !directory.is_dir();
+    if is_new {
+        fs::create_dir_all(directory).map_err(|error| failed("create the directory", directory, &error))?;
+    }
+    let directory =
+        directory.canonicalize().map_err(|error| failed("find the directory", directory, &error))?;
+    if is_new {
         // A directory's own entry is as volatile as a file's. Some file systems cannot sync directories.
         for ancestor in directory.ancestors() {
             let _ = File::open(ancestor).and_then(|handle| handle.sync_all());
         }
     }
+    match (path.canonicalize(), path.file_name()) {
+        (Ok(existing), _) => Ok(existing),
+        (Err(_), Some(name)) => Ok(directory.join(name)),
+        (Err(error), None) => Err(failed("find", path, &error)),
+    }
+}
+
+/// Creates the file where it is missing, readable by this user only: copies of orders name payers.
+///
+/// To be called with the lock held, and one that exists is not opened: closing any handle of a file
+/// gives up the locks that SQLite holds on it for this process.
+pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
+    options.create_new(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| failed("write", path, error))?;
-    path.canonicalize().map_err(|error| failed("find", path, error))
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed("create", path, &error)),
+    }
+}
+
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("cannot {what} {}: {error}", path.display()))
 }
 
 /// The exclusive lock on a store; released when it is dropped, and by the system when the process dies.
@@ -69,10 +88,12 @@ impl LockFile {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let lock = PathBuf::from(name);
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|error| {
-                StoreError::Unavailable(format!("cannot write the lock file {}: {error}", lock.display()))
-            })?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock)
+            .map_err(|error| failed("write the lock file", &lock, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _held: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
@@ -120,11 +141,12 @@ mod tests {
     #[test]
     fn two_names_of_one_file_share_one_lock() {
         let directory = tempfile::tempdir().unwrap();
-        let path = prepare(&directory.path().join("new/store.db")).unwrap();
+        let path = resolve(&directory.path().join("new/store.db")).unwrap();
+        create(&path).unwrap();
         let alias = directory.path().join("alias.db");
         std::os::unix::fs::symlink(&path, &alias).unwrap();
         let _held = LockFile::take(&path).unwrap();
-        let error = LockFile::take(&prepare(&alias).unwrap()).unwrap_err();
+        let error = LockFile::take(&resolve(&alias).unwrap()).unwrap_err();
         assert!(matches!(&error, StoreError::Locked(text) if text.contains("store.db")), "{error}");
     }
 
@@ -133,7 +155,9 @@ mod tests {
     fn only_this_user_can_read_a_new_file() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let path = prepare(&directory.path().join("store.db")).unwrap();
+        let path = resolve(&directory.path().join("store.db")).unwrap();
+        create(&path).unwrap();
+        create(&path).unwrap();
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
     }
 }

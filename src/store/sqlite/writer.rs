@@ -241,4 +241,34 @@ mod tests {
         assert_eq!(check(&connection, &[keep, end_the_transaction, keep]), (vec![None; 3], 0));
         assert_eq!(check(&connection, &[keep]), (vec![Some(1)], 1), "the next group works again");
     }
+
+    #[test]
+    fn what_waits_is_bounded_and_finishes_before_the_end() {
+        let writer = Writer::start(tables()).unwrap();
+        let (running, is_running) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (blocker, _) = Command::new(move |_: &Connection| {
+            running.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(Step::Keep(()))
+        });
+        writer.send(Box::new(blocker)).unwrap();
+        is_running.recv().unwrap();
+        let mut answers = Vec::new();
+        let refused = loop {
+            let (command, answer) = Command::new(keep);
+            match writer.send(Box::new(command)) {
+                Ok(()) => answers.push(answer),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("waiting")), "{refused}");
+        assert_eq!(answers.len(), QUEUE_LIMIT);
+        release.send(()).unwrap();
+        writer.stop();
+        for answer in answers {
+            assert_eq!(answer.blocking_recv().unwrap().unwrap(), 1);
+        }
+        assert!(writer.send(Box::new(Command::new(keep).0)).is_err());
+    }
 }
