@@ -1,1 +1,151 @@
-//! The default store: one SQLite file.
+//! The default store: one SQLite file, one process, one writer.
+//!
+//! A thread of its own owns the only writing connection and commits in groups; two more threads read from
+//! snapshots. The callers wait for answers, never for locks or the disk, so the runtime is never blocked.
+
+mod commands;
+mod connection;
+mod events;
+mod location;
+mod migrations;
+mod orders;
+mod reader;
+mod rows;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use self::{location::LockFile, reader::Readers, writer::Writer};
+use super::{Begun, ChangeView, NewOperation, Settled, Settlement, Store, StoreError};
+use crate::domain::{Event, Operation, OperationId, Order, OrderId, Timestamp};
+
+/// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
+#[derive(Debug)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    lock: Mutex<Option<LockFile>>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `url` and makes it where it is missing, directory included:
+    /// `sqlite://guichet.db` (relative) or `sqlite:///var/lib/guichet/guichet.db`.
+    ///
+    /// Blocks; to be called at start.
+    ///
+    /// # Errors
+    /// `Locked` when another process uses the file; `Corrupt` when it is not a store, is damaged or was
+    /// written by a newer guichet; `Unavailable` when the address is wrong or the file cannot be written.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        let path = location::resolve(&location::path_of(url)?)?;
+        let lock = LockFile::take(&path)?;
+        location::create(&path)?;
+        let named = |error| match error {
+            StoreError::Corrupt(why) => StoreError::Corrupt(format!("{}: {why}", path.display())),
+            StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", path.display())),
+            StoreError::Locked(_) | StoreError::NotFound => error,
+        };
+        let connection = connection::open_writer(&path).map_err(named)?;
+        migrations::apply(&connection).map_err(named)?;
+        let readers = Readers::start(&path).map_err(named)?;
+        let writer = Writer::start(connection)?;
+        Ok(Self { inner: Arc::new(Inner { path, writer, readers, lock: Mutex::new(Some(lock)) }) })
+    }
+
+    /// The file, free of symbolic links.
+    pub fn path(&self) -> &std::path::Path {
+        &self.inner.path
+    }
+}
+
+impl Inner {
+    /// Readers go first: the writer empties its log at the end, which a reader would hold up. The lock
+    /// goes last.
+    fn stop(&self) {
+        self.readers.stop();
+        self.writer.stop();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn look(&self, order: &OrderId, key: Option<(&str, &str)>) -> Result<ChangeView, StoreError> {
+        let order = order.clone();
+        let key = key.map(|(client, key)| (client.to_owned(), key.to_owned()));
+        let read = move |connection: &rusqlite::Connection| {
+            let key = match &key {
+                Some((client, key)) => rows::key(connection, client, key)?,
+                None => None,
+            };
+            let blocking = rows::blocking(connection, &order)?;
+            let change_count = orders::change_count(connection, &order)?;
+            Ok(ChangeView { key, blocking, change_count })
+        };
+        self.inner.readers.run(read).await
+    }
+
+    async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError> {
+        self.inner.writer.run(move |connection| commands::begin(connection, &new)).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.inner.writer.run(move |connection| commands::settle(connection, settlement)).await
+    }
+
+    async fn recover(&self, at: Timestamp) -> Result<Vec<Operation>, StoreError> {
+        self.inner.writer.run(move |connection| commands::recover(connection, at)).await
+    }
+
+    async fn due_checks(&self, now: Timestamp, limit: u32) -> Result<Vec<Operation>, StoreError> {
+        self.inner.readers.run(move |connection| rows::due_checks(connection, now, limit)).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
+        self.inner.readers.run(move |connection| rows::operation(connection, id)).await
+    }
+
+    async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        let id = id.clone();
+        self.inner.readers.run(move |connection| orders::copy(connection, &id)).await
+    }
+
+    async fn save_copies(&self, orders: Vec<Order>) -> Result<(), StoreError> {
+        if orders.is_empty() {
+            return Ok(());
+        }
+        self.inner.writer.run(move |connection| commands::save_copies(connection, &orders)).await
+    }
+
+    async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let id = id.clone();
+        self.inner.readers.run(move |connection| events::of_order(connection, &id, after, limit)).await
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.inner.writer.run(commands::check_writable).await
+    }
+
+    async fn close(&self) {
+        let inner = Arc::clone(&self.inner);
+        // The runtime refuses only while it is going down itself; then dropping the store does the same.
+        let _ = tokio::task::spawn_blocking(move || inner.stop()).await;
+    }
+}

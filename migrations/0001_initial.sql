@@ -1,0 +1,90 @@
+-- Plain SQL that Postgres-compatible engines run too. Instants are milliseconds since the Unix epoch,
+-- documents are JSON kept as text. A column beside a document repeats what is searched for, nothing else.
+
+-- Last known copies of orders, and what is counted per order.
+CREATE TABLE orders (
+    id                 TEXT PRIMARY KEY,
+    account            TEXT NOT NULL,
+    provider_reference TEXT NOT NULL,
+    merchant_reference TEXT,
+    status             TEXT NOT NULL,
+    is_final           BOOLEAN NOT NULL,
+    -- Whether a change was ever asked for here; orders only read do not hold their merchant reference.
+    known_here         BOOLEAN NOT NULL,
+    -- When the provider was asked for the copy.
+    as_of              BIGINT NOT NULL,
+    last_copy          TEXT NOT NULL,
+    -- Operations begun, and status changes of operations.
+    change_count       BIGINT NOT NULL,
+    -- The sequence of the newest event of this order.
+    last_sequence      BIGINT NOT NULL
+);
+CREATE INDEX orders_by_merchant_reference ON orders (account, merchant_reference);
+
+CREATE TABLE operations (
+    id               TEXT PRIMARY KEY,
+    order_id         TEXT NOT NULL REFERENCES orders (id),
+    account          TEXT NOT NULL,
+    provider         TEXT NOT NULL,
+    client           TEXT NOT NULL,
+    kind             TEXT NOT NULL,
+    status           TEXT NOT NULL,
+    -- The merchant reference the order gets when this succeeds; nobody else may take it meanwhile.
+    claims_reference TEXT,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL,
+    next_check_at    BIGINT,
+    body             TEXT NOT NULL
+);
+-- The guard: one change per order whose effect nobody knows yet.
+CREATE UNIQUE INDEX operations_one_open_per_order ON operations (order_id)
+    WHERE status IN ('pending', 'sending', 'unknown', 'needs_review');
+CREATE INDEX operations_by_order ON operations (order_id, created_at);
+CREATE INDEX operations_by_next_check ON operations (next_check_at, id) WHERE next_check_at IS NOT NULL;
+CREATE INDEX operations_by_claim ON operations (account, claims_reference)
+    WHERE claims_reference IS NOT NULL;
+
+-- What each client's Idempotency-Key was used for.
+CREATE TABLE idempotency_keys (
+    client          TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    fingerprint     TEXT NOT NULL,
+    operation_id    TEXT NOT NULL REFERENCES operations (id),
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (client, idempotency_key)
+);
+
+CREATE TABLE events (
+    id           TEXT PRIMARY KEY,
+    -- The place among all events: grows in the order of commits, so a reader's cursor misses nothing.
+    position     BIGINT NOT NULL UNIQUE,
+    order_id     TEXT NOT NULL REFERENCES orders (id),
+    -- The place among the events of this order, from 1 without a gap.
+    sequence     BIGINT NOT NULL,
+    event_type   TEXT NOT NULL,
+    operation_id TEXT REFERENCES operations (id),
+    occurred_at  BIGINT NOT NULL,
+    data         TEXT NOT NULL,
+    UNIQUE (order_id, sequence)
+);
+
+-- Who did what; rows are added and never changed.
+CREATE TABLE audit (
+    position     BIGINT PRIMARY KEY,
+    recorded_at  BIGINT NOT NULL,
+    actor        TEXT NOT NULL,
+    action       TEXT NOT NULL,
+    operation_id TEXT NOT NULL,
+    order_id     TEXT NOT NULL,
+    request_id   TEXT NOT NULL,
+    detail       TEXT NOT NULL
+);
+CREATE INDEX audit_by_operation ON audit (operation_id, position);
+
+-- Last numbers given. Rows instead of a sequence: a number that is rolled back is given again, and
+-- numbers become visible in their order.
+CREATE TABLE counters (
+    name  TEXT PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+INSERT INTO counters (name, value) VALUES ('audit', 0), ('events', 0), ('write_checks', 0);

@@ -1,0 +1,241 @@
+//! The commands that change something. Each runs in one transaction on the writing thread; a refusal
+//! takes back whatever was written before it was found.
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::{
+    events, orders, rows,
+    writer::Step::{self, Keep, Undo},
+};
+use crate::{
+    domain::{Field, Intent, NewEvent, Operation, OperationStatus, Order, Timestamp, operation::Failure},
+    store::{Begun, NewOperation, Settled, Settlement, StoreError},
+};
+
+/// See [`crate::store::Store::begin`]. Decides in this order: key, guard, change count, reference.
+pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<Begun>, StoreError> {
+    let operation = &new.operation;
+    let order = &operation.order_id;
+
+    let mut instead_of = None;
+    if let Some(key) = &new.key
+        && let Some(record) = rows::key(connection, &key.client, &key.key)?
+    {
+        let never_happened = record.operation.status == OperationStatus::NotExecuted;
+        if record.fingerprint != key.fingerprint || !never_happened {
+            return Ok(Undo(Begun::KeyUsed(Box::new(record))));
+        }
+        instead_of = Some(record.operation.id);
+    }
+
+    // A status seen here for the first time was changed by somebody else: its event names no operation.
+    orders::keep(connection, operation.intent.before(), None)?;
+
+    // The unique index decides, but an operation that begins at its end never enters it.
+    let enters_the_index = operation.status.blocks_the_order();
+    if !enters_the_index && let Some(open) = rows::blocking(connection, order)? {
+        return Ok(Undo(Begun::Blocked(open)));
+    }
+    if !rows::insert_operation(connection, operation, new.claims_reference.as_deref())? {
+        let open = rows::blocking(connection, order)?;
+        let open = open.ok_or_else(|| StoreError::Corrupt(format!("the guard of {order}")))?;
+        return Ok(Undo(Begun::Blocked(open)));
+    }
+
+    if !orders::count_begin(connection, order, new.change_count)? {
+        return Ok(Undo(Begun::Outdated));
+    }
+    if let Some(reference) = &new.claims_reference
+        && let Some(holder) = orders::holder_of_reference(connection, order, reference)?
+    {
+        return Ok(Undo(Begun::ReferenceInUse(holder)));
+    }
+
+    if let Some(key) = &new.key
+        && !rows::tie_key(connection, key, operation, instead_of)?
+    {
+        let record = rows::key(connection, &key.client, &key.key)?;
+        let record = record.ok_or_else(|| StoreError::Corrupt("an idempotency key".to_owned()))?;
+        return Ok(Undo(Begun::KeyUsed(Box::new(record))));
+    }
+    if !enters_the_index {
+        events::append(connection, &NewEvent::operation(operation))?;
+    }
+    let detail = json!({
+        "type": operation.kind.as_str(),
+        "status": operation.status.as_str(),
+        "already_done": operation.already_done,
+        "amount": operation.amount,
+        "key_taken_over_from": instead_of.map(|id| id.to_string()),
+    });
+    events::audit(
+        connection,
+        operation.created_at,
+        &operation.client,
+        "operation.begun",
+        operation,
+        &detail,
+    )?;
+    Ok(Keep(Begun::Started))
+}
+
+/// See [`crate::store::Store::settle`].
+pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<Step<Settled>, StoreError> {
+    let Some(operation) = rows::operation(connection, settlement.id)? else {
+        return Err(StoreError::NotFound);
+    };
+    let from = operation.status;
+    if from == settlement.status && !from.is_final() {
+        return plan_again(connection, operation, &settlement);
+    }
+    if !from.may_become(settlement.status) {
+        return Ok(Undo(Settled::NotAllowed(Box::new(operation))));
+    }
+    let happens = match settlement.status {
+        OperationStatus::Succeeded | OperationStatus::Accepted => true,
+        OperationStatus::Pending
+        | OperationStatus::Sending
+        | OperationStatus::Unknown
+        | OperationStatus::NeedsReview
+        | OperationStatus::Refused
+        | OperationStatus::NotExecuted => false,
+    };
+    let order_after = if happens { settlement.order_after.clone() } else { None };
+    let next = Operation {
+        status: settlement.status,
+        already_done: settlement.already_done,
+        failure: settlement.failure,
+        order_after: order_after.or(operation.order_after),
+        updated_at: settlement.at,
+        checks: settlement.checks,
+        next_check_at: settlement.next_check_at,
+        ..operation
+    };
+    let next = change_status(connection, next, from, &settlement.settled_by)?;
+
+    // An order that was found in another status after a refusal got there without this operation.
+    let behind_it = happens.then_some(next.id);
+    let kept = match &settlement.order_after {
+        Some(copy) => orders::keep(connection, copy, behind_it)?,
+        None => orders::Kept::Ignored,
+    };
+    if next.status == OperationStatus::Succeeded
+        && let Intent::Update { patch, .. } = &next.intent
+    {
+        match &patch.merchant_reference {
+            Field::Keep => {}
+            Field::Clear => orders::set_reference(connection, &next.order_id, None)?,
+            Field::Set(reference) => orders::set_reference(connection, &next.order_id, Some(reference))?,
+        }
+        if !next.already_done && kept != orders::Kept::StatusChanged {
+            let event = updated(connection, &next, settlement.order_after.as_ref())?;
+            events::append(connection, &event)?;
+        }
+    }
+    Ok(Keep(Settled::Done(Box::new(next))))
+}
+
+/// Another read brought no evidence: only the plan for the next one changes, and what is known of the order.
+fn plan_again(
+    connection: &Connection,
+    operation: Operation,
+    settlement: &Settlement,
+) -> Result<Step<Settled>, StoreError> {
+    let from = operation.status;
+    let next = Operation { checks: settlement.checks, next_check_at: settlement.next_check_at, ..operation };
+    rows::update_operation(connection, &next, from)?;
+    if let Some(copy) = &settlement.order_after {
+        orders::keep(connection, copy, None)?;
+    }
+    Ok(Keep(Settled::Done(Box::new(next))))
+}
+
+/// The event of an update that left the order in its status.
+fn updated(
+    connection: &Connection,
+    operation: &Operation,
+    read_after: Option<&Order>,
+) -> Result<NewEvent, StoreError> {
+    // The newest copy: when `read_after` came too late to be kept, the kept one is newer still.
+    let Some(copy) = orders::copy(connection, &operation.order_id)? else {
+        return Err(StoreError::Corrupt(format!("no copy of {}", operation.order_id)));
+    };
+    let mut event = NewEvent::updated(&copy, operation.id);
+    if read_after.is_none() {
+        // The copy is from before the update: what it says of amounts may be what was changed.
+        event.occurred_at = operation.updated_at;
+        event.data.remove("amount");
+        event.data.remove("amounts");
+    }
+    Ok(event)
+}
+
+/// Writes an operation in its new status with its event, its audit row and the order's count.
+fn change_status(
+    connection: &Connection,
+    mut next: Operation,
+    from: OperationStatus,
+    actor: &str,
+) -> Result<Operation, StoreError> {
+    if next.status.is_final() {
+        next.next_check_at = None;
+    }
+    rows::update_operation(connection, &next, from)?;
+    orders::count_change(connection, &next.order_id)?;
+    events::append(connection, &NewEvent::operation(&next))?;
+    let detail = json!({
+        "from": from.as_str(),
+        "to": next.status.as_str(),
+        "already_done": next.already_done,
+        "failure": next.failure.as_ref().map(|failure| &failure.code),
+        "reason": next.failure.as_ref().and_then(|failure| failure.reason.as_ref()),
+        "checks": next.checks,
+    });
+    events::audit(connection, next.updated_at, actor, "operation.settled", &next, &detail)?;
+    Ok(next)
+}
+
+/// See [`crate::store::Store::recover`].
+pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec<Operation>>, StoreError> {
+    let left = rows::operations(
+        connection,
+        "SELECT body FROM operations WHERE status IN ('pending', 'sending') ORDER BY id",
+        [],
+    )?;
+    let mut changed = Vec::new();
+    for operation in left {
+        let from = operation.status;
+        let next = if from == OperationStatus::Pending {
+            let failure = Failure {
+                code: "internal_error".to_owned(),
+                detail: "guichet stopped before the request was sent; nothing was done".to_owned(),
+                provider_code: None,
+                provider_message: None,
+                pointer: None,
+                reason: None,
+            };
+            let status = OperationStatus::NotExecuted;
+            Operation { status, failure: Some(failure), updated_at: at, ..operation }
+        } else {
+            let status = OperationStatus::Unknown;
+            Operation { status, updated_at: at, next_check_at: Some(at), ..operation }
+        };
+        changed.push(change_status(connection, next, from, "recovery")?);
+    }
+    Ok(Keep(changed))
+}
+
+/// See [`crate::store::Store::save_copies`].
+pub(super) fn save_copies(connection: &Connection, copies: &[Order]) -> Result<Step<()>, StoreError> {
+    for copy in copies {
+        orders::keep(connection, copy, None)?;
+    }
+    Ok(Keep(()))
+}
+
+/// See [`crate::store::Store::check_writable`].
+pub(super) fn check_writable(connection: &Connection) -> Result<Step<()>, StoreError> {
+    events::next(connection, "write_checks")?;
+    Ok(Keep(()))
+}

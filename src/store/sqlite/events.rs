@@ -1,0 +1,103 @@
+//! Events and the audit trail: rows that are added and never changed.
+
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use super::rows::{decode, encode, word};
+use crate::{
+    domain::{Event, EventId, EventType, NewEvent, Operation, OrderId, Timestamp},
+    store::StoreError,
+};
+
+/// Writes an event with the next numbers of its order and of all events. The order must be known.
+pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), StoreError> {
+    let sequence: i64 = connection
+        .prepare_cached(
+            "UPDATE orders SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence",
+        )?
+        .query_row([event.order_id.to_string()], |row| row.get(0))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO events (id, position, order_id, sequence, event_type, operation_id, occurred_at, data) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            EventId::generate().to_string(),
+            next(connection, "events")?,
+            event.order_id.to_string(),
+            sequence,
+            event.event_type.as_str(),
+            event.operation_id.map(|id| id.to_string()),
+            event.occurred_at.as_millis(),
+            encode(&event.data)?,
+        ])?;
+    Ok(())
+}
+
+/// The next number of a counter.
+pub(super) fn next(connection: &Connection, counter: &str) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value")?
+        .query_row([counter], |row| row.get(0))?)
+}
+
+/// Events of one order with a sequence above `after`, in sequence.
+pub(super) fn of_order(
+    connection: &Connection,
+    order: &OrderId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Event>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, sequence, event_type, operation_id, occurred_at, data FROM events \
+         WHERE order_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![order.to_string(), after, limit])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let operation_id: Option<String> = row.get(3)?;
+        let data: String = row.get(5)?;
+        events.push(Event {
+            id: word("event id", &id, id.parse().ok())?,
+            sequence: row.get(1)?,
+            event: NewEvent {
+                event_type: EventType::from_stored(row.get(2)?),
+                order_id: order.clone(),
+                operation_id: operation_id
+                    .map(|id| word("operation id", &id, id.parse().ok()))
+                    .transpose()?,
+                occurred_at: Timestamp::from_millis(row.get(4)?),
+                data: decode("the data of an event", &data)?,
+            },
+        });
+    }
+    Ok(events)
+}
+
+/// Writes who did what to an operation.
+pub(super) fn audit(
+    connection: &Connection,
+    at: Timestamp,
+    actor: &str,
+    action: &str,
+    operation: &Operation,
+    detail: &Value,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO audit (position, recorded_at, actor, action, operation_id, order_id, request_id, detail) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            next(connection, "audit")?,
+            at.as_millis(),
+            actor,
+            action,
+            operation.id.to_string(),
+            operation.order_id.to_string(),
+            operation.request_id,
+            encode(detail)?,
+        ])?;
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Operations and idempotency keys as rows.
+
+use rusqlite::{Connection, OptionalExtension, Params, params};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    domain::{Operation, OperationId, OperationStatus, OrderId, Timestamp},
+    store::{IdempotencyKey, KeyRecord, StoreError},
+};
+
+/// A document as kept.
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(format!("cannot be written: {error}")))
+}
+
+/// A document read back. The text itself stays out of the error: it may name a payer.
+pub(super) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("{what}: {error}")))
+}
+
+/// A word of ours read back: an id or a status.
+pub(super) fn word<T>(what: &str, text: &str, parsed: Option<T>) -> Result<T, StoreError> {
+    parsed.ok_or_else(|| StoreError::Corrupt(format!("{what} `{text}`")))
+}
+
+/// The operations a query answers; its only column is `body`.
+pub(super) fn operations(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<Vec<Operation>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let bodies = statement.query_map(parameters, |row| row.get::<_, String>(0))?;
+    bodies.map(|body| decode("an operation", &body?)).collect()
+}
+
+/// The operation with this id.
+pub(super) fn operation(connection: &Connection, id: OperationId) -> Result<Option<Operation>, StoreError> {
+    let found = operations(connection, "SELECT body FROM operations WHERE id = ?1", params![id.to_string()])?;
+    Ok(found.into_iter().next())
+}
+
+/// Operations whose next check is due, oldest first.
+pub(super) fn due_checks(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Operation>, StoreError> {
+    operations(
+        connection,
+        "SELECT body FROM operations WHERE next_check_at IS NOT NULL AND next_check_at <= ?1 \
+         ORDER BY next_check_at, id LIMIT ?2",
+        params![now.as_millis(), limit],
+    )
+}
+
+/// The operation of this order whose effect nobody knows yet.
+pub(super) fn blocking(connection: &Connection, order: &OrderId) -> Result<Option<OperationId>, StoreError> {
+    let id: Option<String> = connection
+        .prepare_cached(
+            "SELECT id FROM operations WHERE order_id = ?1 \
+             AND status IN ('pending', 'sending', 'unknown', 'needs_review')",
+        )?
+        .query_row([order.to_string()], |row| row.get(0))
+        .optional()?;
+    id.map(|id| word("operation id", &id, id.parse().ok())).transpose()
+}
+
+/// Writes a new operation, unless the order's unique index says that another one is open.
+pub(super) fn insert_operation(
+    connection: &Connection,
+    operation: &Operation,
+    claims_reference: Option<&str>,
+) -> Result<bool, StoreError> {
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO operations (id, order_id, account, provider, client, kind, status, claims_reference, \
+             created_at, updated_at, next_check_at, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+             ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
+             DO NOTHING",
+        )?
+        .execute(params![
+            operation.id.to_string(),
+            operation.order_id.to_string(),
+            operation.order_id.account.as_str(),
+            operation.provider,
+            operation.client,
+            operation.kind.as_str(),
+            operation.status.as_str(),
+            claims_reference,
+            operation.created_at.as_millis(),
+            operation.updated_at.as_millis(),
+            operation.next_check_at.map(Timestamp::as_millis),
+            encode(operation)?,
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// Writes the next state of an operation that was `from`.
+pub(super) fn update_operation(
+    connection: &Connection,
+    operation: &Operation,
+    from: OperationStatus,
+) -> Result<(), StoreError> {
+    let updated = connection
+        .prepare_cached(
+            "UPDATE operations SET status = ?3, updated_at = ?4, next_check_at = ?5, body = ?6 \
+             WHERE id = ?1 AND status = ?2",
+        )?
+        .execute(params![
+            operation.id.to_string(),
+            from.as_str(),
+            operation.status.as_str(),
+            operation.updated_at.as_millis(),
+            operation.next_check_at.map(Timestamp::as_millis),
+            encode(operation)?,
+        ])?;
+    if updated == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt(format!("the status of {} beside its body", operation.id)))
+    }
+}
+
+/// What is known of a client's key.
+pub(super) fn key(connection: &Connection, client: &str, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+    let found: Option<(String, String)> = connection
+        .prepare_cached(
+            "SELECT k.fingerprint, o.body FROM idempotency_keys k JOIN operations o ON o.id = k.operation_id \
+             WHERE k.client = ?1 AND k.idempotency_key = ?2",
+        )?
+        .query_row([client, key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    found
+        .map(|(fingerprint, body)| {
+            decode("an operation", &body).map(|operation| KeyRecord { fingerprint, operation })
+        })
+        .transpose()
+}
+
+/// Ties a key to an operation: a new key, or one whose operation `instead_of` never happened. Answers
+/// false when the unique index says that somebody else was first.
+pub(super) fn tie_key(
+    connection: &Connection,
+    key: &IdempotencyKey,
+    operation: &Operation,
+    instead_of: Option<OperationId>,
+) -> Result<bool, StoreError> {
+    let written = match instead_of {
+        Some(earlier) => connection
+            .prepare_cached(
+                "UPDATE idempotency_keys SET operation_id = ?3, created_at = ?4 \
+                 WHERE client = ?1 AND idempotency_key = ?2 AND operation_id = ?5",
+            )?
+            .execute(params![
+                key.client,
+                key.key,
+                operation.id.to_string(),
+                operation.created_at.as_millis(),
+                earlier.to_string(),
+            ])?,
+        None => connection
+            .prepare_cached(
+                "INSERT INTO idempotency_keys (client, idempotency_key, fingerprint, operation_id, created_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (client, idempotency_key) DO NOTHING",
+            )?
+            .execute(params![
+                key.client,
+                key.key,
+                key.fingerprint,
+                operation.id.to_string(),
+                operation.created_at.as_millis(),
+            ])?,
+    };
+    Ok(written == 1)
+}

@@ -1,0 +1,274 @@
+//! The one thread that writes, and group commit: commands that wait together are committed, and so synced
+//! to disk, together. Nobody is answered before that.
+
+use std::{
+    sync::mpsc::{self, Receiver, SyncSender, TrySendError},
+    sync::{Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::{faults, store::StoreError};
+
+/// Commands that may wait; more are refused at once instead of waiting ever longer.
+const QUEUE_LIMIT: usize = 1_024;
+/// Commands in one transaction: bounds how long the first of them waits for the last.
+const GROUP_LIMIT: usize = 256;
+
+/// What a command that ran wants to become of what it wrote.
+#[derive(Debug)]
+pub(super) enum Step<T> {
+    /// Keep it and answer this.
+    Keep(T),
+    /// Take back whatever was written and answer this.
+    Undo(T),
+}
+
+/// A command on its way through the writer.
+trait Job: Send {
+    /// Runs it; answers whether what it wrote is to be kept.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Answers the caller, once it is known whether the group was committed.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Command<T, F> {
+    work: Option<F>,
+    result: Result<T, StoreError>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Command<T, F> {
+    fn new(work: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { work: Some(work), result: Err(StoreError::Unavailable("not run".to_owned())), reply }, answer)
+    }
+}
+
+impl<T, F> Job for Command<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<Step<T>, StoreError> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let (result, keep) = match self.work.take().map(|work| work(connection)) {
+            Some(Ok(Step::Keep(value))) => (Ok(value), true),
+            Some(Ok(Step::Undo(value))) => (Ok(value), false),
+            Some(Err(error)) => (Err(error), false),
+            None => return false,
+        };
+        self.result = result;
+        keep
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        // Even a refusal is void without the commit: it may rest on a neighbour's command that is lost.
+        // Nobody listening is not an error: what is committed stays.
+        let _ = self.reply.send(committed.and(self.result));
+    }
+}
+
+/// The way to the writing thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread on `connection`.
+    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(QUEUE_LIMIT);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || serve(connection, &receiver))
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the writer: {error}")))?;
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `work` in a transaction and answers when its effect is on disk. The work is done even when the
+    /// caller stops waiting.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<Step<T>, StoreError> + Send + 'static,
+    {
+        let (command, answer) = Command::new(work);
+        self.send(Box::new(command))?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match queue.as_ref().ok_or_else(stopped)?.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                Err(StoreError::Unavailable("too many changes are waiting".to_owned()))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(stopped()),
+        }
+    }
+
+    /// Lets what is queued finish, then ends the thread. Blocks.
+    pub(super) fn stop(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A writer that panicked has already told its callers by hanging up.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("it has stopped".to_owned())
+}
+
+fn serve(connection: Connection, queue: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = queue.recv() {
+        let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP_LIMIT).collect();
+        process(&connection, group);
+    }
+    // Leaves one file that is complete by itself. When it fails the log stays, and nothing is lost.
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    drop(connection);
+}
+
+fn process(connection: &Connection, mut group: Vec<Box<dyn Job>>) {
+    let committed = commit(connection, &mut group);
+    if committed.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    let committed =
+        committed.map_err(|error| StoreError::Unavailable(format!("nothing was written: {error}")));
+    for job in group {
+        job.answer(committed.clone());
+    }
+}
+
+fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    for job in group {
+        // One command that fails or is refused takes back its own writes, not its neighbours'. Where an
+        // error (a full disk) ended the whole transaction, there is no savepoint left and this fails too.
+        connection.execute_batch("SAVEPOINT command")?;
+        if !job.run(connection) {
+            connection.execute_batch("ROLLBACK TO command")?;
+        }
+        connection.execute_batch("RELEASE command")?;
+    }
+    faults::reached("store_before_commit");
+    connection.execute_batch("COMMIT")?;
+    faults::reached("store_after_commit");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Work = fn(&Connection) -> Result<Step<i64>, StoreError>;
+
+    fn keep(connection: &Connection) -> Result<Step<i64>, StoreError> {
+        connection.execute_batch("INSERT INTO parent VALUES (1)")?;
+        Ok(Step::Keep(1))
+    }
+
+    fn undo(connection: &Connection) -> Result<Step<i64>, StoreError> {
+        keep(connection).map(|_| Step::Undo(2))
+    }
+
+    fn fail(connection: &Connection) -> Result<Step<i64>, StoreError> {
+        keep(connection)?;
+        connection.execute_batch("INSERT INTO nowhere VALUES (1)")?;
+        Ok(Step::Keep(3))
+    }
+
+    /// Only the commit notices this one.
+    fn spoil_the_commit(connection: &Connection) -> Result<Step<i64>, StoreError> {
+        connection.execute_batch("PRAGMA defer_foreign_keys = ON; INSERT INTO child VALUES (7)")?;
+        Ok(Step::Keep(4))
+    }
+
+    /// As a full disk does.
+    fn end_the_transaction(connection: &Connection) -> Result<Step<i64>, StoreError> {
+        connection.execute_batch("ROLLBACK")?;
+        Err(StoreError::Unavailable("disk full".to_owned()))
+    }
+
+    /// What a group answers, and the rows there are afterwards.
+    fn check(connection: &Connection, group: &[Work]) -> (Vec<Option<i64>>, i64) {
+        let (mut jobs, mut answers) = (Vec::<Box<dyn Job>>::new(), Vec::new());
+        for work in group {
+            let (command, answer) = Command::new(*work);
+            jobs.push(Box::new(command));
+            answers.push(answer);
+        }
+        process(connection, jobs);
+        let answers = answers.into_iter().map(|answer| answer.blocking_recv().unwrap().ok()).collect();
+        let rows = connection.query_row("SELECT COUNT(*) FROM parent", [], |row| row.get(0)).unwrap();
+        (answers, rows)
+    }
+
+    fn tables() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA foreign_keys = ON; CREATE TABLE parent (value BIGINT); \
+                 CREATE TABLE target (id BIGINT PRIMARY KEY); \
+                 CREATE TABLE child (id BIGINT REFERENCES target (id));",
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_command_that_fails_or_is_refused_harms_no_neighbour() {
+        let answers = check(&tables(), &[keep, fail, undo, keep]);
+        assert_eq!(answers, (vec![Some(1), None, Some(2), Some(1)], 2));
+    }
+
+    #[test]
+    fn nobody_is_told_of_success_when_the_commit_fails() {
+        let connection = tables();
+        assert_eq!(check(&connection, &[keep, undo, spoil_the_commit]), (vec![None; 3], 0));
+        assert_eq!(check(&connection, &[keep]), (vec![Some(1)], 1), "the next group works again");
+    }
+
+    #[test]
+    fn a_transaction_that_ended_early_fails_the_whole_group() {
+        let connection = tables();
+        assert_eq!(check(&connection, &[keep, end_the_transaction, keep]), (vec![None; 3], 0));
+        assert_eq!(check(&connection, &[keep]), (vec![Some(1)], 1), "the next group works again");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_finishes_before_the_end() {
+        let writer = Writer::start(tables()).unwrap();
+        let (running, is_running) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (blocker, _) = Command::new(move |_: &Connection| {
+            running.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(Step::Keep(()))
+        });
+        writer.send(Box::new(blocker)).unwrap();
+        is_running.recv().unwrap();
+        let mut answers = Vec::new();
+        let refused = loop {
+            let (command, answer) = Command::new(keep);
+            match writer.send(Box::new(command)) {
+                Ok(()) => answers.push(answer),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("waiting")), "{refused}");
+        assert_eq!(answers.len(), QUEUE_LIMIT);
+        release.send(()).unwrap();
+        writer.stop();
+        for answer in answers {
+            assert_eq!(answer.blocking_recv().unwrap().unwrap(), 1);
+        }
+        assert!(writer.send(Box::new(Command::new(keep).0)).is_err());
+    }
+}

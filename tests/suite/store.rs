@@ -1,0 +1,64 @@
+//! What every store must keep, run against each kind of store, and what only the SQLite file promises.
+
+mod begin;
+mod copies;
+mod file;
+mod random;
+mod rig;
+mod settle;
+
+/// One named test for each pair of a kind of store and a case.
+macro_rules! store_suite {
+    (@cases $rig:ty, [$($file:ident: $($case:ident),+;)+]) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let kind = <$rig as super::rig::Kind>::new();
+                super::$file::$case(&kind).await;
+            }
+        )+)+
+    };
+    (stores: [$($kind:ident: $rig:ty),+], cases: $cases:tt) => {
+        $(mod $kind { store_suite!(@cases $rig, $cases); })+
+    };
+}
+
+store_suite! {
+    stores: [sqlite: crate::store::rig::Sqlite],
+    cases: [
+        begin:
+            an_intent_is_kept_with_all_it_needs,
+            the_same_key_starts_once,
+            a_key_of_something_that_never_happened_may_be_used_again,
+            keys_of_different_clients_never_meet,
+            equal_keys_at_the_same_time_start_one,
+            different_keys_at_the_same_time_start_one_per_order,
+            an_open_operation_blocks_its_order,
+            a_refused_begin_leaves_nothing,
+            a_change_in_between_is_noticed,
+            a_reference_in_use_is_refused,
+            a_reference_on_its_way_is_refused,
+            something_already_done_ends_at_once;
+        settle:
+            a_cancel_that_succeeds,
+            a_refusal_says_why_and_frees_the_order,
+            final_states_stay,
+            only_allowed_steps_are_taken,
+            a_read_without_evidence_only_plans_the_next,
+            an_update_without_a_new_status_is_told,
+            an_update_nobody_read_again_is_told_without_amounts,
+            a_new_status_after_a_refusal_is_nobodys_work,
+            what_nobody_knows_cannot_be_settled,
+            after_a_crash_nothing_stays_open,
+            due_checks_come_oldest_first,
+            what_is_settled_survives_reopening;
+        copies:
+            older_copies_are_ignored,
+            reads_of_one_millisecond_only_move_forward,
+            the_first_copy_is_no_change,
+            a_begin_tells_of_a_status_it_finds,
+            sequences_have_no_gap_under_load,
+            a_read_sees_what_was_committed_before_it,
+            it_says_that_it_can_write;
+    ]
+}

@@ -1,0 +1,203 @@
+//! What every test of a store needs: a store that can be opened again, orders, operations.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use guichet::{
+    domain::{
+        Amounts, Currency, Delivery, DeliveryChannel, Event, Field, Intent, Mode, Money, Operation,
+        OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch, OrderStatus, ProviderStatus,
+        Timestamp,
+    },
+    store::{
+        Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, sqlite::SqliteStore,
+    },
+};
+use serde_json::json;
+
+/// A kind of store under test, with its data in a place of its own.
+pub(crate) trait Kind {
+    fn new() -> Self;
+    fn open(&self) -> Result<Arc<dyn Store>, StoreError>;
+}
+
+pub(crate) struct Sqlite {
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Sqlite {
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite://{}/data/store.db", self.directory.path().display())
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("data/store.db")
+    }
+}
+
+impl Kind for Sqlite {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::new(SqliteStore::open(&self.url())?))
+    }
+}
+
+pub(crate) const ALL: u32 = 1_000_000;
+
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + millis)
+}
+
+pub(crate) fn order_id(name: &str) -> OrderId {
+    format!("shop_{name}").parse().unwrap()
+}
+
+/// A copy of an order with something in every member, read at `as_of`.
+pub(crate) fn copy(name: &str, status: OrderStatus, as_of: i64) -> Order {
+    Order {
+        id: order_id(name),
+        provider: "lyra".to_owned(),
+        mode: Mode::Test,
+        merchant_reference: Some(format!("ref-{name}")),
+        status,
+        is_final: false,
+        provider_status: ProviderStatus { code: "RUNNING".to_owned(), message: None },
+        amount: 1_250,
+        currency: "EUR".parse::<Currency>().unwrap(),
+        amounts: Amounts::unpaid(1_250),
+        checkout: None,
+        delivery: Some(Delivery {
+            channel: Some(DeliveryChannel::Email),
+            recipient: Some("claire@example.com".to_owned()),
+        }),
+        description: Some("d'été 🧾".to_owned()),
+        locale: Some("fr-FR".to_owned()),
+        metadata: BTreeMap::from([("cart".to_owned(), "7".to_owned())]),
+        created_at: Some(at(0)),
+        updated_at: None,
+        expires_at: Some(at(86_400_000)),
+        as_of: at(as_of),
+        available_actions: Vec::new(),
+        provider_data: json!({"nested": {"list": [1, null, "x"]}}).as_object().unwrap().clone(),
+    }
+}
+
+fn operation(kind: OperationKind, intent: Intent) -> Operation {
+    Operation {
+        id: OperationId::generate(),
+        kind,
+        order_id: intent.before().id.clone(),
+        provider: "lyra".to_owned(),
+        client: "till".to_owned(),
+        request_id: "req-1".to_owned(),
+        amount: intent.amount(),
+        status: OperationStatus::Sending,
+        already_done: false,
+        failure: None,
+        order_after: None,
+        created_at: intent.before().as_of,
+        updated_at: intent.before().as_of,
+        checks: 0,
+        next_check_at: None,
+        intent,
+    }
+}
+
+/// A full cancel of an order as read.
+pub(crate) fn cancel(before: Order) -> NewOperation {
+    let amount = Money::new(before.amount, before.currency).unwrap();
+    let intent = Intent::Cancel { before: Box::new(before), amount, full: true };
+    NewOperation {
+        operation: operation(OperationKind::Cancel, intent),
+        key: None,
+        change_count: 0,
+        claims_reference: None,
+    }
+}
+
+/// An update of the merchant reference of an order as read.
+pub(crate) fn rename(before: Order, reference: &str) -> NewOperation {
+    let patch = OrderPatch { merchant_reference: Field::Set(reference.to_owned()), ..OrderPatch::default() };
+    let intent = Intent::Update { before: Box::new(before), patch: Box::new(patch) };
+    NewOperation {
+        operation: operation(OperationKind::Update, intent),
+        key: None,
+        change_count: 0,
+        claims_reference: Some(reference.to_owned()),
+    }
+}
+
+pub(crate) fn with_key(new: NewOperation, key: &str, fingerprint: &str) -> NewOperation {
+    let client = new.operation.client.clone();
+    let key = IdempotencyKey { client, key: key.to_owned(), fingerprint: fingerprint.to_owned() };
+    NewOperation { key: Some(key), ..new }
+}
+
+pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) -> Settlement {
+    Settlement {
+        id,
+        status,
+        already_done: false,
+        failure: None,
+        order_after: None,
+        at: at(millis),
+        checks: 0,
+        next_check_at: None,
+        settled_by: "answer".to_owned(),
+    }
+}
+
+/// Begins with the change count as it is now and expects that to work.
+pub(crate) async fn start(store: &dyn Store, mut new: NewOperation) -> OperationId {
+    new.change_count = store.look(&new.operation.order_id, None).await.unwrap().change_count;
+    let id = new.operation.id;
+    assert_eq!(store.begin(new).await.unwrap(), Begun::Started);
+    id
+}
+
+/// Settles and expects that to work.
+pub(crate) async fn settle(store: &dyn Store, settlement: Settlement) -> Operation {
+    match store.settle(settlement).await.unwrap() {
+        Settled::Done(operation) => *operation,
+        Settled::NotAllowed(operation) => panic!("not allowed on {operation:?}"),
+    }
+}
+
+/// Begins a cancel of a fresh order and brings it to `status`.
+pub(crate) async fn cancel_in(store: &dyn Store, name: &str, status: OperationStatus) -> OperationId {
+    let mut new = cancel(copy(name, OrderStatus::Pending, 0));
+    if status == OperationStatus::Pending {
+        new.operation.status = status;
+    }
+    let id = start(store, new).await;
+    if status == OperationStatus::NeedsReview {
+        settle(store, settlement(id, OperationStatus::Unknown, 1)).await;
+    }
+    if !matches!(status, OperationStatus::Pending | OperationStatus::Sending) {
+        settle(store, settlement(id, status, 1)).await;
+    }
+    id
+}
+
+pub(crate) async fn events(store: &dyn Store, name: &str) -> Vec<Event> {
+    store.order_events(&order_id(name), 0, ALL).await.unwrap()
+}
+
+/// The events of an order as words, each with whether an operation stands behind it; proves that the
+/// sequence has no gap.
+pub(crate) async fn event_words(store: &dyn Store, name: &str) -> Vec<(String, bool)> {
+    let events = events(store, name).await;
+    let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, (1..=i64::try_from(events.len()).unwrap()).collect::<Vec<_>>());
+    events
+        .into_iter()
+        .map(|event| (event.event.event_type.as_str().to_owned(), event.event.operation_id.is_some()))
+        .collect()
+}
+
+/// Expected event words.
+pub(crate) fn words(expected: &[(&str, bool)]) -> Vec<(String, bool)> {
+    expected.iter().map(|(word, behind)| ((*word).to_owned(), *behind)).collect()
+}
