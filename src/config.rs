@@ -139,6 +139,10 @@ pub fn load(config_flag: Option<&Path>, environment: &Environment) -> Result<Set
     let mut table = parse(DEFAULT_TOML, &Origin::Default, &mut problems);
     if let Some(path) = environment.config_path(config_flag) {
         overlay(&mut table, read_file(path, &mut problems));
+        // What such a file would have said is not known, so the rest cannot be judged.
+        if !problems.is_empty() {
+            return Err(ConfigErrors::from(problems));
+        }
     }
     overlay(&mut table, environment.layer(&mut problems));
     match Settings::read(table, &mut problems) {

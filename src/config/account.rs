@@ -68,7 +68,7 @@ impl AccountSettings {
         (problems.len() == before).then_some(account)
     }
 
-    /// The path of one of its keys, for messages: `accounts.systempay.password`.
+    /// The path of one of its keys, for messages: `accounts.shop.password`.
     pub fn key_path(&self, key: &str) -> String {
         if key.is_empty() {
             format!("accounts.{}", self.name)

@@ -88,22 +88,27 @@ impl Network {
     }
 
     /// Understands `address/prefix`, and an address alone as a network of one.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        const RIGHT: &str = "must be a network such as 10.0.0.0/8 or fd00::/8";
+    ///
+    /// # Errors
+    /// Words that say what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("must be networks such as 10.0.0.0/8 or fd00::/8, not `{text}`");
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| RIGHT.to_owned())?;
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(prefix) => prefix.parse().map_err(|_| RIGHT.to_owned())?,
+            Some(prefix) => prefix.parse().map_err(|_| wrong())?,
             None => longest,
         };
         match masked(address, prefix) {
             Some(network) if network == address => Ok(Self { address, prefix }),
-            Some(network) => Err(format!("an address in a network; write {network}/{prefix}")),
-            None => Err(format!("{RIGHT}; the prefix is at most {longest}")),
+            Some(network) => {
+                Err(format!("`{text}` is an address in a network; write {network}/{prefix} or {address}"))
+            }
+            None => Err(format!("{}; the prefix is at most {longest}", wrong())),
         }
     }
 }

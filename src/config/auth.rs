@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::address::{is_loopback, plain_url};
-use super::error::{KeyError, unknown};
+use super::error::{KeyError, unknown_value};
 use super::section::{Read, Section};
 
 /// How callers prove who they are.
@@ -71,7 +71,7 @@ impl Scope {
 
     fn parse(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|scope| scope.as_str() == name);
-        found.ok_or_else(|| unknown("scope", name, Self::ALL.map(Self::as_str)))
+        found.ok_or_else(|| unknown_value("scope", name, Self::ALL.map(Self::as_str)))
     }
 }
 
@@ -109,13 +109,13 @@ pub struct ClientSettings {
 
 impl ClientSettings {
     fn read(mut section: Section<'_>, accounts: &BTreeSet<String>) -> Read<Self> {
-        let name = section.parsed("name", NAME_RULE, name);
+        let name = section.parsed("name", name);
         let key_sha256 = section.list_of("key_sha256", 1..=4, key_hash);
         let scopes = section.list_of("scopes", 1..=usize::MAX, Scope::parse);
         let allowed = section.list_of("accounts", 1..=usize::MAX, |name| match name {
             "*" => Ok(None),
             name if accounts.contains(name) => Ok(Some(name.to_owned())),
-            name => Err(unknown("account", name, accounts.iter().map(String::as_str))),
+            name => Err(unknown_value("account", name, accounts.iter().map(String::as_str))),
         });
         if let Ok(allowed) = &allowed
             && allowed.len() > 1
@@ -155,7 +155,7 @@ impl JwtSettings {
         let jwks_url = section.optional_text("jwks_url");
         let algorithms = section.list_of("algorithms", 1..=ALGORITHMS.len(), |name| {
             let found = ALGORITHMS.into_iter().find(|algorithm| *algorithm == name);
-            found.map(str::to_owned).ok_or_else(|| unknown("algorithm", name, ALGORITHMS))
+            found.map(str::to_owned).ok_or_else(|| unknown_value("algorithm", name, ALGORITHMS))
         });
         if is_used {
             for (key, value) in [("issuer", &issuer), ("audience", &audience), ("jwks_url", &jwks_url)] {
@@ -230,15 +230,17 @@ fn repeated(clients: &[ClientSettings]) -> Vec<KeyError> {
     problems
 }
 
-/// What is right for the names of clients and routes, which appear in logs.
-pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
-
-/// A name of a client or route.
-pub(super) fn name(text: &str) -> Option<String> {
+/// A name of a client or route, which appears in logs.
+pub(super) fn name(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| text.to_owned())
+    if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be 1 to 64 letters, digits, `.`, `_` or `-`, not `{text}`"))
+    }
 }
 
+/// What is not a hash may be the key itself, so it is not repeated.
 fn key_hash(text: &str) -> Result<[u8; 32], String> {
     let mut hash = [0; 32];
     match hex::decode_to_slice(text, &mut hash) {

@@ -100,6 +100,15 @@ pub(super) fn unknown<'a>(kind: &str, word: &str, candidates: impl IntoIterator<
     }
 }
 
+/// The same about a word that is a value: it is repeated.
+pub(super) fn unknown_value<'a>(
+    kind: &str,
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> String {
+    format!("`{word}`: {}", unknown(kind, word, candidates))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::auth::{NAME_RULE, name};
-use super::error::{KeyError, unknown};
+use super::auth::name;
+use super::error::{KeyError, unknown_value};
 use super::section::{Read, Section};
 
 /// The largest amount there is, in minor units.
@@ -31,15 +31,10 @@ pub struct RouteRule {
 impl RouteRule {
     /// Reads one rule; `accounts` are the names of all account blocks.
     pub(super) fn read(mut section: Section<'_>, accounts: &BTreeSet<String>) -> Read<Self> {
-        let name = section.parsed("name", NAME_RULE, name);
-        let account = section.need("account").and_then(|value| {
-            let path = section.path("account");
-            let text = value.as_text(&path).map_err(|problem| section.report(problem))?;
-            if accounts.contains(text) {
-                return Ok(text.to_owned());
-            }
-            let near = unknown("account", text, accounts.iter().map(String::as_str));
-            Err(section.refuse("account", &value, format!("`{text}`: {near}")))
+        let name = section.parsed("name", name);
+        let account = section.parsed("account", |name| {
+            let known = accounts.get(name).cloned();
+            known.ok_or_else(|| unknown_value("account", name, accounts.iter().map(String::as_str)))
         });
         let currencies = section.list("currencies", currency);
         let min_value = section.optional_integer("min_value", 0..=MAX_VALUE, "minor units");
@@ -81,7 +76,7 @@ fn currency(text: &str) -> Result<String, String> {
     if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         Ok(text.to_owned())
     } else {
-        Err("must be an ISO 4217 code such as EUR".to_owned())
+        Err(format!("must be ISO 4217 codes such as EUR, not `{text}`"))
     }
 }
 
@@ -91,6 +86,6 @@ fn word(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(allowed) {
         Ok(text.to_owned())
     } else {
-        Err("must be lower-case letters, digits, `_` and `-`".to_owned())
+        Err(format!("must be words of lower-case letters, digits, `_` and `-`, not `{text}`"))
     }
 }

@@ -153,20 +153,13 @@ impl<'a> Section<'a> {
         result.map_err(|problem| self.report(problem))
     }
 
-    /// Text with a meaning: `parse` gives nothing for text that is not `expected`.
-    pub(super) fn parsed<T>(
-        &mut self,
-        key: &str,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Read<T> {
+    /// Text with a meaning: `parse` says what it is, or what is wrong with it. Only `parse` knows whether the text may be
+    /// repeated in that message.
+    pub(super) fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Read<T> {
         let value = self.need(key)?;
         let path = self.path(key);
         let text = self.checked(value.as_text(&path))?;
-        match parse(text) {
-            Some(parsed) => Ok(parsed),
-            None => Err(self.refuse(key, &value, format!("must be {expected}, not `{text}`"))),
-        }
+        parse(text).map_err(|wrong| self.refuse(key, &value, wrong))
     }
 
     /// Text that may be absent or empty, which is the same.
@@ -235,7 +228,7 @@ impl<'a> Section<'a> {
         self.integer(key, range, "milliseconds").map(Duration::from_millis)
     }
 
-    /// A list of text; absent: empty. `parse` says of each member what it is, or what is wrong with it.
+    /// A list of text; absent: empty. `parse` is asked about each member, as in [`Self::parsed`].
     pub(super) fn list<T>(
         &mut self,
         key: &str,
@@ -247,7 +240,7 @@ impl<'a> Section<'a> {
         let mut all = Ok(Vec::new());
         for member in &members {
             let parsed = match member.as_text(&path) {
-                Ok(text) => parse(text).map_err(|wrong| member.error(&path, format!("`{text}`: {wrong}"))),
+                Ok(text) => parse(text).map_err(|wrong| member.error(&path, wrong)),
                 Err(problem) => Err(problem),
             };
             match (parsed, &mut all) {

@@ -25,14 +25,11 @@ pub struct ServerSettings {
 
 impl ServerSettings {
     pub(super) fn read(mut section: Section<'_>) -> Read<Self> {
-        const ADDRESS: &str = "an address and port such as 127.0.0.1:8080";
-        let listen = section.parsed("listen", ADDRESS, |text| text.parse::<SocketAddr>().ok());
-        let ops_listen = section.parsed("ops_listen", ADDRESS, |text| text.parse::<SocketAddr>().ok());
-        let public_url = section.parsed(
-            "public_url",
-            "an http or https address such as https://pay.example, without user name, `?` and `#`",
-            |text| plain_url(text).ok().map(|url| url.as_str().trim_end_matches('/').to_owned()),
-        );
+        let listen = section.parsed("listen", listen_address);
+        let ops_listen = section.parsed("ops_listen", listen_address);
+        let public_url = section.parsed("public_url", |text| {
+            plain_url(text).map(|url| url.as_str().trim_end_matches('/').to_owned())
+        });
         let request_timeout = section.milliseconds("request_timeout_ms", 10..=300_000);
         let grace = section.milliseconds("grace_ms", 0..=600_000);
         if let (Ok(listen), Ok(ops_listen)) = (&listen, &ops_listen)
@@ -178,10 +175,7 @@ pub struct SandboxSettings {
 
 impl SandboxSettings {
     pub(super) fn read(mut section: Section<'_>) -> Read<Self> {
-        let simulators_listen =
-            section.parsed("simulators_listen", "an address and port such as 127.0.0.1:8090", |text| {
-                text.parse::<SocketAddr>().ok()
-            });
+        let simulators_listen = section.parsed("simulators_listen", listen_address);
         let allow_remote = section.boolean("allow_remote");
         section.finish();
         Ok(Self { simulators_listen: simulators_listen?, allow_remote: allow_remote? })
@@ -243,4 +237,8 @@ impl LogSettings {
         section.finish();
         Ok(Self { level: level?, format: format? })
     }
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("must be an address and port such as 127.0.0.1:8080, not `{text}`"))
 }
