@@ -55,8 +55,8 @@ impl Environment {
 
     /// Whether nothing at all was configured: no `--config`, no `GUICHET_CONFIG` and no `GUICHET__*` variable.
     pub fn wants_sandbox(&self, config_flag: Option<&Path>) -> bool {
-        let has_key = self.variables.keys().chain(&self.unreadable).any(|name| name.starts_with(PREFIX));
-        self.config_path(config_flag).is_none() && !has_key
+        let has_key = self.variables.keys().any(|name| name.starts_with(PREFIX));
+        self.config_path(config_flag).is_none() && !has_key && self.unreadable.is_empty()
     }
 
     /// The configuration file: `--config`, else a `GUICHET_CONFIG` that is not empty.
