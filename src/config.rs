@@ -1,0 +1,215 @@
+//! Configuration: the embedded `config/default.toml`, over it the operator's file, over it environment variables.
+//!
+//! Every key is known or refused, and all problems are reported at once. This module names no provider: an account's own
+//! keys stay untyped ([`AccountSettings`]) until its adapter asks for them. Values read as text stay text, so that the
+//! number `016683` keeps its zero.
+
+mod account;
+mod address;
+pub mod api_key;
+mod auth;
+mod environment;
+mod error;
+mod routes;
+mod secret;
+mod section;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use config::{FileFormat, Source};
+
+pub use account::{AccountMode, AccountSettings};
+pub use address::{Network, StoreUrl, check_provider_url};
+pub use auth::{AllowedAccounts, AuthMode, AuthSettings, ClientSettings, JwtSettings, Scope};
+pub use environment::Environment;
+pub use error::{ConfigErrors, KeyError};
+pub use routes::RouteRule;
+pub use settings::{
+    LimitSettings, LogFormat, LogLevel, LogSettings, ResilienceSettings, SandboxSettings, ServerSettings,
+    StoreSettings, WebhookSettings,
+};
+
+use section::{Read, Section};
+use value::{Content, Origin, Table, overlay, table_from_file};
+
+/// The manual and the defaults in one.
+const DEFAULT_TOML: &str = include_str!("../config/default.toml");
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[server]`.
+    pub server: ServerSettings,
+    /// `[store]`.
+    pub store: StoreSettings,
+    /// `[auth]`.
+    pub auth: AuthSettings,
+    /// `[accounts.<name>]`, by name.
+    pub accounts: BTreeMap<String, AccountSettings>,
+    /// `[[routes]]`, in the order in which they are tried.
+    pub routes: Vec<RouteRule>,
+    /// `[resilience]`.
+    pub resilience: ResilienceSettings,
+    /// `[limits]`.
+    pub limits: LimitSettings,
+    /// `[webhooks]`.
+    pub webhooks: WebhookSettings,
+    /// `[sandbox]`.
+    pub sandbox: SandboxSettings,
+    /// `[log]`.
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// What `serve` needs beyond a readable configuration: somebody to call and something to call for.
+    ///
+    /// # Errors
+    /// There is no account, or no client although clients need a key.
+    pub fn validate_for_serve(&self) -> Result<(), ConfigErrors> {
+        let mut problems = Vec::new();
+        if self.accounts.is_empty() {
+            let wrong = "there is none; configure at least one, or try `guichet sandbox`";
+            problems.push(KeyError::new("accounts", wrong));
+        }
+        if self.auth.mode == AuthMode::ApiKey && self.auth.clients.is_empty() {
+            let wrong =
+                "there is none, so every call would be refused; `guichet key new` makes a key for one";
+            problems.push(KeyError::new("auth.clients", wrong));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigErrors::from(problems)) }
+    }
+
+    fn read(table: Table, problems: &mut Vec<KeyError>) -> Read<Self> {
+        let mut root = Section::root(table, problems);
+        let blocks = root.blocks("accounts");
+        let names: BTreeSet<String> = blocks.keys().cloned().collect();
+        let server = ServerSettings::read(root.child("server"));
+        let store = StoreSettings::read(root.child("store"));
+        let auth = AuthSettings::read(root.child("auth"), &names);
+        if let (Ok(server), Ok(auth)) = (&server, &auth)
+            && auth.mode == AuthMode::None
+            && !server.listen.ip().is_loopback()
+        {
+            let wrong = format!(
+                "`none` is for loopback only, and server.listen is {}; use `api_key` or `jwt`",
+                server.listen
+            );
+            root.report(KeyError::new("auth.mode", wrong));
+        }
+        let accounts = read_accounts(blocks, root.problems());
+        let routes = root.each("routes", |rule| RouteRule::read(rule, &names));
+        if let Ok(routes) = &routes {
+            for problem in routes::repeated(routes) {
+                root.report(problem);
+            }
+        }
+        let resilience = ResilienceSettings::read(root.child("resilience"));
+        let limits = LimitSettings::read(root.child("limits"));
+        let webhooks = WebhookSettings::read(root.child("webhooks"));
+        let sandbox = SandboxSettings::read(root.child("sandbox"));
+        let log = LogSettings::read(root.child("log"));
+        root.finish();
+        Ok(Self {
+            server: server?,
+            store: store?,
+            auth: auth?,
+            accounts,
+            routes: routes?,
+            resilience: resilience?,
+            limits: limits?,
+            webhooks: webhooks?,
+            sandbox: sandbox?,
+            log: log?,
+        })
+    }
+}
+
+/// Reads the file (`--config`, else `GUICHET_CONFIG`, else none) and the environment over the defaults. Secrets of
+/// accounts are read when their adapter asks for them.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(config_flag: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigErrors> {
+    let mut problems = Vec::new();
+    let mut table = parse(DEFAULT_TOML, &Origin::Default, &mut problems);
+    if let Some(path) = environment.config_path(config_flag) {
+        overlay(&mut table, read_file(path, &mut problems));
+        // What such a file would have said is not known, so the rest cannot be judged.
+        if !problems.is_empty() {
+            return Err(ConfigErrors::from(problems));
+        }
+    }
+    overlay(&mut table, environment.layer(&mut problems));
+    match Settings::read(table, &mut problems) {
+        Ok(settings) if problems.is_empty() => Ok(settings),
+        Ok(_) | Err(_) => Err(ConfigErrors::from(problems)),
+    }
+}
+
+/// The defaults alone: no accounts, no clients. The sandbox starts from them.
+#[allow(clippy::expect_used, reason = "the file is part of the binary and a test reads it")]
+pub fn sandbox_defaults() -> Settings {
+    load(None, &Environment::default()).expect("the embedded default.toml is valid")
+}
+
+fn read_accounts(blocks: Table, problems: &mut Vec<KeyError>) -> BTreeMap<String, AccountSettings> {
+    let mut accounts = BTreeMap::new();
+    for (name, block) in blocks {
+        let path = format!("accounts.{name}");
+        let Content::Table(keys) = block.content else {
+            problems.push(block.error(&path, format!("must be a section, not {}", block.kind())));
+            continue;
+        };
+        if let Some(account) = AccountSettings::read(name.clone(), keys, problems) {
+            accounts.insert(name, account);
+        }
+    }
+    accounts
+}
+
+fn read_file(path: PathBuf, problems: &mut Vec<KeyError>) -> Table {
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&text, &Origin::File(path), problems),
+        Err(error) => {
+            let wrong = format!("the configuration file cannot be read: {error}");
+            problems.push(KeyError::new(path.display().to_string(), wrong));
+            Table::new()
+        }
+    }
+}
+
+fn parse(text: &str, origin: &Origin, problems: &mut Vec<KeyError>) -> Table {
+    match config::File::from_str(text, FileFormat::Toml).collect() {
+        Ok(table) => table_from_file(table, origin),
+        Err(error) => {
+            let name = match origin {
+                Origin::File(path) => path.display().to_string(),
+                Origin::Default | Origin::Variable(_) | Origin::Code => "default.toml".to_owned(),
+            };
+            problems.push(KeyError::new(name, syntax_problem(&error)));
+            Table::new()
+        }
+    }
+}
+
+/// What the parser says about a file, without the line it quotes: that line may hold a secret.
+fn syntax_problem(error: &config::ConfigError) -> String {
+    let text = if let config::ConfigError::FileParse { cause, .. } = error {
+        cause.to_string()
+    } else {
+        error.to_string()
+    };
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let place = first.strip_prefix("TOML parse error").map(str::trim);
+    match (place, lines.next_back()) {
+        (Some(place), Some(message)) => format!("is not valid TOML {place}: {message}"),
+        (Some(place), None) => format!("is not valid TOML {place}"),
+        (None, _) => format!("is not valid TOML: {first}"),
+    }
+}

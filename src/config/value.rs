@@ -1,0 +1,254 @@
+//! Values as they are written, before anybody says what type they should have, and where they were written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use config::{Map, Value, ValueKind};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::KeyError;
+
+/// The keys of one section.
+pub(super) type Table = BTreeMap<String, RawValue>;
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In the embedded `default.toml`.
+    Default,
+    /// In the operator's file.
+    File(PathBuf),
+    /// In this environment variable.
+    Variable(String),
+    /// In our own code: the sandbox, tests.
+    Code,
+}
+
+impl Origin {
+    /// For messages; nothing for what the operator did not write.
+    pub(super) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Default | Self::Code => None,
+            Self::File(path) => Some(format!("in {}", path.display())),
+            Self::Variable(name) => Some(format!("set by {name}")),
+        }
+    }
+
+    /// Whether numbers, booleans and lists are written as text there.
+    pub(super) fn is_text_only(&self) -> bool {
+        match self {
+            Self::Variable(_) | Self::Code => true,
+            Self::Default | Self::File(_) => false,
+        }
+    }
+
+    /// A path written there: relative ones start at the folder of the file that names them, those of a variable at the
+    /// working directory.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        match self {
+            Self::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
+            Self::Default | Self::Variable(_) | Self::Code => PathBuf::from(path),
+        }
+    }
+}
+
+/// What is written. Text is kept as a secret, since only its reader knows whether it is one: it is wiped on drop and
+/// `Debug` hides it.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Text(SecretString),
+    Integer(i64),
+    Boolean(bool),
+    List(Vec<RawValue>),
+    Table(Table),
+    /// Something no key takes; the words say what.
+    Other(&'static str),
+}
+
+/// A value, where it was written, and which earlier layer's value it replaced (defaults do not count).
+#[derive(Debug, Clone)]
+pub(super) struct RawValue {
+    pub(super) content: Content,
+    pub(super) origin: Origin,
+    pub(super) replaced: Option<Origin>,
+}
+
+impl RawValue {
+    pub(super) fn new(content: Content, origin: Origin) -> Self {
+        Self { content, origin, replaced: None }
+    }
+
+    pub(super) fn text(text: impl Into<String>, origin: Origin) -> Self {
+        Self::new(Content::Text(SecretString::from(text.into())), origin)
+    }
+
+    /// An error about this value.
+    pub(super) fn error(&self, key: &str, problem: impl Into<String>) -> KeyError {
+        KeyError::new(key, problem).located(self.origin.describe())
+    }
+
+    /// What is written, for "must be ..., not ...".
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.content {
+            Content::Text(_) => "text",
+            Content::Integer(_) => "a number without quotes",
+            Content::Boolean(_) => "true or false without quotes",
+            Content::List(_) => "a list",
+            Content::Table(_) => "a section",
+            Content::Other(words) => words,
+        }
+    }
+
+    /// The text as it is written.
+    pub(super) fn as_secret(&self, key: &str) -> Result<&SecretString, KeyError> {
+        match &self.content {
+            Content::Text(text) => Ok(text),
+            Content::Integer(_)
+            | Content::Boolean(_)
+            | Content::List(_)
+            | Content::Table(_)
+            | Content::Other(_) => {
+                Err(self.error(key, format!("must be text in quotes, not {}", self.kind())))
+            }
+        }
+    }
+
+    /// The text, which has no control characters: it may become part of a header or a log line.
+    pub(super) fn as_text(&self, key: &str) -> Result<&str, KeyError> {
+        let text = self.as_secret(key)?.expose_secret();
+        if text.chars().any(char::is_control) {
+            return Err(self.error(key, "must be one line without control characters"));
+        }
+        Ok(text)
+    }
+
+    /// A whole number.
+    pub(super) fn as_integer(&self, key: &str) -> Result<i64, KeyError> {
+        let wrong = || self.error(key, format!("must be a whole number, not {}", self.kind()));
+        match &self.content {
+            Content::Integer(number) => Ok(*number),
+            Content::Text(text) if self.origin.is_text_only() => {
+                let text = text.expose_secret().trim();
+                text.parse().map_err(|_| self.error(key, "must be a whole number, in digits alone"))
+            }
+            Content::Text(_)
+            | Content::Boolean(_)
+            | Content::List(_)
+            | Content::Table(_)
+            | Content::Other(_) => Err(wrong()),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn as_boolean(&self, key: &str) -> Result<bool, KeyError> {
+        let wrong = || self.error(key, format!("must be true or false, not {}", self.kind()));
+        match &self.content {
+            Content::Boolean(yes) => Ok(*yes),
+            Content::Text(text) if self.origin.is_text_only() => match text.expose_secret().trim() {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                _ => Err(self.error(key, "must be true or false")),
+            },
+            Content::Text(_)
+            | Content::Integer(_)
+            | Content::List(_)
+            | Content::Table(_)
+            | Content::Other(_) => Err(wrong()),
+        }
+    }
+
+    /// The members of a list; text with commas in a variable is a list of text.
+    pub(super) fn as_list(&self, key: &str) -> Result<Vec<Self>, KeyError> {
+        match &self.content {
+            Content::List(members) => Ok(members.clone()),
+            Content::Text(text) if self.origin.is_text_only() => Ok(text
+                .expose_secret()
+                .split(',')
+                .map(str::trim)
+                .filter(|member| !member.is_empty())
+                .map(|member| Self::text(member, self.origin.clone()))
+                .collect()),
+            Content::Text(_)
+            | Content::Integer(_)
+            | Content::Boolean(_)
+            | Content::Table(_)
+            | Content::Other(_) => {
+                Err(self.error(key, format!("must be a list such as [\"a\", \"b\"], not {}", self.kind())))
+            }
+        }
+    }
+
+    /// Lays a later layer's value over this one: sections are joined, anything else is replaced.
+    fn overlay(&mut self, over: Self) {
+        match (&mut self.content, over.content) {
+            (Content::Table(mine), Content::Table(theirs)) => overlay(mine, theirs),
+            (_, content) => {
+                let replaced = match &self.origin {
+                    Origin::Default => None,
+                    Origin::File(_) | Origin::Variable(_) | Origin::Code => Some(self.origin.clone()),
+                };
+                *self = Self { content, origin: over.origin, replaced };
+            }
+        }
+    }
+
+    /// A value of a parsed TOML file.
+    fn from_file(value: Value, origin: &Origin) -> Self {
+        let content = match value.kind {
+            ValueKind::String(text) => Content::Text(SecretString::from(text)),
+            ValueKind::Boolean(yes) => Content::Boolean(yes),
+            ValueKind::I64(number) => Content::Integer(number),
+            ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
+                Content::Other("a number of that size")
+            }
+            ValueKind::Float(_) => Content::Other("a number with a fraction"),
+            ValueKind::Nil => Content::Other("nothing"),
+            ValueKind::Table(table) => Content::Table(table_from_file(table, origin)),
+            ValueKind::Array(members) => {
+                Content::List(members.into_iter().map(|member| Self::from_file(member, origin)).collect())
+            }
+        };
+        Self::new(content, origin.clone())
+    }
+
+    /// A value of a variable that holds JSON.
+    pub(super) fn from_json(value: serde_json::Value, origin: &Origin) -> Self {
+        let content = match value {
+            serde_json::Value::Null => Content::Other("null"),
+            serde_json::Value::Bool(yes) => Content::Boolean(yes),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(number) => Content::Integer(number),
+                None => Content::Other("a number of that size or with a fraction"),
+            },
+            serde_json::Value::String(text) => Content::Text(SecretString::from(text)),
+            serde_json::Value::Array(members) => {
+                Content::List(members.into_iter().map(|member| Self::from_json(member, origin)).collect())
+            }
+            serde_json::Value::Object(members) => Content::Table(
+                members
+                    .into_iter()
+                    .filter(|(_, member)| !member.is_null())
+                    .map(|(key, member)| (key, Self::from_json(member, origin)))
+                    .collect(),
+            ),
+        };
+        Self::new(content, origin.clone())
+    }
+}
+
+/// Lays the keys of a later layer over those of an earlier one.
+pub(super) fn overlay(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match base.get_mut(&key) {
+            Some(old) => old.overlay(value),
+            None => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The keys of a parsed TOML file or section.
+pub(super) fn table_from_file(table: Map<String, Value>, origin: &Origin) -> Table {
+    table.into_iter().map(|(key, value)| (key, RawValue::from_file(value, origin))).collect()
+}

@@ -1,0 +1,1 @@
+//! Lyra REST API V4.

@@ -1,0 +1,10 @@
+//! One folder per provider platform, and the list of them.
+
+use crate::adapter::ProviderDescription;
+
+pub mod lyra;
+
+/// Every platform this guichet speaks.
+pub fn all() -> Vec<ProviderDescription> {
+    vec![lyra::DESCRIPTION]
+}
