@@ -173,6 +173,11 @@ impl SimulatorControl {
         self.core.frame.ledger.effects()
     }
 
+    /// Waits until this many changes of state have been made since the last reset.
+    pub async fn wait_for_effects(&self, total: u64) {
+        self.core.frame.ledger.wait_for(total).await;
+    }
+
     /// Every message sent to a payer, oldest first.
     pub fn mailbox(&self) -> Vec<Mail> {
         self.core.frame.ledger.mails()

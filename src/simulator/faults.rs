@@ -1,6 +1,7 @@
 //! The fault plan: what shall go wrong, where, and how often.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
@@ -224,12 +225,14 @@ pub struct ListedFault {
 #[derive(Debug, Default)]
 pub(crate) struct FaultPlan {
     armed: Mutex<Vec<Armed>>,
+    /// Number of the last fault; not set back, so that an old identifier never names a new fault.
+    last: AtomicU64,
 }
 
 impl FaultPlan {
     pub(crate) fn add(&self, fault: Fault) -> FaultId {
         let mut armed = lock(&self.armed);
-        let id = FaultId(armed.last().map_or(1, |last| last.id.0.saturating_add(1)));
+        let id = FaultId(self.last.fetch_add(1, Ordering::SeqCst).saturating_add(1));
         let gate = Arc::new(Gate { held: watch::Sender::new(0), open: watch::Sender::new(false) });
         armed.push(Armed { id, fault, used: 0, gate });
         id

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::recent::{Recent, lock};
 
@@ -71,18 +72,26 @@ pub struct Mail {
 pub(crate) struct Ledger {
     effects: Mutex<Recent<Effect>>,
     mails: Mutex<Recent<Mail>>,
+    entered: watch::Sender<u64>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { effects: Mutex::new(Recent::new(KEPT)), mails: Mutex::new(Recent::new(KEPT)) }
+        Self {
+            effects: Mutex::new(Recent::new(KEPT)),
+            mails: Mutex::new(Recent::new(KEPT)),
+            entered: watch::Sender::new(0),
+        }
     }
 }
 
 impl Ledger {
     /// Enters an effect; its `sequence` is given here.
     pub(crate) fn effect(&self, effect: Effect) {
-        lock(&self.effects).push(|sequence| Effect { sequence, ..effect });
+        let mut effects = lock(&self.effects);
+        let sequence = effects.push(|sequence| Effect { sequence, ..effect });
+        // Under the lock, so that a waiter finds the entry it waited for.
+        self.entered.send_replace(sequence);
     }
 
     /// Puts a message in the mailbox; its `sequence` is given here.
@@ -94,12 +103,19 @@ impl Ledger {
         lock(&self.effects).list()
     }
 
+    pub(crate) async fn wait_for(&self, total: u64) {
+        // An error would mean that the sender is gone, and `self` holds it.
+        let _ = self.entered.subscribe().wait_for(|entered| *entered >= total).await;
+    }
+
     pub(crate) fn mails(&self) -> Vec<Mail> {
         lock(&self.mails).list()
     }
 
     pub(crate) fn reset(&self) {
-        lock(&self.effects).clear();
+        let mut effects = lock(&self.effects);
+        effects.clear();
+        self.entered.send_replace(0);
         lock(&self.mails).clear();
     }
 }

@@ -18,9 +18,9 @@ mod ledger;
 pub mod lyra;
 mod platform;
 mod recent;
-mod server;
 #[cfg(test)]
-mod tests;
+mod rig;
+mod server;
 
 use std::io;
 use std::net::SocketAddr;

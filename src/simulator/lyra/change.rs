@@ -223,3 +223,190 @@ fn keep_or_none<T>(slot: &mut Option<T>, wanted: Option<T>) {
         *slot = wanted;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::simulator::rig::{CANCEL, CREATE, GET, Rig, UPDATE};
+
+    const SAMPLE: &str = "d63e7f507a6f4dfa86cb40a833ecfd85";
+
+    /// The request of the provider page `Charge/PaymentOrder/Update`.
+    fn page_update() -> Value {
+        json!({
+            "paymentOrderId": SAMPLE, "amount": 20000, "currency": "EUR", "orderId": "myOrderId-999999",
+            "channelOptions": {"channelType": "MAIL", "mailOptions": {"recipient": "customer@example.com"}}
+        })
+    }
+
+    #[tokio::test]
+    async fn a_creation_makes_a_running_order_and_mails_it() {
+        let rig = Rig::new().await;
+        let body = json!({
+            "amount": 1990, "currency": "EUR", "orderId": "cart-42", "locale": "en_GB",
+            "expirationDate": (rig.control.now() + SignedDuration::from_hours(48)).to_string(),
+            "channelOptions": {"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "bcc": "d@e.f"}},
+            "transactionOptions": {"cardOptions": {"manualValidation": "YES", "captureDelay": 3}},
+            "dataCollectionForm": "true", "taxRate": 20.0, "taxAmount": 10, "merchantComment": "c"
+        });
+        let answer = rig.done("systempay", CREATE, &body).await;
+        assert_eq!(answer["paymentOrderStatus"], "RUNNING");
+        assert_eq!(answer["updateDate"], Value::Null);
+        assert_eq!(answer["dataCollectionForm"], true);
+        assert_eq!(answer["transactionDetails"]["cardDetails"]["manualValidation"], "YES");
+        assert_eq!(answer["transactionDetails"]["cardDetails"]["captureDelay"], 3);
+        assert_eq!(answer["message"], answer["channelDetails"]["mailDetails"]["body"]);
+        let link = answer["paymentURL"].as_str().unwrap();
+        assert!(link.starts_with(&format!("http://{}/lyra/systempay/t/", rig.running.local_addr())));
+        let mail = &rig.control.mailbox()[0];
+        assert!(mail.text.contains("EUR 19.90") && mail.text.contains(link), "{}", mail.text);
+        assert_eq!((mail.recipient.as_str(), mail.bcc.as_deref()), ("a@b.c", Some("d@e.f")));
+        let id = answer["paymentOrderId"].as_str().unwrap();
+        assert_eq!(rig.done("systempay", GET, &json!({"paymentOrderId": id})).await, answer);
+        let effect = &rig.control.effects()[0];
+        assert_eq!((effect.action.as_str(), effect.order.as_str(), effect.request), ("create", id, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn the_same_creation_twice_makes_two_orders() {
+        let rig = Rig::new().await;
+        let body = json!({"amount": "100", "currency": "XPF", "orderId": "same"});
+        let first = rig.done("epaync", CREATE, &body).await;
+        let second = rig.done("epaync", CREATE, &body).await;
+        assert_ne!(first["paymentOrderId"], second["paymentOrderId"]);
+        assert_ne!(first["paymentURL"], second["paymentURL"]);
+        assert_eq!(first["channelDetails"]["channelType"], "URL");
+        assert!(first["message"].as_str().unwrap().contains("100 XPF"));
+        assert_eq!(rig.effects(), [("create".into(), None, 100), ("create".into(), None, 100)]);
+        assert!(rig.control.mailbox().is_empty(), "the merchant hands a link over himself");
+    }
+
+    #[tokio::test]
+    async fn a_refused_creation_leaves_nothing() {
+        let rig = Rig::new().await;
+        assert_eq!(rig.refused("systempay", CREATE, &json!({"amount": 1})).await, "INT_010");
+        let body = json!({"amount": 1, "currency": "XPF"});
+        assert_eq!(rig.refused("systempay", CREATE, &body).await, "PSP_606");
+        assert!(rig.effects().is_empty() && rig.control.orders("lyra", "systempay").unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_change_of_the_provider_page_works() {
+        let rig = Rig::seeded().await;
+        let before = rig.done("systempay", GET, &json!({"paymentOrderId": SAMPLE})).await;
+        let answer = rig.done("systempay", UPDATE, &page_update()).await;
+        assert_eq!((&answer["amount"], &answer["orderId"]), (&json!(20000), &json!("myOrderId-999999")));
+        assert_eq!(answer["paymentURL"], before["paymentURL"]);
+        assert_ne!(answer["updateDate"], Value::Null);
+        for kept in ["locale", "paymentReceiptEmail", "expirationDate", "creationDate"] {
+            assert_eq!(answer[kept], before[kept], "{kept}");
+        }
+        let details = &answer["channelDetails"]["mailDetails"];
+        assert_eq!(details["recipient"], "customer@example.com");
+        let mail = &rig.control.mailbox()[0];
+        assert!(mail.text.contains("EUR 200.00") && !mail.text.contains("100.00"), "{}", mail.text);
+        assert_eq!(rig.effects(), [("update".into(), Some(10_000), 20_000)]);
+    }
+
+    #[tokio::test]
+    async fn own_words_are_used_and_not_kept_for_the_next_amount() {
+        let rig = Rig::seeded().await;
+        let mut body = page_update();
+        body["channelOptions"]["mailOptions"]["subject"] = json!("Order 1");
+        body["channelOptions"]["mailOptions"]["body"] = json!("Please pay EUR 100.00");
+        let answer = rig.done("systempay", UPDATE, &body).await;
+        assert_eq!(answer["message"], "Please pay EUR 100.00");
+        assert_eq!(rig.control.mailbox()[0].subject.as_deref(), Some("Order 1"));
+        let answer = rig.done("systempay", UPDATE, &page_update()).await;
+        assert_eq!(answer["channelDetails"]["mailDetails"]["subject"], "Your payment order");
+        assert!(rig.control.mailbox()[1].text.contains("EUR 200.00"));
+    }
+
+    #[tokio::test]
+    async fn the_channel_must_be_sent_again_and_cannot_change() {
+        let rig = Rig::new().await;
+        let change = |id: &str, options: Value| json!({"paymentOrderId": id, "amount": 5, "currency": "EUR", "channelOptions": options});
+        let sms = json!({"channelType": "SMS", "smsOptions": {"phoneNumber": "+33611111111"}});
+        for (channel, code) in [("MAIL", "INT_841"), ("SMS", "INT_836"), ("WHATSAPP", "INT_839")] {
+            let id = rig.control.add_order("lyra", "systempay", &json!({"channel": channel})).unwrap();
+            assert_eq!(rig.refused("systempay", UPDATE, &change(&id, Value::Null)).await, code);
+            let link = change(&id, json!({"channelType": "URL"}));
+            assert_eq!(rig.refused("systempay", UPDATE, &link).await, "PSP_1017");
+            if channel == "SMS" {
+                let answer = rig.done("systempay", UPDATE, &change(&id, sms.clone())).await;
+                assert_eq!(answer["channelDetails"]["smsDetails"]["phoneNumber"], "+33611111111");
+            } else {
+                assert_eq!(rig.refused("systempay", UPDATE, &change(&id, sms.clone())).await, "PSP_1017");
+            }
+        }
+        let id = rig.control.add_order("lyra", "systempay", &json!({})).unwrap();
+        assert_eq!(rig.refused("systempay", UPDATE, &change(&id, sms)).await, "PSP_1017");
+        rig.done("systempay", UPDATE, &change(&id, Value::Null)).await;
+        assert_eq!(rig.control.effects().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn only_a_running_order_can_be_changed_or_cancelled() {
+        let rig = Rig::new().await;
+        for (status, code) in [
+            ("PAID", "PSP_1005"),
+            ("REFUSED", "PSP_1005"),
+            ("EXPIRED", "PSP_1006"),
+            ("CANCELED", "PSP_1101"),
+            ("SOMETHING_NEW", "PSP_1005"),
+        ] {
+            let id = rig.control.add_order("lyra", "systempay", &json!({"status": status})).unwrap();
+            let change = json!({"paymentOrderId": id, "amount": 5, "currency": "EUR"});
+            assert_eq!(rig.refused("systempay", UPDATE, &change).await, code, "{status}");
+            assert_eq!(
+                rig.refused("systempay", CANCEL, &json!({"paymentOrderId": id})).await,
+                code,
+                "{status}"
+            );
+            let answer = rig.done("systempay", GET, &json!({"paymentOrderId": id})).await;
+            assert_eq!(answer["paymentOrderStatus"], status);
+        }
+        assert!(rig.effects().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_cancellation_happens_once() {
+        let rig = Rig::seeded().await;
+        let order = json!({"paymentOrderId": SAMPLE});
+        let answer = rig.done("systempay", CANCEL, &order).await;
+        assert_eq!(answer["paymentOrderStatus"], "CANCELED");
+        assert_eq!(answer["updateDate"], Value::Null);
+        assert_eq!(rig.refused("systempay", CANCEL, &order).await, "PSP_1101");
+        assert_eq!(rig.refused("systempay", CANCEL, &json!({"paymentOrderId": "x"})).await, "INT_902");
+        assert_eq!(
+            rig.refused("systempay", CANCEL, &json!({"paymentOrderId": "0".repeat(32)})).await,
+            "PSP_1000"
+        );
+        let effects = rig.control.effects();
+        assert_eq!(effects.len(), 1);
+        assert_eq!(effects[0].status_before.as_deref(), Some("RUNNING"));
+        assert_eq!(effects[0].status_after, "CANCELED");
+    }
+
+    #[tokio::test]
+    async fn orders_expire_by_the_clock() {
+        let rig = Rig::seeded().await;
+        rig.control.advance(Duration::from_secs(29 * 24 * 3600));
+        let answer = rig.done("systempay", GET, &json!({"paymentOrderId": SAMPLE})).await;
+        assert_eq!(answer["paymentOrderStatus"], "EXPIRED");
+        assert_eq!(rig.refused("systempay", CANCEL, &json!({"paymentOrderId": SAMPLE})).await, "PSP_1006");
+        assert_eq!(rig.refused("systempay", UPDATE, &page_update()).await, "PSP_1006");
+    }
+
+    #[tokio::test]
+    async fn a_change_of_an_unknown_order_is_refused_by_its_number() {
+        let rig = Rig::new().await;
+        assert_eq!(rig.refused("systempay", UPDATE, &page_update()).await, "PSP_1000");
+        let unnamed = json!({"amount": 5, "currency": "EUR"});
+        assert_eq!(rig.refused("systempay", UPDATE, &unnamed).await, "INT_902");
+    }
+}

@@ -32,8 +32,6 @@ mod payer;
 mod seeds;
 mod services;
 mod shops;
-#[cfg(test)]
-mod tests;
 mod text;
 mod transaction;
 mod wishes;
