@@ -188,3 +188,121 @@ fn help(core: &Core) -> Value {
         "providers": providers,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use serde_json::{Value, json};
+
+    use crate::simulator::rig::{CANCEL, GET, Rig};
+
+    const SAMPLE: &str = "d63e7f507a6f4dfa86cb40a833ecfd85";
+
+    #[tokio::test]
+    async fn the_help_names_magic_amounts_shops_and_calls() {
+        let rig = Rig::new().await;
+        let (status, help) = rig.order_control(Method::GET, "", &Value::Null).await;
+        assert_eq!(status, 200);
+        assert_eq!(help["providers"]["lyra"]["magic_amounts"][2]["amount"], 990_003);
+        assert_eq!(help["providers"]["lyra"]["shops"][0]["shop_id"], "69876357");
+        assert_eq!(help["endpoints"].as_array().unwrap().len(), super::ENDPOINTS.len());
+    }
+
+    #[tokio::test]
+    async fn faults_are_ordered_listed_and_forgotten() {
+        let rig = Rig::seeded().await;
+        let fault = json!({"provider": "lyra", "service": CANCEL, "kind": {"kind": "lose_answer"}});
+        let (_, ordered) = rig.order_control(Method::POST, "/faults", &fault).await;
+        assert_eq!(ordered, json!({"id": 1}));
+        assert!(rig.send("systempay", CANCEL, &json!({"paymentOrderId": SAMPLE})).await.is_err());
+        let (_, listed) = rig.order_control(Method::GET, "/faults", &Value::Null).await;
+        assert_eq!(listed["faults"][0]["used"], 1);
+        let (_, effects) = rig.order_control(Method::GET, "/effects", &Value::Null).await;
+        assert_eq!(effects["effects"][0]["action"], "cancel");
+        let (_, requests) = rig.order_control(Method::GET, "/requests", &Value::Null).await;
+        assert_eq!((&requests["total"], &requests["counts"][CANCEL]), (&json!(1), &json!(1)));
+        assert_eq!(rig.order_control(Method::POST, "/faults/1/release", &Value::Null).await.0, 200);
+        rig.order_control(Method::DELETE, "/faults", &Value::Null).await;
+        assert_eq!(rig.order_control(Method::POST, "/faults/1/release", &Value::Null).await.0, 404);
+        let elsewhere = json!({"provider": "nobody", "kind": {"kind": "cut_before"}});
+        assert_eq!(rig.order_control(Method::POST, "/faults", &elsewhere).await.0, 404);
+        assert_eq!(rig.order_control(Method::POST, "/faults", &json!({"kind": 1})).await.0, 400);
+    }
+
+    #[tokio::test]
+    async fn orders_are_prepared_bent_and_paid() {
+        let rig = Rig::new().await;
+        let draft = json!({"amount": 7, "status": "RUNNING", "channel": "MAIL"});
+        let (_, added) = rig.order_control(Method::POST, "/orders/lyra/epaync", &draft).await;
+        let id = added["id"].as_str().unwrap();
+        let one = format!("/orders/lyra/epaync/{id}");
+        let (_, order) = rig.order_control(Method::GET, &one, &Value::Null).await;
+        assert_eq!((&order["amount"], &order["currency"]), (&json!(7), &json!("XPF")));
+        let patch = json!({"taxRate": null, "amount": "seven", "brandNew": {"x": 1}});
+        rig.order_control(Method::PATCH, &one, &patch).await;
+        let answer = rig.done("epaync", GET, &json!({"paymentOrderId": id})).await;
+        assert_eq!((&answer["amount"], &answer["brandNew"]["x"]), (&json!("seven"), &json!(1)));
+        assert!(answer.get("taxRate").is_none());
+        rig.order_control(Method::PATCH, &one, &Value::Null).await;
+        let (_, order) = rig.order_control(Method::GET, &one, &Value::Null).await;
+        assert_eq!(order["amount"], 7);
+        let (_, paid) =
+            rig.order_control(Method::POST, &format!("{one}/payer"), &json!({"action": "pay"})).await;
+        assert_eq!(paid, json!({"status": "PAID"}));
+        assert_eq!(
+            rig.order_control(Method::POST, &format!("{one}/payer"), &json!({"action": "pay"})).await.0,
+            400,
+            "paid already"
+        );
+        let odd = json!({"status": "ODD"});
+        let (_, order) = rig.order_control(Method::POST, &format!("{one}/status"), &odd).await;
+        assert_eq!(order["paymentOrderStatus"], "ODD");
+        let waiting = json!({"detailedStatus": "UNDER_VERIFICATION", "uuid": "u1"});
+        let (_, added) = rig.order_control(Method::POST, &format!("{one}/transactions"), &waiting).await;
+        assert_eq!(added["id"], "u1");
+        let (_, all) = rig.order_control(Method::GET, "/orders/lyra/epaync", &Value::Null).await;
+        assert_eq!(all["orders"].as_array().unwrap().len(), 1);
+        let (_, mails) = rig.order_control(Method::GET, "/mailbox", &Value::Null).await;
+        assert_eq!(mails, json!({"mails": []}), "preparing an order mails nothing");
+    }
+
+    #[tokio::test]
+    async fn wrong_calls_are_told_apart() {
+        let rig = Rig::seeded().await;
+        for (method, path, body, status) in [
+            (Method::GET, "/nothing", Value::Null, 404),
+            (Method::PUT, "/faults", Value::Null, 404),
+            (Method::GET, "/orders/nobody/x", Value::Null, 404),
+            (Method::GET, "/orders/lyra/nobody", Value::Null, 404),
+            (Method::GET, "/orders/lyra/systempay/x", Value::Null, 404),
+            (Method::POST, "/orders/lyra/systempay", json!({"colour": "red"}), 400),
+            (Method::POST, "/orders/lyra/systempay", json!({"channel": "PIGEON"}), 400),
+            (Method::POST, "/orders/lyra/systempay", json!({"id": SAMPLE}), 400),
+            (Method::POST, "/clock", json!({"days": 1}), 400),
+        ] {
+            assert_eq!(
+                rig.order_control(method.clone(), path, &body).await.0,
+                status,
+                "{method} {path} {body}"
+            );
+        }
+        let elsewhere = format!("http://{}/sips/x", rig.running.local_addr());
+        assert_eq!(rig.client.get(elsewhere).send().await.unwrap().status(), 404);
+    }
+
+    #[tokio::test]
+    async fn reset_brings_the_start_back() {
+        let rig = Rig::seeded().await;
+        let order = json!({"paymentOrderId": SAMPLE});
+        rig.done("systempay", CANCEL, &order).await;
+        let now = rig.control.now();
+        rig.order_control(Method::POST, "/clock", &json!({"advance_ms": 86_400_000})).await;
+        rig.order_control(Method::POST, "/orders/lyra/systempay", &json!({})).await;
+        rig.order_control(Method::POST, "/reset", &Value::Null).await;
+        assert!(rig.effects().is_empty());
+        assert_eq!((rig.control.total_requests(), rig.control.requests(CANCEL)), (0, 0));
+        assert!(rig.control.now().duration_since(now) < jiff::SignedDuration::from_hours(1));
+        assert_eq!(rig.control.orders("lyra", "systempay").unwrap().len(), 2);
+        assert_eq!(rig.done("systempay", GET, &order).await["paymentOrderStatus"], "RUNNING");
+    }
+}

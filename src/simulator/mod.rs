@@ -119,3 +119,28 @@ impl Core {
         self.frame.journal.reset();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn links_to_payment_pages_use_the_public_address() {
+        let options = SimulatorOptions {
+            public_url: Some("https://pay.example/sandbox/".into()),
+            ..Default::default()
+        };
+        let running = start(SimulatorOptions { seed_samples: true, ..options }).await.unwrap();
+        let order = running.control().order("lyra", "systempay", "d63e7f507a6f4dfa86cb40a833ecfd85").unwrap();
+        assert_eq!(order["paymentURL"], "https://pay.example/sandbox/lyra/systempay/t/328zq5so");
+        assert!(running.lyra_base_url("epaync").ends_with("/lyra/epaync/api-payment/"));
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_an_error() {
+        let first = start(SimulatorOptions::default()).await.unwrap();
+        let again = SimulatorOptions { listen: first.local_addr(), ..SimulatorOptions::default() };
+        assert!(start(again).await.is_err());
+    }
+}

@@ -116,6 +116,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The platform's error answer, without effect.
     fn refuse(&self, call: &Call, refusal: &Refusal) -> Response<Bytes>;
 
+    /// What the platform says when it has a technical incident.
+    fn incident(&self) -> Refusal;
+
     /// The payer's page, and what the payer does there.
     fn page(&self, request: &Received) -> Response<Bytes>;
 

@@ -102,3 +102,62 @@ async fn respond(
     });
     exchange.await.map_err(io::Error::other)?.into_wire()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use crate::simulator::rig::{CREATE, Rig, UPDATE};
+    use crate::simulator::{Fault, FaultKind, Moment};
+
+    #[tokio::test]
+    async fn stopping_closes_the_listener_idle_connections_and_running_requests() {
+        let rig = Rig::new().await;
+        let address = rig.running.local_addr();
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        let hold = FaultKind::Hold { when: Moment::Before };
+        let fault = rig.control.add_fault(Fault::new("lyra", hold).on_service(UPDATE));
+        let parked = tokio::spawn(rig.request("systempay", UPDATE, "{}").send());
+        rig.control.held(fault).await;
+        rig.running.stop().await;
+        assert!(parked.await.unwrap().is_err());
+        assert_eq!(idle.read(&mut [0; 8]).await.unwrap_or(0), 0);
+        assert!(TcpStream::connect(address).await.is_err());
+        assert!(rig.control.effects().is_empty());
+    }
+
+    #[tokio::test]
+    async fn dropping_stops_too() {
+        let rig = Rig::new().await;
+        let mut idle = TcpStream::connect(rig.running.local_addr()).await.unwrap();
+        drop(rig.running);
+        assert_eq!(idle.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn closed_connections_are_replaced_by_new_ones() {
+        let rig = Rig::new().await;
+        let body = json!({"amount": 1, "currency": "EUR"});
+        // A connection seen by the test alone, so that its end is certain before the next request.
+        let mut watched = TcpStream::connect(rig.running.local_addr()).await.unwrap();
+        watched.write_all(b"GET /_control/clock HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert!(watched.read(&mut [0; 512]).await.unwrap() > 0);
+        rig.done("systempay", CREATE, &body).await;
+        rig.control.close_connections();
+        while watched.read(&mut [0; 512]).await.unwrap_or(0) > 0 {}
+        let fresh = Rig { client: reqwest::Client::builder().no_proxy().build().unwrap(), ..rig };
+        fresh.done("systempay", CREATE, &body).await;
+        let log = fresh.control.request_log();
+        assert_ne!(log[0].connection, log[1].connection);
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_is_not_read() {
+        let rig = Rig::new().await;
+        let huge = "x".repeat(super::BODY_LIMIT + 1);
+        assert!(rig.request("systempay", CREATE, &huge).send().await.is_err());
+        assert_eq!(rig.control.total_requests(), 0);
+    }
+}

@@ -5,31 +5,18 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::Lyra;
 use super::channel;
 use super::members::Members;
 use super::order::{CANCELED, Channel, EXPIRED, Order, PAID, RUNNING};
+use super::record::Before;
 use super::services::{Session, order_id};
 use super::transaction::new_id;
 use super::wishes::Wishes;
-use super::{Book, Lyra};
-use crate::simulator::ledger::{Effect, Mail};
 use crate::simulator::platform::Refusal;
 
 /// Expiration when a request names none, the demo shops' setting.
 const DEFAULT_EXPIRATION_DAYS: i64 = 30;
-
-/// An order's amount and status before a change.
-#[derive(Debug)]
-pub(super) struct Before {
-    amount: i64,
-    status: String,
-}
-
-impl Before {
-    pub(super) fn of(order: &Order, now: Timestamp) -> Self {
-        Self { amount: order.amount, status: order.status_at(now).to_owned() }
-    }
-}
 
 impl Lyra {
     pub(super) fn create(&self, session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refusal> {
@@ -119,54 +106,6 @@ impl Lyra {
         CANCELED.clone_into(&mut order.status);
         self.enter(session.book, "cancel", Some(before), order, session.call.sequence, session.now);
         Ok(order.answer(&self.link(session.book, &order.token), session.now))
-    }
-
-    /// Enters an effect in the ledger.
-    pub(super) fn enter(
-        &self,
-        book: &Book,
-        action: &str,
-        before: Option<Before>,
-        order: &Order,
-        request: Option<u64>,
-        now: Timestamp,
-    ) {
-        let (amount_before, status_before) = before.map(|before| (before.amount, before.status)).unzip();
-        self.frame.ledger.effect(Effect {
-            sequence: 0,
-            at: now,
-            provider: "lyra".to_owned(),
-            brand: book.shop.brand.to_owned(),
-            action: action.to_owned(),
-            order: order.id.clone(),
-            amount_before,
-            amount_after: order.amount,
-            currency: order.currency.clone(),
-            status_before,
-            status_after: order.status_at(now).to_owned(),
-            request,
-        });
-    }
-
-    /// Puts the message in the mailbox, unless the merchant hands the link over himself.
-    fn deliver(&self, book: &Book, order: &Order, now: Timestamp) {
-        let (recipient, bcc) = match &order.channel {
-            Channel::Url => return,
-            Channel::Mail(mail) => (&mail.recipient, mail.bcc.clone()),
-            Channel::Sms { phone, .. } | Channel::WhatsApp { phone } => (phone, None),
-        };
-        self.frame.ledger.mail(Mail {
-            sequence: 0,
-            at: now,
-            provider: "lyra".to_owned(),
-            brand: book.shop.brand.to_owned(),
-            order: order.id.clone(),
-            channel: order.channel.word().to_owned(),
-            recipient: recipient.clone(),
-            bcc,
-            subject: order.subject.clone(),
-            text: order.message.clone(),
-        });
     }
 }
 

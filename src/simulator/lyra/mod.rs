@@ -29,6 +29,7 @@ mod members;
 mod order;
 mod page;
 mod payer;
+mod record;
 mod seeds;
 mod services;
 mod shops;
@@ -174,6 +175,10 @@ impl Platform for Lyra {
     fn refuse(&self, call: &Call, refusal: &Refusal) -> Response<Bytes> {
         let shop = demo_shop(&call.brand).unwrap_or(DEMO_SHOPS[0]);
         envelope::error(&call.service, refusal, Some(shop.shop_id), &shop, self.frame.clock.now())
+    }
+
+    fn incident(&self) -> Refusal {
+        Refusal::new("PSP_999")
     }
 
     fn page(&self, request: &Received) -> Response<Bytes> {

@@ -132,10 +132,109 @@ fn document(title: &str, content: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::escaped;
+    use crate::simulator::rig::{GET, Rig};
+
+    /// An order and the address of its page.
+    async fn order(rig: &Rig, draft: &Value) -> (String, String) {
+        let id = rig.control.add_order("lyra", "systempay", draft).unwrap();
+        let answer = rig.done("systempay", GET, &json!({"paymentOrderId": id})).await;
+        (id, answer["paymentURL"].as_str().unwrap().to_owned())
+    }
+
+    async fn show(rig: &Rig, url: &str) -> (u16, String) {
+        let response = rig.client.get(url).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn click(rig: &Rig, url: &str, action: &str) -> reqwest::Response {
+        rig.client.post(url).body(format!("action={action}")).send().await.unwrap()
+    }
+
+    fn status(rig: &Rig, id: &str) -> Value {
+        rig.control.order("lyra", "systempay", id).unwrap()["paymentOrderStatus"].clone()
+    }
 
     #[test]
     fn values_cannot_become_markup() {
         assert_eq!(escaped("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_the_order_and_loads_nothing() {
+        let rig = Rig::new().await;
+        let draft = json!({"amount": 123_456, "locale": "en_GB", "orderId": "<b>cart</b>"});
+        let (_, url) = order(&rig, &draft).await;
+        let (code, page) = show(&rig, &url).await;
+        assert_eq!(code, 200);
+        for text in
+            ["simulator", "EUR 1,234.56", "&lt;b&gt;cart&lt;/b&gt;", "Pay</button>", "Decline", "Leave"]
+        {
+            assert!(page.contains(text), "{text}");
+        }
+        assert!(!page.contains("src=") && !page.contains("http"), "no outside resource");
+        assert_eq!(show(&rig, &format!("{url}x")).await.0, 404);
+        assert_eq!(rig.control.total_requests(), 1, "the page is not a service call");
+    }
+
+    #[tokio::test]
+    async fn paying_pays_once() {
+        let rig = Rig::new().await;
+        let (id, url) = order(&rig, &json!({"orderId": "cart-1"})).await;
+        assert_eq!(click(&rig, &url, "leave").await.status(), 200);
+        assert_eq!(status(&rig, &id), "RUNNING");
+        assert!(click(&rig, &url, "pay").await.text().await.unwrap().contains("accepted"));
+        assert_eq!(status(&rig, &id), "PAID");
+        assert!(click(&rig, &url, "pay").await.text().await.unwrap().contains("has been paid"));
+        let answer = rig.done("systempay", "Order/Get", &json!({"orderId": "cart-1"})).await;
+        assert_eq!(answer["orderStatus"], "PAID");
+        assert_eq!(answer["transactions"].as_array().unwrap().len(), 1);
+        assert_eq!(answer["transactions"][0]["detailedStatus"], "AUTHORISED");
+        assert_eq!(rig.effects(), [("pay".into(), Some(10_000), 10_000)]);
+    }
+
+    #[tokio::test]
+    async fn a_declined_order_can_be_paid_until_it_expires() {
+        let rig = Rig::new().await;
+        let (id, url) = order(&rig, &json!({})).await;
+        click(&rig, &url, "decline").await;
+        assert_eq!(status(&rig, &id), "REFUSED");
+        assert!(show(&rig, &url).await.1.contains("last attempt was refused"));
+        click(&rig, &url, "pay").await;
+        assert_eq!(status(&rig, &id), "PAID");
+        let (id, url) = order(&rig, &json!({})).await;
+        click(&rig, &url, "decline").await;
+        rig.control.advance(Duration::from_secs(31 * 24 * 3600));
+        assert!(click(&rig, &url, "pay").await.text().await.unwrap().contains("expired"));
+        assert_eq!(status(&rig, &id), "EXPIRED");
+    }
+
+    #[tokio::test]
+    async fn the_browser_is_sent_back_when_there_is_an_address() {
+        let rig = Rig::new().await;
+        let (_, url) = order(&rig, &json!({"returnUrl": "https://shop.example/back?a=1"})).await;
+        for action in ["leave", "decline", "pay"] {
+            let response = click(&rig, &url, action).await;
+            assert_eq!(response.status(), 303, "{action}");
+            assert_eq!(response.headers()["location"], "https://shop.example/back?a=1");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_order_says_why_and_offers_nothing() {
+        let rig = Rig::new().await;
+        for (word, text) in [("CANCELED", "cancelled"), ("EXPIRED", "expired"), ("ODD<", "status is ODD&lt;")]
+        {
+            let (_, url) = order(&rig, &json!({"status": word})).await;
+            let (_, page) = show(&rig, &url).await;
+            assert!(page.contains(text) && !page.contains("<button"), "{word}");
+        }
+        let (_, url) = order(&rig, &json!({})).await;
+        assert_eq!(click(&rig, &url, "steal").await.status(), 400);
+        assert_eq!(rig.client.delete(&url).send().await.unwrap().status(), 405);
     }
 }

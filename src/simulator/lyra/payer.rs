@@ -1,7 +1,7 @@
 //! What the payer does: the one way to a transaction, from the page and from the control API.
 
-use super::change::Before;
 use super::order::{Order, PAID, REFUSED, RUNNING};
+use super::record::Before;
 use super::transaction::Transaction;
 use super::{Book, Lyra};
 use crate::simulator::platform::{ControlError, PayerAction};
