@@ -1,1 +1,1 @@
-
+//! The suite that runs the whole service.
