@@ -1,1 +1,3 @@
+//! The `guichet` program.
+
 fn main() {}

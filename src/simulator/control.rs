@@ -1,0 +1,200 @@
+//! The handle that orders faults, looks at what happened and prepares orders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::exchange::Core;
+use super::faults::{Fault, FaultId, ListedFault};
+use super::journal::LoggedRequest;
+use super::ledger::{Effect, Mail};
+use super::platform::{ControlError, PayerAction, Platform};
+
+/// Controls running simulators from the same process; `/_control` has the same powers over HTTP.
+#[derive(Debug, Clone)]
+pub struct SimulatorControl {
+    core: Arc<Core>,
+}
+
+impl SimulatorControl {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    fn platform(&self, provider: &str) -> Result<&Arc<dyn Platform>, ControlError> {
+        self.core.platform(provider).ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))
+    }
+
+    /// Adds an order as it stands, without an effect in the ledger, and returns its identifier.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider or brand, `Invalid` for a draft that is not understood.
+    pub fn add_order(&self, provider: &str, brand: &str, draft: &Value) -> Result<String, ControlError> {
+        self.platform(provider)?.add_order(brand, draft)
+    }
+
+    /// Sets the status of an order to any text, the unknown ones included, without an effect in the ledger.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand or order.
+    pub fn set_order_status(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: &str,
+        status: &str,
+    ) -> Result<(), ControlError> {
+        self.platform(provider)?.set_status(brand, order, status)
+    }
+
+    /// Lays a merge patch (RFC 7396) over every later answer about this order; `null` takes it away.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand or order.
+    pub fn patch_answer(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: &str,
+        patch: &Value,
+    ) -> Result<(), ControlError> {
+        self.platform(provider)?.patch_answer(brand, order, patch)
+    }
+
+    /// Adds a payment transaction of the order's amount, with a merge patch over it, and returns its identifier.
+    /// The status of the order stays.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand or order.
+    pub fn add_transaction(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: &str,
+        patch: &Value,
+    ) -> Result<String, ControlError> {
+        self.platform(provider)?.add_transaction(brand, order, patch)
+    }
+
+    /// Does what the payer does on the payment page, and returns the order's status after it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand or order, `Invalid` when the order cannot be paid any more.
+    pub fn payer(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: &str,
+        action: PayerAction,
+    ) -> Result<String, ControlError> {
+        self.platform(provider)?.payer(brand, order, action)
+    }
+
+    /// The order as the platform would answer it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand or order.
+    pub fn order(&self, provider: &str, brand: &str, order: &str) -> Result<Value, ControlError> {
+        self.platform(provider)?.order(brand, order)
+    }
+
+    /// All orders of a brand, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider or brand.
+    pub fn orders(&self, provider: &str, brand: &str) -> Result<Vec<Value>, ControlError> {
+        self.platform(provider)?.orders(brand)
+    }
+
+    /// Orders a fault.
+    pub fn add_fault(&self, fault: Fault) -> FaultId {
+        self.core.frame.faults.add(fault)
+    }
+
+    /// The faults ordered since the last reset, with how often they hit.
+    pub fn faults(&self) -> Vec<ListedFault> {
+        self.core.frame.faults.list()
+    }
+
+    /// Forgets all faults; parked requests go on.
+    pub fn clear_faults(&self) {
+        self.core.frame.faults.clear();
+    }
+
+    /// Waits until a request is parked at this `Hold`; false when there is no such fault.
+    pub async fn held(&self, fault: FaultId) -> bool {
+        self.held_count(fault, 1).await
+    }
+
+    /// Waits until this many requests are parked at this `Hold`; false when there is no such fault.
+    pub async fn held_count(&self, fault: FaultId, count: u32) -> bool {
+        self.core.frame.faults.held(fault, count).await
+    }
+
+    /// Lets the requests parked at this `Hold` go on, and later ones pass; false when there is no such fault.
+    pub fn release(&self, fault: FaultId) -> bool {
+        self.core.frame.faults.release(fault)
+    }
+
+    /// Closes every open connection, as a server does with idle ones.
+    pub fn close_connections(&self) {
+        self.core.connections.send_modify(|closings| *closings = closings.wrapping_add(1));
+    }
+
+    /// How many requests reached this service, at all brands, since the last reset.
+    pub fn requests(&self, service: &str) -> u64 {
+        self.core.frame.journal.count(service)
+    }
+
+    /// How many requests reached each service.
+    pub fn request_counts(&self) -> IndexMap<String, u64> {
+        self.core.frame.journal.counts()
+    }
+
+    /// How many requests reached any service.
+    pub fn total_requests(&self) -> u64 {
+        self.core.frame.journal.total()
+    }
+
+    /// The newest 10,000 requests, oldest first.
+    pub fn request_log(&self) -> Vec<LoggedRequest> {
+        self.core.frame.journal.list()
+    }
+
+    /// Waits until this many requests have reached any service since the last reset.
+    pub async fn wait_for_requests(&self, total: u64) {
+        self.core.frame.journal.wait_for(total).await;
+    }
+
+    /// Every change of state that was really made, oldest first.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.core.frame.ledger.effects()
+    }
+
+    /// Waits until this many changes of state have been made since the last reset.
+    pub async fn wait_for_effects(&self, total: u64) {
+        self.core.frame.ledger.wait_for(total).await;
+    }
+
+    /// Every message sent to a payer, oldest first.
+    pub fn mailbox(&self) -> Vec<Mail> {
+        self.core.frame.ledger.mails()
+    }
+
+    /// The time at the platforms.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.core.frame.clock.now()
+    }
+
+    /// Moves the time at the platforms ahead.
+    pub fn advance(&self, by: Duration) {
+        self.core.frame.clock.advance(by);
+    }
+
+    /// Back to the start: seeds only, no faults, empty records, the real time.
+    pub fn reset(&self) {
+        self.core.reset();
+    }
+}

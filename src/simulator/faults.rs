@@ -1,0 +1,353 @@
+//! The fault plan: what shall go wrong, where, and how often.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::platform::Call;
+use super::recent::lock;
+
+/// Before or after the effect of the request takes place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// The effect has not happened yet.
+    Before,
+    /// The effect has happened, the answer is not sent yet.
+    After,
+}
+
+/// What goes wrong. Where there is an `effect` member, it says whether the request takes effect all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// The provider's error answer with this code, and no effect.
+    Refuse {
+        /// The provider's error code, `PSP_606`.
+        code: String,
+        /// Its text; the provider's usual one when absent.
+        #[serde(default)]
+        message: Option<String>,
+        /// A second code, of an acquirer for instance.
+        #[serde(default)]
+        detailed_code: Option<String>,
+        /// The text of the second code.
+        #[serde(default)]
+        detailed_message: Option<String>,
+    },
+    /// The right answer, late. Real time, whatever the simulators' clock says.
+    Delay {
+        /// Milliseconds of real time.
+        ms: u64,
+        /// Whether the effect waits too.
+        when: Moment,
+    },
+    /// The effect happens, the connection is closed without an answer.
+    LoseAnswer,
+    /// The request is read, nothing happens, the connection is closed.
+    CutBefore,
+    /// The effect happens, the connection is cut in the middle of the answer.
+    CutMidAnswer,
+    /// An answer of the infrastructure instead of the platform's.
+    HttpStatus {
+        /// HTTP status.
+        code: u16,
+        /// Its body.
+        body: String,
+        /// Its media type.
+        content_type: String,
+        /// Whether the request takes effect.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// HTTP 200 with a body that is not JSON.
+    Garbage {
+        /// Whether the request takes effect.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// HTTP 200 without a body.
+    Empty {
+        /// Whether the request takes effect.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// The right answer, padded with blanks to more than 2 MiB.
+    TooLarge {
+        /// Whether the request takes effect; without it the padding surrounds an error answer.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// HTTP 200 with JSON that is not the provider's envelope.
+    WrongEnvelope {
+        /// Whether the request takes effect.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// The request is parked until it is released.
+    Hold {
+        /// Before or after its effect.
+        when: Moment,
+    },
+    /// The effect happens, the answer says it failed.
+    ErrorAfterEffect {
+        /// The provider's error code, `PSP_999`.
+        code: String,
+    },
+}
+
+/// One entry of the fault plan. Absent criteria match everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Provider platform, `lyra`.
+    pub provider: String,
+    /// The brand, or the shop that the credentials name.
+    #[serde(default)]
+    pub shop_or_brand: Option<String>,
+    /// The service, in the provider's spelling.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// The provider's identifier of the order, or the merchant's reference (a creation has no identifier yet).
+    #[serde(default)]
+    pub order: Option<String>,
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// How many requests it hits; 0 means every one until the plan is cleared.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Fault {
+    /// A fault that hits the next request to this provider.
+    pub fn new(provider: impl Into<String>, kind: FaultKind) -> Self {
+        Self { provider: provider.into(), shop_or_brand: None, service: None, order: None, kind, times: 1 }
+    }
+
+    /// Only at this brand, or for this shop.
+    #[must_use]
+    pub fn at(mut self, shop_or_brand: impl Into<String>) -> Self {
+        self.shop_or_brand = Some(shop_or_brand.into());
+        self
+    }
+
+    /// Only this service.
+    #[must_use]
+    pub fn on_service(mut self, service: impl Into<String>) -> Self {
+        self.service = Some(service.into());
+        self
+    }
+
+    /// Only this order, by the provider's identifier or the merchant's reference.
+    #[must_use]
+    pub fn on_order(mut self, order: impl Into<String>) -> Self {
+        self.order = Some(order.into());
+        self
+    }
+
+    /// This many requests; 0 for all of them.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    fn hits(&self, provider: &str, call: &Call) -> bool {
+        let place = |wanted: &String| *wanted == call.brand || call.shop.as_ref() == Some(wanted);
+        let order =
+            |wanted: &String| call.order.as_ref() == Some(wanted) || call.reference.as_ref() == Some(wanted);
+        self.provider == provider
+            && self.shop_or_brand.as_ref().is_none_or(place)
+            && self.service.as_ref().is_none_or(|wanted| *wanted == call.service)
+            && self.order.as_ref().is_none_or(order)
+    }
+}
+
+/// Names an entry of the fault plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FaultId(u64);
+
+impl FaultId {
+    pub(crate) fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for FaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where held requests wait.
+#[derive(Debug)]
+struct Gate {
+    held: watch::Sender<u32>,
+    open: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    id: FaultId,
+    fault: Fault,
+    used: u32,
+    gate: Arc<Gate>,
+}
+
+impl Armed {
+    fn is_spent(&self) -> bool {
+        self.fault.times != 0 && self.used >= self.fault.times
+    }
+}
+
+/// An entry of the plan as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedFault {
+    /// Its identifier.
+    pub id: FaultId,
+    /// The fault as it was ordered.
+    pub fault: Fault,
+    /// How many requests it has hit.
+    pub used: u32,
+    /// How many of them are parked at this moment.
+    pub held: u32,
+}
+
+/// All faults ordered since the last reset, the spent ones included.
+#[derive(Debug, Default)]
+pub(crate) struct FaultPlan {
+    armed: Mutex<Vec<Armed>>,
+    /// Number of the last fault; not set back, so that an old identifier never names a new fault.
+    last: AtomicU64,
+}
+
+impl FaultPlan {
+    pub(crate) fn add(&self, fault: Fault) -> FaultId {
+        let mut armed = lock(&self.armed);
+        let id = FaultId(self.last.fetch_add(1, Ordering::SeqCst).saturating_add(1));
+        let gate = Arc::new(Gate { held: watch::Sender::new(0), open: watch::Sender::new(false) });
+        armed.push(Armed { id, fault, used: 0, gate });
+        id
+    }
+
+    /// The first fault that hits this call; counts as used from now on.
+    pub(crate) fn take(&self, provider: &str, call: &Call) -> Option<(Option<FaultId>, FaultKind)> {
+        let mut armed = lock(&self.armed);
+        let hit = armed.iter_mut().find(|entry| !entry.is_spent() && entry.fault.hits(provider, call))?;
+        hit.used = hit.used.saturating_add(1);
+        Some((Some(hit.id), hit.fault.kind.clone()))
+    }
+
+    pub(crate) fn list(&self) -> Vec<ListedFault> {
+        let listed = |entry: &Armed| ListedFault {
+            id: entry.id,
+            fault: entry.fault.clone(),
+            used: entry.used,
+            held: *entry.gate.held.borrow(),
+        };
+        lock(&self.armed).iter().map(listed).collect()
+    }
+
+    fn gate(&self, id: FaultId) -> Option<Arc<Gate>> {
+        lock(&self.armed).iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.gate))
+    }
+
+    /// Parks the caller until the fault is released.
+    pub(crate) async fn park(&self, id: FaultId) {
+        let Some(gate) = self.gate(id) else { return };
+        gate.held.send_modify(|held| *held = held.saturating_add(1));
+        let _ = gate.open.subscribe().wait_for(|open| *open).await;
+        gate.held.send_modify(|held| *held = held.saturating_sub(1));
+    }
+
+    /// Waits until at least `count` requests are parked; false when there is no such fault.
+    pub(crate) async fn held(&self, id: FaultId, count: u32) -> bool {
+        let Some(gate) = self.gate(id) else { return false };
+        gate.held.subscribe().wait_for(|held| *held >= count).await.is_ok()
+    }
+
+    /// Lets the parked requests go on, and later ones pass; false when there is no such fault.
+    pub(crate) fn release(&self, id: FaultId) -> bool {
+        let Some(gate) = self.gate(id) else { return false };
+        gate.open.send_replace(true);
+        true
+    }
+
+    /// Forgets all faults and lets every parked request go on.
+    pub(crate) fn clear(&self) {
+        for entry in lock(&self.armed).drain(..) {
+            entry.gate.open.send_replace(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn call(service: &str) -> Call {
+        Call {
+            brand: "systempay".into(),
+            service: service.into(),
+            shop: Some("69876357".into()),
+            order: Some("abc".into()),
+            reference: Some("cart-1".into()),
+            ..Call::default()
+        }
+    }
+
+    #[test]
+    fn a_fault_hits_only_what_it_names_and_only_so_often() {
+        let plan = FaultPlan::default();
+        plan.add(Fault::new("lyra", FaultKind::CutBefore).at("69876357").on_service("Get").times(2));
+        assert!(plan.take("sips", &call("Get")).is_none());
+        assert!(plan.take("lyra", &call("Cancel")).is_none());
+        assert!(plan.take("lyra", &call("Get")).is_some());
+        assert!(plan.take("lyra", &call("Get")).is_some());
+        assert!(plan.take("lyra", &call("Get")).is_none());
+        assert_eq!(plan.list()[0].used, 2);
+    }
+
+    #[test]
+    fn an_order_is_named_by_either_reference() {
+        for name in ["abc", "cart-1"] {
+            let plan = FaultPlan::default();
+            plan.add(Fault::new("lyra", FaultKind::LoseAnswer).at("systempay").on_order(name));
+            assert!(plan.take("lyra", &call("Get")).is_some(), "{name}");
+        }
+        let plan = FaultPlan::default();
+        plan.add(Fault::new("lyra", FaultKind::LoseAnswer).on_order("other").times(0));
+        assert!(plan.take("lyra", &call("Get")).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_held_request_goes_on_when_released() {
+        let plan = Arc::new(FaultPlan::default());
+        let id = plan.add(Fault::new("lyra", FaultKind::Hold { when: Moment::Before }));
+        let parked = tokio::spawn({
+            let plan = Arc::clone(&plan);
+            async move { plan.park(id).await }
+        });
+        assert!(plan.held(id, 1).await);
+        assert!(plan.release(id));
+        parked.await.unwrap();
+        assert!(!plan.release(FaultId(99)));
+    }
+
+    #[test]
+    fn faults_are_ordered_in_json() {
+        let text = json!({"provider": "lyra", "kind": {"kind": "delay", "ms": 5, "when": "after"}});
+        let fault: Fault = serde_json::from_value(text).unwrap();
+        assert_eq!(fault, Fault::new("lyra", FaultKind::Delay { ms: 5, when: Moment::After }));
+    }
+}

@@ -1,0 +1,271 @@
+//! The Lyra platform, REST API V4, as the brands Systempay and EpayNC show it.
+//!
+//! Source: provider pages `Charge/PaymentOrder/Get`, `/Update` and `/Cancel`; for the rest the platform's public
+//! documentation and published client code. Where these are silent, the comment at the place says "inferred".
+//!
+//! Paths: `/lyra/<brand>/api-payment/V4/<Service>` and the payer's page `/lyra/<brand>/t/<8 characters>`. The shops
+//! and their passwords are in [`DEMO_SHOPS`], amounts that stand for faults in `magic.rs` and `GET /_control`.
+//!
+//! What it does not imitate:
+//!
+//! - the `Transaction/*` services, `Charge/CreatePayment`, tokens and the JavaScript form;
+//! - notifications (IPN) and the signed data of a browser return: the browser is only sent on;
+//! - cards, 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and has no effect), the remittance
+//!   in the evening (a transaction stays `AUTHORISED`) and a capture so late that it is authorised later;
+//! - delivery: e-mails, SMS and WhatsApp messages only reach the mailbox of the control API;
+//! - the channels INVOICE and IVR (`PSP_1016`), templates (one name exists, its text is the usual one), data
+//!   collection forms, the language deduced from a phone number;
+//! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...);
+//! - `mode`, `serverUrl`, `customer` and `formAction` in answers of newer releases (`patch_answer` can add members to
+//!   an order), call limits, HTTP 401 for wrong credentials (it answers 200).
+
+mod change;
+mod channel;
+mod codes;
+mod draft;
+mod envelope;
+mod magic;
+mod members;
+mod order;
+mod page;
+mod payer;
+mod record;
+mod seeds;
+mod services;
+mod shops;
+mod text;
+mod transaction;
+mod wishes;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use http::{Method, Response};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use self::order::Order;
+use self::transaction::Transaction;
+use super::exchange::Frame;
+use super::faults::FaultKind;
+use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target};
+use super::recent::lock;
+
+pub use shops::{DEMO_SHOPS, DemoShop, demo_shop};
+
+/// The simulated platform, with a book of orders per brand.
+#[derive(Debug)]
+pub(crate) struct Lyra {
+    frame: Arc<Frame>,
+    public_url: String,
+    seed_samples: bool,
+    books: Vec<Book>,
+}
+
+/// One brand: its shop and its orders.
+#[derive(Debug)]
+struct Book {
+    shop: DemoShop,
+    orders: Mutex<Orders>,
+}
+
+/// Orders of both modes by identifier, oldest first, and the way from a payment page's token to them.
+#[derive(Debug, Default)]
+struct Orders {
+    by_id: IndexMap<String, Order>,
+    by_token: IndexMap<String, String>,
+}
+
+impl Orders {
+    fn insert(&mut self, order: Order) {
+        self.by_token.insert(order.token.clone(), order.id.clone());
+        self.by_id.insert(order.id.clone(), order);
+    }
+
+    /// A token that no other order of the brand has.
+    fn new_token(&self) -> String {
+        loop {
+            let digit = || char::from_digit(rand::random_range(0..36), 36).unwrap_or('0');
+            let token: String = std::iter::repeat_with(digit).take(8).collect();
+            if !self.by_token.contains_key(&token) {
+                return token;
+            }
+        }
+    }
+}
+
+impl Book {
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        lock(&self.orders)
+    }
+}
+
+impl Lyra {
+    /// `public_url` has no slash at its end.
+    pub(crate) fn new(frame: Arc<Frame>, public_url: &str, seed_samples: bool) -> Self {
+        let books = DEMO_SHOPS.map(|shop| Book { shop, orders: Mutex::default() }).into();
+        let lyra = Self { frame, public_url: public_url.to_owned(), seed_samples, books };
+        lyra.reset();
+        lyra
+    }
+
+    fn book(&self, brand: &str) -> Option<&Book> {
+        self.books.iter().find(|book| book.shop.brand == brand)
+    }
+
+    fn known_book(&self, brand: &str) -> Result<&Book, ControlError> {
+        self.book(brand).ok_or_else(|| ControlError::NotFound(format!("brand {brand}")))
+    }
+
+    /// Address of the payment page.
+    fn link(&self, book: &Book, token: &str) -> String {
+        format!("{}/lyra/{}/t/{token}", self.public_url, book.shop.brand)
+    }
+
+    /// Lets the control API change an order.
+    fn with_order<T>(
+        &self,
+        brand: &str,
+        id: &str,
+        change: impl FnOnce(&Book, &mut Order) -> T,
+    ) -> Result<T, ControlError> {
+        let book = self.known_book(brand)?;
+        let mut orders = book.orders();
+        let order = orders.by_id.get_mut(id).ok_or_else(|| ControlError::NotFound(format!("order {id}")))?;
+        Ok(change(book, order))
+    }
+}
+
+impl Platform for Lyra {
+    fn name(&self) -> &'static str {
+        "lyra"
+    }
+
+    fn target(&self, request: &Received) -> Target {
+        let mut parts = request.path.trim_start_matches('/').splitn(4, '/').skip(1);
+        let brand = parts.next().unwrap_or_default();
+        if self.book(brand).is_none() {
+            return Target::Nothing;
+        }
+        match (parts.next(), parts.next()) {
+            (Some("t"), Some(_)) => Target::Page,
+            // Every operation is a POST, reads included.
+            (Some("api-payment"), Some(rest)) if request.method == Method::POST => {
+                match rest.strip_prefix("V4/") {
+                    Some(service) => Target::Service(services::read_call(brand, service, request)),
+                    None => Target::Nothing,
+                }
+            }
+            _ => Target::Nothing,
+        }
+    }
+
+    fn magic(&self, call: &Call) -> Option<FaultKind> {
+        let present = || {
+            let orders = self.book(&call.brand)?.orders();
+            orders.by_id.get(call.order.as_ref()?).map(|order| order.amount)
+        };
+        magic::fault(call, present)
+    }
+
+    fn serve(&self, call: &Call, request: &Received) -> Response<Bytes> {
+        self.run(call, request)
+    }
+
+    fn refuse(&self, call: &Call, refusal: &Refusal) -> Response<Bytes> {
+        let shop = demo_shop(&call.brand).unwrap_or(DEMO_SHOPS[0]);
+        envelope::error(&call.service, refusal, Some(shop.shop_id), &shop, self.frame.clock.now())
+    }
+
+    fn incident(&self) -> Refusal {
+        Refusal::new("PSP_999")
+    }
+
+    fn page(&self, request: &Received) -> Response<Bytes> {
+        self.payment_page(request)
+    }
+
+    fn add_order(&self, brand: &str, draft: &Value) -> Result<String, ControlError> {
+        draft::add(self, self.known_book(brand)?, draft)
+    }
+
+    fn set_status(&self, brand: &str, order: &str, status: &str) -> Result<(), ControlError> {
+        self.with_order(brand, order, |_, order| status.clone_into(&mut order.status))
+    }
+
+    fn patch_answer(&self, brand: &str, order: &str, patch: &Value) -> Result<(), ControlError> {
+        let patch = Some(patch.clone()).filter(|patch| !patch.is_null());
+        self.with_order(brand, order, |_, order| order.patch = patch)
+    }
+
+    fn add_transaction(&self, brand: &str, order: &str, patch: &Value) -> Result<String, ControlError> {
+        let now = self.frame.clock.now();
+        self.with_order(brand, order, |_, order| {
+            let mut added = Transaction::debit(order, "AUTHORISED", now);
+            // The patch may change what the platform computes from: the detailed status decides the status.
+            if let Some(detailed) = patch.get("detailedStatus").and_then(Value::as_str) {
+                detailed.clone_into(&mut added.detailed_status);
+            }
+            if let Some(uuid) = patch.get("uuid").and_then(Value::as_str) {
+                uuid.clone_into(&mut added.uuid);
+            }
+            added.patch = Some(patch.clone());
+            let uuid = added.uuid.clone();
+            order.transactions.push(added);
+            uuid
+        })
+    }
+
+    fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
+        let attempt = self.pay(self.known_book(brand)?, order, action)?;
+        Ok(attempt.status)
+    }
+
+    fn order(&self, brand: &str, order: &str) -> Result<Value, ControlError> {
+        let now = self.frame.clock.now();
+        self.with_order(brand, order, |book, order| order.answer(&self.link(book, &order.token), now))
+    }
+
+    fn orders(&self, brand: &str) -> Result<Vec<Value>, ControlError> {
+        let now = self.frame.clock.now();
+        let book = self.known_book(brand)?;
+        let answers = book
+            .orders()
+            .by_id
+            .values()
+            .map(|order| order.answer(&self.link(book, &order.token), now))
+            .collect();
+        Ok(answers)
+    }
+
+    fn help(&self) -> Value {
+        let shops: Vec<_> = DEMO_SHOPS
+            .iter()
+            .map(|shop| {
+                json!({
+                    "brand": shop.brand,
+                    "base_url": format!("{}/lyra/{}/api-payment/", self.public_url, shop.brand),
+                    "shop_id": shop.shop_id,
+                    "password": shop.password,
+                    "production_password": shop.production_password,
+                    "currencies": shop.currencies,
+                })
+            })
+            .collect();
+        json!({
+            "note": "The credentials are public and worth nothing.",
+            "shops": shops,
+            "services": services::SERVICES,
+            "magic_amounts": magic::help(),
+        })
+    }
+
+    fn reset(&self) {
+        for book in &self.books {
+            *book.orders() = Orders::default();
+        }
+        if self.seed_samples {
+            seeds::add(self);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The shops of the sandbox, one per brand, with what their contracts cover.
+
+/// A shop of the simulated platform. The credentials are open to everyone and worth nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DemoShop {
+    /// Brand, the second segment of the path.
+    pub brand: &'static str,
+    /// Shop identifier, the user name of the REST credentials.
+    pub shop_id: &'static str,
+    /// Password of the TEST mode.
+    pub password: &'static str,
+    /// Password of the PRODUCTION mode; each mode sees only its own orders.
+    pub production_password: &'static str,
+    /// `applicationProvider` of the answers.
+    pub application_provider: &'static str,
+    /// Name in the messages to payers.
+    pub store_name: &'static str,
+    /// Language when a request names none.
+    pub locale: &'static str,
+    /// Currencies that the contract covers.
+    pub currencies: &'static [&'static str],
+    /// Whether WhatsApp is configured.
+    pub whats_app: bool,
+    /// Currencies that the data collection form can be used with; empty when the shop has no such form.
+    pub data_form_currencies: &'static [&'static str],
+}
+
+/// All shops. The first one's shop and password are the demo values that Lyra publishes; the rest is invented.
+/// `applicationProvider`: provider pages `Charge/PaymentOrder/Update` (NPS) and `/Get` of EpayNC (CSB).
+pub const DEMO_SHOPS: [DemoShop; 2] = [
+    DemoShop {
+        brand: "systempay",
+        shop_id: "69876357",
+        password: "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M",
+        production_password: "prodpassword_SIMULATORSYSTEMPAY0000000000000000000",
+        application_provider: "NPS",
+        store_name: "DEMO STORE",
+        locale: "fr_FR",
+        currencies: &["EUR", "USD", "GBP", "CHF"],
+        whats_app: true,
+        data_form_currencies: &["EUR"],
+    },
+    DemoShop {
+        brand: "epaync",
+        shop_id: "73239078",
+        password: "testpassword_SIMULATOREPAYNC0000000000000000000",
+        production_password: "prodpassword_SIMULATOREPAYNC0000000000000000000",
+        application_provider: "CSB",
+        store_name: "DEMO STORE",
+        locale: "fr_FR",
+        currencies: &["XPF", "EUR"],
+        whats_app: false,
+        data_form_currencies: &[],
+    },
+];
+
+/// The shop of a brand.
+pub fn demo_shop(brand: &str) -> Option<DemoShop> {
+    DEMO_SHOPS.into_iter().find(|shop| shop.brand == brand)
+}
+
+/// TEST or PRODUCTION: the password decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Test,
+    Production,
+}
+
+impl Mode {
+    /// The platform's word, `orderDetails.mode`.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Test => "TEST",
+            Self::Production => "PRODUCTION",
+        }
+    }
+}
+
+impl DemoShop {
+    /// The mode that these credentials open, if they are right.
+    pub(super) fn mode(&self, shop_id: &str, password: &str) -> Option<Mode> {
+        if shop_id != self.shop_id {
+            None
+        } else if password == self.password {
+            Some(Mode::Test)
+        } else if password == self.production_password {
+            Some(Mode::Production)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_decides_the_mode() {
+        let shop = demo_shop("epaync").unwrap();
+        assert_eq!(shop.mode(shop.shop_id, shop.password), Some(Mode::Test));
+        assert_eq!(shop.mode(shop.shop_id, shop.production_password), Some(Mode::Production));
+        assert_eq!(shop.mode(shop.shop_id, "testpassword_x"), None);
+        assert_eq!(shop.mode("69876357", shop.password), None);
+        assert_eq!(demo_shop("nobody"), None);
+    }
+}
