@@ -15,7 +15,9 @@ pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
 pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
 
 pub use crate::config::{AccountSettings, KeyError, check_provider_url};
-use crate::domain::{Mode, Money, Operation, OperationId, OperationKind, Order, OrderPatch, ProviderReference};
+use crate::domain::{
+    Mode, Money, Operation, OperationId, OperationKind, Order, OrderPatch, ProviderReference,
+};
 
 /// One merchant contract at one provider platform, spoken to in canonical terms.
 ///

@@ -68,14 +68,14 @@ impl Registry {
         let mut problems = Vec::new();
         for (name, account) in settings {
             let Ok(name) = name.parse::<AccountName>() else {
-                problems.push(KeyError::new(&format!("accounts.{name}"), "is not an account name"));
+                problems.push(KeyError::new(format!("accounts.{name}"), "is not an account name"));
                 continue;
             };
             let Some(provider) = providers.iter().find(|provider| provider.id == account.provider) else {
                 let known = providers.iter().map(|p| p.id).collect::<Vec<_>>().join(", ");
                 problems.push(KeyError::new(
-                    &account.key_path("provider"),
-                    &format!("is not a provider this guichet has; known: {known}"),
+                    account.key_path("provider"),
+                    format!("is not a provider this guichet has; known: {known}"),
                 ));
                 continue;
             };
@@ -84,8 +84,8 @@ impl Registry {
                     let identity = format!("{} {}", provider.id, adapter.identity());
                     if let Some(other) = identities.insert(identity, name.clone()) {
                         problems.push(KeyError::new(
-                            &format!("accounts.{name}"),
-                            &format!(
+                            format!("accounts.{name}"),
+                            format!(
                                 "is the same provider, shop and mode as accounts.{other}: one order would have two ids"
                             ),
                         ));

@@ -186,9 +186,11 @@ impl Transport {
             CallFailure::TooLate => {
                 self.error(exchange, ErrorKind::OutcomeUnknown, "no answer within the provider timeout")
             }
-            CallFailure::Broken => {
-                self.error(exchange, ErrorKind::OutcomeUnknown, "the connection broke before the answer ended")
-            }
+            CallFailure::Broken => self.error(
+                exchange,
+                ErrorKind::OutcomeUnknown,
+                "the connection broke before the answer ended",
+            ),
             CallFailure::TooLarge => {
                 self.error(exchange, ErrorKind::OutcomeUnknown, "the answer was larger than 1 MiB")
             }
@@ -213,9 +215,11 @@ impl Transport {
                         self.error(exchange, ErrorKind::NotExecuted, "no connection could be made")
                     }
                     CallFailure::TooLate => self.error(exchange, ErrorKind::Timeout, "no answer in time"),
-                    CallFailure::Broken => {
-                        self.error(exchange, ErrorKind::Protocol, "the connection broke before the answer ended")
-                    }
+                    CallFailure::Broken => self.error(
+                        exchange,
+                        ErrorKind::Protocol,
+                        "the connection broke before the answer ended",
+                    ),
                     CallFailure::TooLarge => {
                         self.error(exchange, ErrorKind::Protocol, "the answer was larger than 1 MiB")
                     }
