@@ -4,6 +4,8 @@ pub mod adapter;
 pub mod config;
 pub mod domain;
 pub mod faults;
+pub mod orders;
+pub mod problem;
 pub mod providers;
 pub mod simulator;
 pub mod store;

@@ -1,0 +1,205 @@
+//! The use cases: read an order, change it, look at what became of a change.
+//!
+//! A change goes: look at key and guard, read the order, decide, commit the intent, call the provider, commit
+//! the outcome. From the first step on it runs detached from the caller, who may hang up.
+
+mod change;
+mod copies;
+mod failure;
+mod reconcile;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+use tokio_util::task::TaskTracker;
+
+pub use change::{ChangeRequest, Changed, NewChange};
+use failure::{read_problem, store_problem};
+
+use crate::{
+    adapter::{Account, ErrorKind, Registry},
+    config::AllowedAccounts,
+    domain::{Event, Operation, OperationId, Order, OrderId, Timestamp},
+    problem::{Problem, ProblemCode},
+    store::Store,
+};
+
+/// Who calls: a client with its scopes and the accounts it may use.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The client's name.
+    pub client: String,
+    /// The accounts it may use.
+    pub accounts: AllowedAccounts,
+    /// What it may do.
+    pub scopes: BTreeSet<crate::config::Scope>,
+    /// The request, for the audit trail.
+    pub request_id: String,
+}
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOptions {
+    /// Accept a copy that was read at most this long ago.
+    pub max_age: Option<Duration>,
+    /// Accept an old copy when the provider cannot be asked.
+    pub allow_stale: bool,
+}
+
+/// An order as shown, and whether it is an old copy because the provider could not be asked.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The order.
+    pub order: Order,
+    /// Whether it is an old copy.
+    pub stale: bool,
+}
+
+/// The use cases over one store and the configured accounts.
+#[derive(Debug)]
+pub struct Orders {
+    registry: RwLock<Arc<Registry>>,
+    store: Arc<dyn Store>,
+    provider_timeout: Duration,
+    copies: copies::WriteBehind,
+    tasks: TaskTracker,
+    stopping: watch::Sender<bool>,
+}
+
+impl Orders {
+    /// The use cases. Starts the background work: writing copies and settling lost answers.
+    pub fn start(registry: Registry, store: Arc<dyn Store>, provider_timeout: Duration) -> Arc<Self> {
+        let (stopping, _) = watch::channel(false);
+        let tasks = TaskTracker::new();
+        let orders = Arc::new(Self {
+            registry: RwLock::new(Arc::new(registry)),
+            copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
+            store,
+            provider_timeout,
+            tasks,
+            stopping,
+        });
+        orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders
+    }
+
+    /// The accounts in force.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Puts other accounts in force; calls under way keep theirs.
+    pub fn replace_registry(&self, registry: Registry) {
+        *self.registry.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    /// The store, for health checks.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Waits at most `grace` for what runs, stops the background work and closes the store. What did not
+    /// end is recovered at the next start.
+    pub async fn stop(&self, grace: Duration) {
+        let _ = self.stopping.send(true);
+        self.tasks.close();
+        let _ = tokio::time::timeout(grace, self.tasks.wait()).await;
+        self.store.close().await;
+    }
+
+    /// The account of an order, if this caller may use it. Nothing is sent for a reference that is not in
+    /// its provider's one spelling.
+    fn account(&self, caller: &Caller, id: &OrderId) -> Result<Account, Problem> {
+        let registry = self.registry();
+        registry
+            .account(&id.account)
+            .filter(|account| caller.accounts.contains(account.name.as_str()))
+            .filter(|account| account.adapter.accepts_reference(&id.reference))
+            .cloned()
+            .ok_or_else(not_found)
+    }
+
+    /// The order as the provider sees it now.
+    ///
+    /// # Errors
+    /// Unknown order, or the provider cannot be asked.
+    pub async fn read(
+        &self,
+        caller: &Caller,
+        id: &OrderId,
+        options: ReadOptions,
+        deadline: Instant,
+    ) -> Result<Shown, Problem> {
+        let account = self.account(caller, id)?;
+        if let Some(max_age) = options.max_age
+            && let Some(order) = self.store.order_copy(id).await.map_err(store_problem)?
+            && Timestamp::now().since(order.as_of) <= max_age
+        {
+            return Ok(Shown { order, stale: false });
+        }
+        match account.adapter.fetch(&id.reference, deadline).await {
+            Ok(order) => {
+                self.copies.keep(&order);
+                Ok(Shown { order, stale: false })
+            }
+            Err(error) => {
+                let away = matches!(
+                    error.kind,
+                    ErrorKind::NotExecuted
+                        | ErrorKind::Timeout
+                        | ErrorKind::Protocol
+                        | ErrorKind::Incident
+                        | ErrorKind::Temporary
+                );
+                if away
+                    && options.allow_stale
+                    && let Some(order) = self.store.order_copy(id).await.map_err(store_problem)?
+                {
+                    return Ok(Shown { order, stale: true });
+                }
+                Err(read_problem(&error).about(id))
+            }
+        }
+    }
+
+    /// What became of an operation.
+    ///
+    /// # Errors
+    /// No such operation, or none this caller may see.
+    pub async fn operation(&self, caller: &Caller, id: OperationId) -> Result<Operation, Problem> {
+        let operation = self.store.operation(id).await.map_err(store_problem)?;
+        operation
+            .filter(|operation| caller.accounts.contains(operation.order_id.account.as_str()))
+            .ok_or_else(not_found)
+    }
+
+    /// The timeline of an order, from the event after number `after`.
+    ///
+    /// # Errors
+    /// An order of an account this caller may not use.
+    pub async fn events(
+        &self,
+        caller: &Caller,
+        id: &OrderId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>, Problem> {
+        self.account(caller, id)?;
+        self.store.order_events(id, after, limit).await.map_err(store_problem)
+    }
+}
+
+/// The same answer whether a thing is absent or of an account the client may not use.
+fn not_found() -> Problem {
+    Problem::plain(ProblemCode::NotFound)
+}
+
+/// Waits until the service is to stop.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the service is gone already.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}

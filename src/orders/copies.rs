@@ -1,0 +1,85 @@
+//! Copies of orders, written behind the reads in batches. They may be lost in a crash: the provider still has
+//! the order.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use super::stopped;
+use crate::{
+    domain::{Order, OrderId, OrderStatus, Timestamp},
+    store::Store,
+};
+
+/// Copies waiting at most; more are dropped, the provider still has them.
+const QUEUE: usize = 4_096;
+/// Copies written in one commit.
+const BATCH: usize = 256;
+/// An unchanged order is written again after this long, so that its copy does not look older than it is.
+const REFRESH: Duration = Duration::from_secs(5);
+/// Orders remembered as written.
+const REMEMBERED: usize = 50_000;
+
+#[derive(Debug)]
+pub(super) struct WriteBehind {
+    queue: mpsc::Sender<Order>,
+    written: Mutex<HashMap<OrderId, (OrderStatus, Option<Timestamp>, i64, Timestamp)>>,
+}
+
+impl WriteBehind {
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        tasks: &TaskTracker,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<Order>(QUEUE);
+        tasks.spawn(async move {
+            let mut batch = Vec::with_capacity(BATCH);
+            loop {
+                tokio::select! {
+                    count = waiting.recv_many(&mut batch, BATCH) => if count == 0 { return },
+                    () = stopped(&mut stopping) => {
+                        while let Ok(order) = waiting.try_recv() {
+                            batch.push(order);
+                        }
+                        save(&store, &mut batch).await;
+                        return;
+                    }
+                }
+                save(&store, &mut batch).await;
+            }
+        });
+        Self { queue, written: Mutex::default() }
+    }
+
+    /// Keeps a copy of an order as read, when it changed or its copy is getting old.
+    pub(super) fn keep(&self, order: &Order) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((status, updated_at, amount, as_of)) = written.get(&order.id)
+            && (*status, *updated_at, *amount) == (order.status, order.updated_at, order.amount)
+            && order.as_of.since(*as_of) < REFRESH
+        {
+            return;
+        }
+        if written.len() >= REMEMBERED {
+            written.clear();
+        }
+        if self.queue.try_send(order.clone()).is_ok() {
+            written.insert(order.id.clone(), (order.status, order.updated_at, order.amount, order.as_of));
+        }
+    }
+}
+
+async fn save(store: &Arc<dyn Store>, batch: &mut Vec<Order>) {
+    if batch.is_empty() {
+        return;
+    }
+    if let Err(error) = store.save_copies(std::mem::take(batch)).await {
+        tracing::warn!(%error, "copies of orders were not kept");
+    }
+}

@@ -1,0 +1,115 @@
+//! What a provider's or the store's failure means to a caller.
+
+use crate::{
+    adapter::{ErrorKind, ProviderError, Violation},
+    problem::{Problem, ProblemCode, ProviderWord},
+    store::StoreError,
+};
+
+/// A store that cannot be read or written: nothing is sent.
+pub(super) fn store_problem(error: StoreError) -> Problem {
+    tracing::error!(%error, "the store failed");
+    Problem::plain(ProblemCode::StoreUnavailable)
+}
+
+/// A failed read.
+pub(super) fn read_problem(error: &ProviderError) -> Problem {
+    let (code, retryable) = match error.kind {
+        ErrorKind::NotFound => (ProblemCode::NotFound, false),
+        ErrorKind::Misconfigured => (ProblemCode::AccountMisconfigured, false),
+        ErrorKind::NotExecuted | ErrorKind::Temporary => (ProblemCode::ProviderUnavailable, true),
+        ErrorKind::Timeout => (ProblemCode::ProviderTimeout, true),
+        ErrorKind::Protocol | ErrorKind::Incident | ErrorKind::OutcomeUnknown => {
+            (ProblemCode::ProviderBadResponse, true)
+        }
+        ErrorKind::Unsupported
+        | ErrorKind::Refused
+        | ErrorKind::InvalidRequest
+        | ErrorKind::StateConflict
+        | ErrorKind::AlreadyDone
+        | ErrorKind::AmountExceeded
+        | ErrorKind::CurrencyNotSupported
+        | ErrorKind::Declined => (ProblemCode::ProviderBadResponse, false),
+    };
+    log(error);
+    if code == ProblemCode::NotFound {
+        // The same body as for an account the client may not use.
+        return Problem::plain(code);
+    }
+    let mut problem = worded(code, error);
+    problem.retryable = retryable;
+    problem
+}
+
+/// The read that a change needs first failed: nothing was done.
+pub(super) fn first_read_problem(error: &ProviderError) -> Problem {
+    let problem = read_problem(error);
+    match problem.code {
+        ProblemCode::NotFound | ProblemCode::AccountMisconfigured => problem,
+        _ => {
+            let mut unavailable = worded(ProblemCode::ProviderUnavailable, error);
+            unavailable.detail =
+                "the order could not be read at the provider, so nothing was changed".to_owned();
+            unavailable.retryable = problem.retryable;
+            unavailable
+        }
+    }
+}
+
+/// A change that the provider refused, or that never reached it.
+pub(super) fn change_problem(error: &ProviderError) -> Problem {
+    let code = match error.kind {
+        ErrorKind::Unsupported => ProblemCode::UnsupportedByProvider,
+        ErrorKind::NotExecuted | ErrorKind::Temporary => ProblemCode::ProviderUnavailable,
+        ErrorKind::StateConflict | ErrorKind::AlreadyDone => ProblemCode::OrderStateConflict,
+        ErrorKind::AmountExceeded => ProblemCode::AmountExceedsRemaining,
+        ErrorKind::CurrencyNotSupported => ProblemCode::CurrencyNotSupported,
+        ErrorKind::Declined => ProblemCode::PaymentDeclined,
+        ErrorKind::NotFound => ProblemCode::NotFound,
+        ErrorKind::Misconfigured => ProblemCode::AccountMisconfigured,
+        ErrorKind::Refused
+        | ErrorKind::InvalidRequest
+        | ErrorKind::OutcomeUnknown
+        | ErrorKind::Timeout
+        | ErrorKind::Protocol
+        | ErrorKind::Incident => ProblemCode::ProviderRefused,
+    };
+    log(error);
+    let mut problem = worded(code, error);
+    if let Some(pointer) = error.pointer {
+        problem.errors.push(Violation {
+            pointer: pointer.to_owned(),
+            code: code.as_str(),
+            detail: problem.detail.clone(),
+        });
+    }
+    problem
+}
+
+fn worded(code: ProblemCode, error: &ProviderError) -> Problem {
+    let mut problem = Problem::plain(code);
+    if let Some(message) = &error.message {
+        problem.detail = format!("{}: {message}", code.title());
+    }
+    if error.code.is_some() {
+        problem.provider = Some(ProviderWord {
+            name: error.provider.to_owned(),
+            code: error.code.clone(),
+            message: error.message.clone(),
+        });
+    }
+    problem
+}
+
+fn log(error: &ProviderError) {
+    if error.kind == ErrorKind::Misconfigured {
+        tracing::error!(
+            provider = error.provider,
+            error = %error,
+            alert = "account_misconfigured",
+            "the provider refuses the account"
+        );
+    } else {
+        tracing::warn!(provider = error.provider, error = %error, "provider call failed");
+    }
+}
