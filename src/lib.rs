@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod config;
 pub mod domain;
 pub mod faults;
+pub mod http;
 pub mod orders;
 pub mod problem;
 pub mod providers;

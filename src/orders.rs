@@ -17,7 +17,7 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
-pub use change::{ChangeRequest, Changed, NewChange};
+pub use change::{ChangeRequest, Changed, NewChange, Precondition};
 use failure::{read_problem, store_problem};
 
 use crate::{

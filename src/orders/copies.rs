@@ -25,10 +25,18 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// Orders remembered as written.
 const REMEMBERED: usize = 50_000;
 
+/// What a copy said when it was written last.
+#[derive(Debug, PartialEq, Eq)]
+struct Written {
+    status: OrderStatus,
+    updated_at: Option<Timestamp>,
+    amount: i64,
+}
+
 #[derive(Debug)]
 pub(super) struct WriteBehind {
     queue: mpsc::Sender<Order>,
-    written: Mutex<HashMap<OrderId, (OrderStatus, Option<Timestamp>, i64, Timestamp)>>,
+    written: Mutex<HashMap<OrderId, (Written, Timestamp)>>,
 }
 
 impl WriteBehind {
@@ -60,8 +68,9 @@ impl WriteBehind {
     /// Keeps a copy of an order as read, when it changed or its copy is getting old.
     pub(super) fn keep(&self, order: &Order) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((status, updated_at, amount, as_of)) = written.get(&order.id)
-            && (*status, *updated_at, *amount) == (order.status, order.updated_at, order.amount)
+        let now = Written { status: order.status, updated_at: order.updated_at, amount: order.amount };
+        if let Some((before, as_of)) = written.get(&order.id)
+            && *before == now
             && order.as_of.since(*as_of) < REFRESH
         {
             return;
@@ -70,7 +79,7 @@ impl WriteBehind {
             written.clear();
         }
         if self.queue.try_send(order.clone()).is_ok() {
-            written.insert(order.id.clone(), (order.status, order.updated_at, order.amount, order.as_of));
+            written.insert(order.id.clone(), (now, order.as_of));
         }
     }
 }

@@ -44,16 +44,13 @@ pub(super) fn read_problem(error: &ProviderError) -> Problem {
 /// The read that a change needs first failed: nothing was done.
 pub(super) fn first_read_problem(error: &ProviderError) -> Problem {
     let problem = read_problem(error);
-    match problem.code {
-        ProblemCode::NotFound | ProblemCode::AccountMisconfigured => problem,
-        _ => {
-            let mut unavailable = worded(ProblemCode::ProviderUnavailable, error);
-            unavailable.detail =
-                "the order could not be read at the provider, so nothing was changed".to_owned();
-            unavailable.retryable = problem.retryable;
-            unavailable
-        }
+    if matches!(problem.code, ProblemCode::NotFound | ProblemCode::AccountMisconfigured) {
+        return problem;
     }
+    let mut unavailable = worded(ProblemCode::ProviderUnavailable, error);
+    unavailable.detail = "the order could not be read at the provider, so nothing was changed".to_owned();
+    unavailable.retryable = problem.retryable;
+    unavailable
 }
 
 /// A change that the provider refused, or that never reached it.

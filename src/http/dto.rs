@@ -1,0 +1,492 @@
+//! The JSON of the API. Domain types do not derive schemas, so the API changes only on purpose.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::{
+    adapter::Account,
+    domain::{Event, Mode, Operation, Order},
+};
+
+/// An amount of money.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Money, example = json!({"value": 20000, "currency": "EUR"}))]
+pub(super) struct MoneyDto {
+    /// Minor units of the currency: cents for EUR, whole francs for XPF.
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 20000)]
+    value: i64,
+    /// ISO 4217 code in capitals.
+    #[schema(pattern = "^[A-Z]{3}$", example = "EUR")]
+    currency: String,
+}
+
+/// An amount shown in an answer, which may also be zero.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShownMoney, example = json!({"value": 20000, "currency": "EUR"}))]
+pub(super) struct ShownMoneyDto {
+    /// Minor units of the currency.
+    #[schema(minimum = 0, example = 20000)]
+    value: i64,
+    /// ISO 4217 code in capitals.
+    #[schema(example = "EUR")]
+    currency: String,
+}
+
+/// Cumulative amounts in minor units of the order's currency; they never fall; `null`: nobody tells.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Amounts)]
+pub(super) struct AmountsDto {
+    /// What the payer is or was asked for.
+    #[schema(example = 20000)]
+    requested: Option<i64>,
+    /// What the issuer has reserved.
+    #[schema(example = 0)]
+    authorized: Option<i64>,
+    /// What has been taken.
+    #[schema(example = 0)]
+    captured: Option<i64>,
+    /// What has been released before it was taken.
+    #[schema(example = 0)]
+    canceled: Option<i64>,
+    /// What has been given back.
+    #[schema(example = 0)]
+    refunded: Option<i64>,
+}
+
+/// The provider's own word for the state of the order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderStatus)]
+pub(super) struct ProviderStatusDto {
+    /// As received.
+    #[schema(example = "RUNNING")]
+    code: String,
+    /// The provider's explanation, if it gives one.
+    message: Option<String>,
+}
+
+/// How to send the payer to the payment page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Checkout)]
+pub(super) struct CheckoutDto {
+    /// `GET`: follow the link; `POST`: submit `fields` to `url`.
+    #[schema(example = "GET")]
+    method: String,
+    /// The provider's page.
+    #[schema(example = "https://secure.systempay.fr/t/328zq5so")]
+    url: String,
+    /// Form fields for `POST`.
+    fields: BTreeMap<String, String>,
+    /// One link that works for every provider.
+    #[schema(example = "https://secure.systempay.fr/t/328zq5so")]
+    link: String,
+}
+
+/// How the payer is told about the link.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub(super) struct DeliveryDto {
+    /// `link`, `email`, `sms` or `whatsapp`; `null` when the provider names one guichet does not know.
+    #[schema(example = "email")]
+    channel: Option<String>,
+    /// E-mail address or phone number.
+    #[schema(example = "sample@example.com")]
+    recipient: Option<String>,
+}
+
+/// What may be done now, and why not the rest. It is advice: the provider's own refusal is what counts.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AvailableAction)]
+pub(super) struct ActionDto {
+    /// `update`, `cancel`, `capture` or `refund`.
+    #[schema(example = "cancel")]
+    action: String,
+    /// Whether it may be tried now.
+    allowed: bool,
+    /// Why not, as a stable word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "not_paid")]
+    reason: Option<String>,
+    /// Whether a part of the amount may be named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<bool>,
+    /// The largest amount, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 20000)]
+    max: Option<i64>,
+    /// Until when the provider lets it happen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// A payment order as its provider sees it, in canonical terms.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(super) struct OrderDto {
+    /// `<account>_<provider reference>`.
+    #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
+    id: String,
+    /// The configured account.
+    #[schema(example = "systempay")]
+    account: String,
+    /// The platform.
+    #[schema(example = "lyra")]
+    provider: String,
+    /// `test` or `live`.
+    #[schema(example = "test")]
+    mode: String,
+    /// The provider's own name for the order.
+    #[schema(example = "d63e7f507a6f4dfa86cb40a833ecfd85")]
+    provider_reference: String,
+    /// The merchant's own reference.
+    #[schema(example = "myOrderId-999999")]
+    merchant_reference: Option<String>,
+    /// The canonical status; readers must tolerate new values.
+    #[schema(example = "pending")]
+    status: String,
+    /// Whether the status cannot change any more.
+    #[serde(rename = "final")]
+    is_final: bool,
+    /// The provider's own word.
+    provider_status: ProviderStatusDto,
+    /// What was requested.
+    amount: ShownMoneyDto,
+    /// What became of the money.
+    amounts: AmountsDto,
+    /// How to send the payer.
+    checkout: Option<CheckoutDto>,
+    /// How the payer is told.
+    delivery: Option<DeliveryDto>,
+    /// The merchant's description.
+    description: Option<String>,
+    /// BCP 47 language tag.
+    #[schema(example = "en-GB")]
+    locale: Option<String>,
+    /// The caller's own labels.
+    metadata: BTreeMap<String, String>,
+    /// When the provider made it.
+    #[schema(example = "2026-11-20T15:06:49.000Z")]
+    created_at: Option<String>,
+    /// When the provider changed it last.
+    updated_at: Option<String>,
+    /// When it can no longer be paid.
+    #[schema(example = "2026-12-20T18:13:26.000Z")]
+    expires_at: Option<String>,
+    /// When the provider was asked.
+    #[schema(example = "2026-11-22T10:00:00.000Z")]
+    as_of: String,
+    /// Whether this is an old copy because the provider could not be asked.
+    stale: bool,
+    /// What may be done now.
+    available_actions: Vec<ActionDto>,
+    /// The provider's own extra members.
+    #[schema(value_type = Object)]
+    provider_data: Map<String, Value>,
+}
+
+
+impl OrderDto {
+    pub(super) fn new(order: &Order, stale: bool) -> Self {
+        let text = |instant: crate::domain::Timestamp| instant.to_string();
+        Self {
+            id: order.id.to_string(),
+            account: order.id.account.to_string(),
+            provider: order.provider.clone(),
+            mode: match order.mode {
+                Mode::Test => "test".to_owned(),
+                Mode::Live => "live".to_owned(),
+            },
+            provider_reference: order.id.reference.to_string(),
+            merchant_reference: order.merchant_reference.clone(),
+            status: order.status.as_str().to_owned(),
+            is_final: order.is_final,
+            provider_status: ProviderStatusDto {
+                code: order.provider_status.code.clone(),
+                message: order.provider_status.message.clone(),
+            },
+            amount: ShownMoneyDto { value: order.amount, currency: order.currency.to_string() },
+            amounts: AmountsDto {
+                requested: order.amounts.requested,
+                authorized: order.amounts.authorized,
+                captured: order.amounts.captured,
+                canceled: order.amounts.canceled,
+                refunded: order.amounts.refunded,
+            },
+            checkout: order.checkout.as_ref().map(|checkout| CheckoutDto {
+                method: match checkout.method {
+                    crate::domain::CheckoutMethod::Get => "GET".to_owned(),
+                    crate::domain::CheckoutMethod::Post => "POST".to_owned(),
+                },
+                url: checkout.url.clone(),
+                fields: checkout.fields.clone(),
+                link: checkout.link.clone(),
+            }),
+            delivery: order.delivery.as_ref().map(|delivery| DeliveryDto {
+                channel: delivery.channel.map(|channel| channel.as_str().to_owned()),
+                recipient: delivery.recipient.clone(),
+            }),
+            description: order.description.clone(),
+            locale: order.locale.clone(),
+            metadata: order.metadata.clone(),
+            created_at: order.created_at.map(text),
+            updated_at: order.updated_at.map(text),
+            expires_at: order.expires_at.map(text),
+            as_of: order.as_of.to_string(),
+            stale,
+            available_actions: order
+                .available_actions
+                .iter()
+                .map(|action| ActionDto {
+                    action: action.action.operation().as_str().to_owned(),
+                    allowed: action.allowed,
+                    reason: action.reason.clone(),
+                    partial: action.partial,
+                    max: action.max,
+                    until: action.until.map(text),
+                })
+                .collect(),
+            provider_data: order.provider_data.clone(),
+        }
+    }
+
+    /// A digest of the order as shown, without the moment it was asked for: the provider owns its state.
+    pub(super) fn etag(&self) -> String {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(members) = value.as_object_mut() {
+            members.remove("as_of");
+            members.remove("stale");
+        }
+        let digest = Sha256::digest(value.to_string().as_bytes());
+        let hex = hex::encode(digest);
+        format!("\"{}\"", hex.get(..32).unwrap_or(&hex))
+    }
+}
+
+/// One attempt to change an order, and how it ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Operation)]
+pub(super) struct OperationDto {
+    /// Its id.
+    #[schema(example = "op_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")]
+    id: String,
+    /// `create`, `update`, `cancel`, `capture` or `refund`.
+    #[serde(rename = "type")]
+    #[schema(example = "cancel")]
+    kind: String,
+    /// Where it is in its life; `succeeded`, `refused` and `not_executed` are final.
+    #[schema(example = "succeeded")]
+    status: String,
+    /// What happened to the money: `executed`, `already_done`, `accepted`, `refused`, `not_executed`, `unknown`.
+    #[schema(example = "executed")]
+    outcome: String,
+    /// The amount it moves; `null` for updates.
+    amount: Option<ShownMoneyDto>,
+    /// The order it changes.
+    #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
+    order_id: String,
+    /// The configured account.
+    #[schema(example = "systempay")]
+    account: String,
+    /// The platform.
+    #[schema(example = "lyra")]
+    provider: String,
+    /// Why not, when refused or not executed.
+    problem: Option<OperationProblemDto>,
+    /// When the intent was written down.
+    created_at: String,
+    /// When its status changed last.
+    updated_at: String,
+    /// When guichet looks for evidence next, while unknown.
+    next_check_at: Option<String>,
+}
+
+/// Why an operation was refused or did not happen.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OperationProblem)]
+pub(super) struct OperationProblemDto {
+    /// The stable problem code.
+    #[schema(example = "provider_refused")]
+    code: String,
+    /// For people.
+    detail: String,
+    /// The provider's own code.
+    #[schema(example = "PSP_1007")]
+    provider_code: Option<String>,
+    /// What that code means.
+    provider_message: Option<String>,
+}
+
+impl OperationDto {
+    pub(super) fn new(operation: &Operation) -> Self {
+        Self {
+            id: operation.id.to_string(),
+            kind: operation.kind.as_str().to_owned(),
+            status: operation.status.as_str().to_owned(),
+            outcome: operation.outcome().as_str().to_owned(),
+            amount: operation
+                .amount
+                .map(|amount| ShownMoneyDto { value: amount.value(), currency: amount.currency().to_string() }),
+            order_id: operation.order_id.to_string(),
+            account: operation.order_id.account.to_string(),
+            provider: operation.provider.clone(),
+            problem: operation.failure.as_ref().map(|failure| OperationProblemDto {
+                code: failure.code.clone(),
+                detail: failure.detail.clone(),
+                provider_code: failure.provider_code.clone(),
+                provider_message: failure.provider_message.clone(),
+            }),
+            created_at: operation.created_at.to_string(),
+            updated_at: operation.updated_at.to_string(),
+            next_check_at: operation.next_check_at.map(|instant| instant.to_string()),
+        }
+    }
+}
+
+/// The order after a change, with the operation that made it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangedOrder)]
+pub(super) struct ChangedOrderDto {
+    /// The order after the change.
+    #[serde(flatten)]
+    pub(super) order: OrderDto,
+    /// The operation.
+    pub(super) operation: OperationDto,
+}
+
+/// A change whose result is not known yet, or that the provider does later.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenOperation)]
+pub(super) struct OpenOperationDto {
+    /// The operation as it is now; ask for it again at its own address.
+    pub(super) operation: OperationDto,
+}
+
+/// Something that happened to an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventDto {
+    /// Its id.
+    #[schema(example = "evt_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")]
+    id: String,
+    /// What happened; readers must tolerate new values.
+    #[serde(rename = "type")]
+    #[schema(example = "order.canceled")]
+    event_type: String,
+    /// Its place in the order's sequence, from 1, without a gap.
+    #[schema(example = 3)]
+    sequence: i64,
+    /// The order.
+    #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
+    order_id: String,
+    /// The operation behind it, if there was one.
+    operation_id: Option<String>,
+    /// When it was learned.
+    #[schema(example = "2026-11-22T10:00:00.000Z")]
+    occurred_at: String,
+    /// State and amounts.
+    #[schema(value_type = Object)]
+    data: Map<String, Value>,
+}
+
+impl EventDto {
+    pub(super) fn new(event: &Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            event_type: event.event.event_type.as_str().to_owned(),
+            sequence: event.sequence,
+            order_id: event.event.order_id.to_string(),
+            operation_id: event.event.operation_id.map(|id| id.to_string()),
+            occurred_at: event.event.occurred_at.to_string(),
+            data: event.event.data.clone(),
+        }
+    }
+}
+
+/// A page of events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventList)]
+pub(super) struct EventListDto {
+    /// Oldest first.
+    pub(super) items: Vec<EventDto>,
+    /// Give it as `cursor` for the next page; `null` at the end.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A merchant contract guichet can use.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(super) struct AccountDto {
+    /// Its name, the first part of its orders' ids.
+    #[schema(example = "systempay")]
+    name: String,
+    /// The platform.
+    #[schema(example = "lyra")]
+    provider: String,
+    /// The white-label.
+    #[schema(example = "systempay")]
+    brand: Option<String>,
+    /// `test` or `live`.
+    #[schema(example = "test")]
+    mode: String,
+    /// What it can do, by operation: `supported`, `partial`, `from` (statuses), `findable`, `repeat_harmless`.
+    #[schema(value_type = Object)]
+    capabilities: Value,
+    /// What the calls made so far say about the link to the provider.
+    health: HealthDto,
+}
+
+/// The state of the link to a provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkHealth)]
+pub(super) struct HealthDto {
+    /// `up`, `down`, or `unknown` before the first call.
+    #[schema(example = "up")]
+    status: &'static str,
+    /// When the provider last answered.
+    last_answer_at: Option<String>,
+    /// When a call last failed without an answer.
+    last_failure_at: Option<String>,
+    /// Failures since the last answer.
+    #[schema(example = 0)]
+    consecutive_failures: u32,
+}
+
+impl AccountDto {
+    pub(super) fn new(account: &Account) -> Self {
+        let link = account.adapter.link();
+        let status = match (link.consecutive_failures, link.last_answer_at) {
+            (0, None) => "unknown",
+            (0, Some(_)) => "up",
+            _ => "down",
+        };
+        Self {
+            name: account.name.to_string(),
+            provider: account.adapter.provider().to_owned(),
+            brand: account.adapter.brand().map(str::to_owned),
+            mode: match account.adapter.mode() {
+                Mode::Test => "test".to_owned(),
+                Mode::Live => "live".to_owned(),
+            },
+            capabilities: json!(account.adapter.capabilities()),
+            health: HealthDto {
+                status,
+                last_answer_at: link.last_answer_at.map(|instant| instant.to_string()),
+                last_failure_at: link.last_failure_at.map(|instant| instant.to_string()),
+                consecutive_failures: link.consecutive_failures,
+            },
+        }
+    }
+}
+
+/// Every account the client may use.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AccountList)]
+pub(super) struct AccountListDto {
+    /// By name.
+    pub(super) items: Vec<AccountDto>,
+    /// Always `null`: there is one page.
+    pub(super) next_cursor: Option<String>,
+}

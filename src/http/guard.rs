@@ -1,0 +1,137 @@
+//! What happens around every request: its id, limits on headers, what the caller accepts, one log line.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::error::{Failed, render};
+use crate::problem::{Problem, ProblemCode};
+
+/// Most bytes of request headers (conventions, section 10).
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The id of a request, taken from the API gateway or made here.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+pub(super) async fn around_every_request(mut request: Request, next: Next) -> Response {
+    let started = tokio::time::Instant::now();
+    let request_id = request_id(request.headers());
+    let traceparent = request.headers().get(TRACEPARENT).filter(|value| is_traceparent(value)).cloned();
+    let trace_id = traceparent
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split('-').nth(1))
+        .unwrap_or_default()
+        .to_owned();
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let is_change = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let span = tracing::info_span!("request", request_id = %request_id, trace_id = %trace_id);
+
+    let mut response = match refuse_early(request.headers(), &path) {
+        Some(problem) => Failed::from(problem).into_response(),
+        None => next.run(request).instrument(span.clone()).await,
+    };
+    if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
+        let allow = response.headers().get(header::ALLOW).cloned();
+        response = render(&problem, &request_id, is_change);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if let Some(value) = traceparent {
+        headers.insert(TRACEPARENT, value);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    span.in_scope(|| {
+        tracing::info!(
+            method = %method,
+            route = route(&path),
+            status = response.status().as_u16(),
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request answered"
+        );
+    });
+    response
+}
+
+/// The gateway's id when it is a plain word, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| {
+            (1..=128).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        })
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`, not all zeros.
+fn is_traceparent(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    match parts.as_slice() {
+        [version, trace, span, flags] => {
+            hex(version, 2)
+                && hex(trace, 32)
+                && hex(span, 16)
+                && hex(flags, 2)
+                && trace.bytes().any(|b| b != b'0')
+                && span.bytes().any(|b| b != b'0')
+        }
+        _ => false,
+    }
+}
+
+fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
+    if bytes > HEADER_BYTES_MAX {
+        return Some(Problem::plain(ProblemCode::HeadersTooLarge));
+    }
+    let is_page = path.starts_with("/docs") || path.starts_with("/problems/");
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let wanted: Vec<&str> = accepts.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let json_is_fine = wanted.is_empty()
+        || wanted.iter().any(|range| {
+            let media = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            matches!(
+                media.as_str(),
+                "*/*" | "application/*" | "application/json" | "application/problem+json" | "application/*+json"
+            )
+        });
+    (!is_page && !json_is_fine).then(|| Problem::plain(ProblemCode::NotAcceptable))
+}
+
+/// The route template, so that logs hold no ids where a route is meant.
+fn route(path: &str) -> String {
+    let mut parts = path.split('/').skip(1);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("orders"), Some(_), None, _) => "/orders/{id}".to_owned(),
+        (Some("orders"), Some(_), Some(action @ ("cancel" | "events")), None) => format!("/orders/{{id}}/{action}"),
+        (Some("operations"), Some(_), None, _) => "/operations/{id}".to_owned(),
+        (Some("accounts"), Some(_), None, _) => "/accounts/{name}".to_owned(),
+        (Some("accounts"), None, ..) => "/accounts".to_owned(),
+        (Some("problems"), Some(_), None, _) => "/problems/{code}".to_owned(),
+        (Some("docs"), ..) => "/docs".to_owned(),
+        (Some("openapi.json"), None, ..) => "/openapi.json".to_owned(),
+        _ => "unmatched".to_owned(),
+    }
+}

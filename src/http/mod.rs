@@ -1,0 +1,97 @@
+//! The REST API: routes, bodies, errors and the OpenAPI document. Handlers extract, call one use case, convert.
+
+mod accounts;
+mod auth;
+mod body;
+mod dto;
+mod error;
+mod guard;
+mod openapi;
+mod operations;
+mod orders;
+mod pages;
+pub mod server;
+
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use auth::Identities;
+pub use openapi::document;
+
+use crate::orders::Orders;
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+pub struct Api {
+    orders: Arc<Orders>,
+    identities: Arc<RwLock<Arc<Identities>>>,
+    request_timeout: Duration,
+    body_bytes: usize,
+    draining: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Api {
+    /// An API over these use cases. `request_timeout` is when a caller is answered at the latest.
+    pub fn new(orders: Arc<Orders>, identities: Identities, request_timeout: Duration, body_bytes: usize) -> Self {
+        Self {
+            orders,
+            identities: Arc::new(RwLock::new(Arc::new(identities))),
+            request_timeout,
+            body_bytes,
+            draining: Arc::default(),
+        }
+    }
+
+    /// Puts other clients in force.
+    pub fn replace_identities(&self, identities: Identities) {
+        *self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(identities);
+    }
+
+    /// Says unready from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn identities(&self) -> Arc<Identities> {
+        Arc::clone(&self.identities.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The router of the public listener.
+    pub fn router(&self) -> Router {
+        let (router, _) = routes().split_for_parts();
+        router
+            .merge(pages::router())
+            .fallback(error::no_such_address)
+            .method_not_allowed_fallback(error::method_not_allowed)
+            .layer(CatchPanicLayer::custom(error::panicked))
+            .layer(middleware::from_fn(guard::around_every_request))
+            .with_state(self.clone())
+    }
+
+    /// The router of the ops listener: probes, no API.
+    pub fn ops_router(&self) -> Router {
+        pages::ops_router().with_state(self.clone())
+    }
+}
+
+/// Every documented route, with its documentation.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(orders::read_order, orders::update_order))
+        .routes(routes!(orders::cancel_order))
+        .routes(routes!(orders::list_order_events))
+        .routes(routes!(operations::read_operation))
+        .routes(routes!(accounts::list_accounts))
+        .routes(routes!(accounts::read_account))
+        .routes(routes!(pages::problem_page))
+}

@@ -1,0 +1,334 @@
+//! The OpenAPI document: routes bring their own part; what is the same for all of them is added here.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::{
+    OpenApi, ToSchema,
+    openapi::{OpenApi as Document, ServerBuilder},
+};
+
+use super::dto::MoneyDto;
+use crate::problem::ProblemCode;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Guichet",
+        description = "One counter for all payment platforms: read, change and cancel payment orders of any configured \
+                       account in one vocabulary.\n\nAuthorize with an API key. Every answer to a change says what \
+                       happened to the money (`outcome`); `unknown` means: do not repeat, look at the operation.",
+        contact(name = "Guichet developers", url = "https://guichet.invalid/"),
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "orders", description = "Payment orders, wherever they live"),
+        (name = "operations", description = "What became of changes"),
+        (name = "accounts", description = "Merchant contracts and what they can do"),
+        (name = "problems", description = "What the problem codes mean")
+    )
+)]
+struct Base;
+
+/// The part of the document that belongs to no route.
+pub(super) fn base() -> Document {
+    let mut document = Base::openapi();
+    document.servers = Some(vec![ServerBuilder::new().url(".").description(Some("where this document is")).build()]);
+    document
+}
+
+/// What a cancel may name.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CancelRequest)]
+pub(super) struct CancelBody {
+    /// The part to cancel; without it all that is left.
+    amount: Option<MoneyDto>,
+}
+
+/// Changes to how the payer is told.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeliveryPatch)]
+pub(super) struct DeliveryPatchBody {
+    /// `link`, `email`, `sms` or `whatsapp`, where the provider can change it.
+    #[schema(pattern = "^(link|email|sms|whatsapp)$", example = "email")]
+    channel: Option<String>,
+    /// E-mail address or phone number.
+    #[schema(min_length = 1, max_length = 254, example = "customer@example.com")]
+    recipient: Option<String>,
+    /// Subject of the e-mail; `null`: the provider's own.
+    #[schema(min_length = 1, max_length = 255)]
+    subject: Option<String>,
+    /// Text of the message; `null`: the provider's own.
+    #[schema(min_length = 1, max_length = 20000)]
+    message: Option<String>,
+    /// Name of a template kept at the provider; `null`: none.
+    #[schema(min_length = 1, max_length = 127)]
+    template: Option<String>,
+}
+
+/// Changes to what is known of the payer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CustomerPatch)]
+pub(super) struct CustomerPatchBody {
+    /// E-mail address.
+    #[schema(min_length = 3, max_length = 150, example = "zoe@example.com")]
+    email: Option<String>,
+    /// First name.
+    #[schema(min_length = 1, max_length = 63, example = "Zoë")]
+    first_name: Option<String>,
+    /// Last name.
+    #[schema(min_length = 1, max_length = 63, example = "Lévêque")]
+    last_name: Option<String>,
+}
+
+/// A merge patch of an order: what is absent stays, `null` clears or is 422 where the provider cannot clear.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderPatch,
+    example = json!({"amount": {"value": 20000, "currency": "EUR"}, "merchant_reference": "myOrderId-999999",
+        "delivery": {"channel": "email", "recipient": "customer@example.com"}}))]
+pub(super) struct PatchBody {
+    /// New amount.
+    amount: Option<MoneyDto>,
+    /// New merchant reference.
+    #[schema(min_length = 1, max_length = 64, example = "myOrderId-999999")]
+    merchant_reference: Option<String>,
+    /// New description.
+    #[schema(min_length = 1, max_length = 255)]
+    description: Option<String>,
+    /// Payment method to restrict the page to.
+    #[schema(min_length = 1, max_length = 64, example = "card")]
+    payment_method: Option<String>,
+    /// When it can no longer be paid.
+    #[schema(format = DateTime, example = "2026-12-01T00:00:00Z")]
+    expires_at: Option<String>,
+    /// BCP 47 language tag.
+    #[schema(pattern = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", example = "fr-FR")]
+    locale: Option<String>,
+    /// How the payer is told.
+    delivery: Option<DeliveryPatchBody>,
+    /// Who pays.
+    customer: Option<CustomerPatchBody>,
+    /// Where the payer's browser comes back to.
+    #[schema(format = Uri, max_length = 1024, example = "https://shop.example/back")]
+    return_url: Option<String>,
+    /// Your own labels, merged one by one; `null` removes one.
+    #[schema(value_type = Option<Object>, example = json!({"cart": "42"}))]
+    metadata: Option<Value>,
+    /// Members of the provider's own, by its schema below.
+    #[schema(value_type = Option<Object>)]
+    provider_options: Option<Value>,
+}
+
+/// What a problem code means.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProblemCode)]
+pub(super) struct ProblemCodeBody {
+    /// The code.
+    #[schema(example = "order_state_conflict")]
+    code: &'static str,
+    /// The HTTP status it is answered with.
+    #[schema(example = 409)]
+    status: u16,
+    /// A few words.
+    title: &'static str,
+    /// What it means and what to do.
+    meaning: &'static str,
+    /// Whether the same request with the same key may be sent again.
+    retryable: bool,
+}
+
+impl ProblemCodeBody {
+    pub(super) fn new(code: ProblemCode) -> Self {
+        Self {
+            code: code.as_str(),
+            status: code.status(),
+            title: code.title(),
+            meaning: code.meaning(),
+            retryable: code.retryable(),
+        }
+    }
+}
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+    let (_, document) = super::routes().split_for_parts();
+    let mut value = serde_json::to_value(&document).unwrap_or_default();
+    complete(&mut value);
+    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    text.push('\n');
+    text
+});
+
+/// The whole document as JSON text, the same on every build of this version.
+pub fn document() -> &'static str {
+    &DOCUMENT
+}
+
+/// Problems every operation can answer, whatever it does.
+const COMMON: &[ProblemCode] =
+    &[ProblemCode::NotAcceptable, ProblemCode::HeadersTooLarge, ProblemCode::InternalError];
+/// Problems of operations that need a credential.
+const IDENTIFIED: &[ProblemCode] = &[ProblemCode::Unauthenticated, ProblemCode::Forbidden];
+/// Problems of reads at a provider.
+const READ: &[ProblemCode] = &[
+    ProblemCode::ValidationFailed,
+    ProblemCode::NotFound,
+    ProblemCode::ProviderBadResponse,
+    ProblemCode::ProviderUnavailable,
+    ProblemCode::ProviderTimeout,
+];
+/// Problems of changes.
+const CHANGE: &[ProblemCode] = &[
+    ProblemCode::ValidationFailed,
+    ProblemCode::PaymentDeclined,
+    ProblemCode::NotFound,
+    ProblemCode::OrderStateConflict,
+    ProblemCode::VersionMismatch,
+    ProblemCode::BodyTooLarge,
+    ProblemCode::UnsupportedMediaType,
+    ProblemCode::UnsupportedByProvider,
+    ProblemCode::ProviderUnavailable,
+];
+
+fn problems_of(operation_id: &str) -> Vec<ProblemCode> {
+    let mut codes = COMMON.to_vec();
+    match operation_id {
+        "readProblemCode" => codes.push(ProblemCode::NotFound),
+        "listAccounts" => codes.extend_from_slice(IDENTIFIED),
+        "readAccount" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.push(ProblemCode::NotFound);
+        }
+        "readOrder" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend_from_slice(READ);
+        }
+        "readOperation" | "listOrderEvents" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend([ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
+            if operation_id == "listOrderEvents" {
+                codes.push(ProblemCode::ValidationFailed);
+            }
+        }
+        _ => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend_from_slice(CHANGE);
+        }
+    }
+    codes
+}
+
+/// Adds security schemes, the problem schema, the problems of every operation with an example each, and the
+/// options of every provider.
+fn complete(document: &mut Value) {
+    put(document, &["components", "securitySchemes"], json!({
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: `gk_` and 43 characters"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The same API key as a bearer token"},
+    }));
+    put(document, &["components", "schemas", "Problem"], problem_schema());
+    let mut options = Vec::new();
+    for provider in crate::providers::all() {
+        let mut name = provider.id.to_owned();
+        if let Some(first) = name.get_mut(0..1) {
+            first.make_ascii_uppercase();
+        }
+        name.push_str("Options");
+        options.push(json!({"$ref": format!("#/components/schemas/{name}")}));
+        put(document, &["components", "schemas", &name], (provider.options_schema)());
+    }
+    options.push(json!({"type": "null"}));
+    put(
+        document,
+        &["components", "schemas", "OrderPatch", "properties", "provider_options"],
+        json!({"anyOf": options, "description": "Members of the provider's own."}),
+    );
+    put(document, &["components", "schemas", "OrderPatch", "minProperties"], json!(1));
+    for request in ["Money", "CancelRequest", "DeliveryPatch", "CustomerPatch", "OrderPatch"] {
+        put(document, &["components", "schemas", request, "additionalProperties"], json!(false));
+    }
+    put(
+        document,
+        &["components", "schemas", "OrderPatch", "properties", "metadata"],
+        json!({"type": ["object", "null"], "maxProperties": 50, "example": {"cart": "42"},
+            "additionalProperties": {"type": ["string", "null"], "maxLength": 255},
+            "description": "Your own labels, merged one by one; `null` removes one."}),
+    );
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for (_, item) in paths.iter_mut() {
+        let Some(methods) = item.as_object_mut() else { continue };
+        for (method, operation) in methods.iter_mut() {
+            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let is_change = !matches!(method.as_str(), "get" | "head");
+            for code in problems_of(&id) {
+                add_problem(operation, code, is_change);
+            }
+        }
+    }
+}
+
+fn add_problem(operation: &mut Value, code: ProblemCode, is_change: bool) {
+    let status = code.status().to_string();
+    let name = code.as_str();
+    let mut example = json!({
+        "type": format!("/problems/{name}"), "title": code.title(), "status": code.status(),
+        "detail": code.meaning(), "instance": "urn:request:0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c",
+        "code": name, "retryable": code.retryable(), "request_id": "0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c",
+    });
+    if is_change && let Some(members) = example.as_object_mut() {
+        members.insert("outcome".to_owned(), "not_executed".into());
+    }
+    put(
+        operation,
+        &["responses", &status],
+        json!({"description": code.title(), "content": {"application/problem+json": {
+            "schema": {"$ref": "#/components/schemas/Problem"}, "examples": {name: {"value": example}}}}}),
+    );
+}
+
+fn problem_schema() -> Value {
+    let codes: Vec<&str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "Why a call did not do what was asked (RFC 9457).",
+        "required": ["type", "title", "status", "detail", "instance", "code", "retryable", "request_id"],
+        "properties": {
+            "type": {"type": "string", "description": "Address of the page of this code."},
+            "title": {"type": "string", "description": "A few words, the same every time."},
+            "status": {"type": "integer", "description": "The HTTP status."},
+            "detail": {"type": "string", "description": "For people; safe to show to staff."},
+            "instance": {"type": "string", "description": "The operation, or the request as a URN."},
+            "code": {"type": "string", "examples": codes, "description": "Stable; readers must tolerate new ones."},
+            "outcome": {"type": "string", "description": "What happened to the money; on every change."},
+            "retryable": {"type": "boolean", "description": "Whether the same request with the same key may be sent again."},
+            "request_id": {"type": "string", "description": "To find it in the logs."},
+            "order_id": {"type": "string", "description": "The order it is about."},
+            "operation_id": {"type": "string", "description": "The operation it is about."},
+            "reason": {"type": "string", "description": "Why the state does not allow it, as a stable word."},
+            "provider": {"type": "object", "description": "What the provider said.", "properties": {
+                "name": {"type": "string", "description": "The platform."},
+                "code": {"type": ["string", "null"], "description": "Its own code."},
+                "message": {"type": ["string", "null"], "description": "What that code means."}}},
+            "errors": {"type": "array", "description": "Every member that is wrong, never its value.", "items": {
+                "type": "object", "required": ["pointer", "code", "detail"], "properties": {
+                    "pointer": {"type": "string", "description": "RFC 6901 pointer into the body, or a parameter's name."},
+                    "code": {"type": "string", "description": "Why."},
+                    "detail": {"type": "string", "description": "What would be right."}}}}
+        }
+    })
+}
+
+/// Puts a value at a path of members, making objects on the way.
+fn put(root: &mut Value, path: &[&str], value: Value) {
+    let Some((last, way)) = path.split_last() else { return };
+    let mut place = root;
+    for name in way {
+        if !place.is_object() {
+            return;
+        }
+        let Some(members) = place.as_object_mut() else { return };
+        place = members.entry((*name).to_owned()).or_insert_with(|| Value::Object(Map::new()));
+    }
+    if let Some(members) = place.as_object_mut() {
+        members.insert((*last).to_owned(), value);
+    }
+}

@@ -1,0 +1,504 @@
+//! `/orders`: read, change, cancel, timeline.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{
+    Api,
+    auth::Authenticated,
+    body::{Members, fingerprint, instant, money, object, read_object, text, word},
+    dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto},
+    error::Failed,
+    openapi::{CancelBody, PatchBody},
+};
+use crate::{
+    adapter::Violation,
+    config::Scope,
+    domain::{
+        DeliveryChannel, Operation, OperationStatus, OrderId, OrderPatch,
+        request::{CustomerPatch, DeliveryPatch},
+    },
+    orders::{Caller, ChangeRequest, Changed, NewChange, Precondition, ReadOptions},
+    problem::{Problem, ProblemCode},
+};
+
+const JSON: &[&str] = &["application/json"];
+const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Longest age a caller may accept, in seconds: a day.
+const MAX_AGE_SECONDS: u64 = 86_400;
+
+/// Read an order as its provider sees it now.
+///
+/// Any order that exists at the account's provider can be read, whoever made it. With `max_age_seconds` a copy
+/// that was read so recently is enough; with `allow_stale=true` an old copy (`"stale": true`) is better than 503
+/// when the provider cannot be asked. Scope: `orders:read`.
+#[utoipa::path(
+    get, path = "/orders/{id}", operation_id = "readOrder", tag = "orders",
+    params(
+        ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
+            example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
+        ("max_age_seconds" = Option<u64>, Query, description = "Accept a copy read at most so many seconds ago", minimum = 0, maximum = 86400),
+        ("allow_stale" = Option<bool>, Query, description = "Accept an old copy when the provider cannot be asked"),
+    ),
+    responses((status = 200, description = "The order", body = OrderDto,
+        headers(("ETag" = String, description = "Digest of the order as shown, for `If-Match`")))),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn read_order(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let deadline = Instant::now() + api.request_timeout;
+    let caller = authenticated.with(Scope::OrdersRead)?;
+    let id = order_id(&api, &caller, &id)?;
+    let options = read_options(query.as_deref())?;
+    let shown = api.orders.read(&caller, &id, options, deadline).await?;
+    let dto = OrderDto::new(&shown.order, shown.stale);
+    let etag = dto.etag();
+    let mut response = axum::Json(dto).into_response();
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    Ok(response)
+}
+
+/// Change what the payer is asked for.
+///
+/// A JSON merge patch (RFC 7396): what is absent stays, `null` clears or is 422 where the provider cannot clear.
+/// The order is read first, and its provider's rules are checked before anything is sent. Scope: `orders:update`.
+#[utoipa::path(
+    patch, path = "/orders/{id}", operation_id = "updateOrder", tag = "orders",
+    params(
+        ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
+            example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
+        ("Idempotency-Key" = Option<String>, Header, description = "New for every thing you want done; the same key and body give the same answer again. 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$"),
+        ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
+    ),
+    request_body(content((PatchBody = "application/json"), (PatchBody = "application/merge-patch+json")), description = "What is to change"),
+    responses(
+        (status = 200, description = "The order after the change", body = ChangedOrderDto),
+        (status = 202, description = "Sent, the result is not known yet: look at the operation, do not repeat", body = OpenOperationDto,
+            headers(("Location" = String, description = "The operation"))),
+    ),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn update_order(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let deadline = Instant::now() + api.request_timeout;
+    let caller = authenticated.with(Scope::OrdersUpdate)?;
+    let id = order_id(&api, &caller, &id)?;
+    let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
+    let patch = patch(&body)?;
+    let key = idempotency_key(&headers, false)?;
+    let print = fingerprint("PATCH", "/orders/{id}", &id.to_string(), &body, true);
+    change(&api, &caller, &headers, id, ChangeRequest::Update(Box::new(patch)), key, print, deadline).await
+}
+
+/// Cancel an order before the money moves.
+///
+/// Without a body, or without `amount`, all that is left is canceled; an amount equal to what is left is the same.
+/// Canceling an order that is already canceled is 200 with the outcome `already_done`. An `Idempotency-Key` is
+/// required when an amount is named. Scope: `orders:cancel`.
+#[utoipa::path(
+    post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
+    params(
+        ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
+            example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Required when an amount is named. 1 to 255 visible ASCII characters, new for every thing you want done", pattern = "^[!-~]{1,255}$"),
+        ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
+    ),
+    request_body(content = Option<CancelBody>, description = "Nothing, or the part to cancel"),
+    responses(
+        (status = 200, description = "The order after the change", body = ChangedOrderDto),
+        (status = 202, description = "Sent, the result is not known yet: look at the operation, do not repeat", body = OpenOperationDto,
+            headers(("Location" = String, description = "The operation"))),
+    ),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn cancel_order(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let deadline = Instant::now() + api.request_timeout;
+    let caller = authenticated.with(Scope::OrdersCancel)?;
+    let id = order_id(&api, &caller, &id)?;
+    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let mut errors = Vec::new();
+    let mut members = Members::new(&body, "");
+    let amount = members.field("amount", &mut errors, money);
+    members.end(&mut errors);
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors).into());
+    }
+    let amount = amount.value().copied();
+    let key = idempotency_key(&headers, amount.is_some())?;
+    let print = fingerprint("POST", "/orders/{id}/cancel", &id.to_string(), &body, false);
+    change(&api, &caller, &headers, id, ChangeRequest::Cancel { amount }, key, print, deadline).await
+}
+
+/// List what happened to an order.
+///
+/// Operations, notifications and status changes known here, oldest first. Scope: `orders:read`.
+#[utoipa::path(
+    get, path = "/orders/{id}/events", operation_id = "listOrderEvents", tag = "orders",
+    params(
+        ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
+            example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
+        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of events", body = EventListDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn list_order_events(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let caller = authenticated.with(Scope::OrdersRead)?;
+    let id = order_id(&api, &caller, &id)?;
+    let (mut limit, mut after) = (50_u32, 0_i64);
+    let mut errors = Vec::new();
+    for (name, value) in pairs(query.as_deref()) {
+        match name.as_str() {
+            "limit" => match value.parse::<u64>() {
+                Ok(number) if number >= 1 => limit = u32::try_from(number.min(200)).unwrap_or(200),
+                _ => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
+            },
+            "cursor" => {
+                let mark = read_cursor(&value, &caller, &id);
+                after = mark.ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))?;
+            }
+            other => errors.push(unknown_parameter(other)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors).into());
+    }
+    let mut events = api.orders.events(&caller, &id, after, limit.saturating_add(1)).await?;
+    let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let last = events.last().map(|event| event.sequence);
+    let next_cursor = last.filter(|_| more).map(|sequence| cursor(sequence, &caller, &id));
+    Ok(axum::Json(EventListDto { items: events.iter().map(EventDto::new).collect(), next_cursor }).into_response())
+}
+
+/// The id in the path; what is no id is as absent as an unknown order.
+fn order_id(api: &Api, caller: &Caller, text: &str) -> Result<OrderId, Problem> {
+    let id = text.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
+    api.orders.check_route(caller, &id)?;
+    Ok(id)
+}
+
+#[allow(clippy::too_many_arguments, reason = "one call of three handlers")]
+async fn change(
+    api: &Api,
+    caller: &Caller,
+    headers: &HeaderMap,
+    id: OrderId,
+    request: ChangeRequest,
+    key: Option<String>,
+    print: String,
+    deadline: Instant,
+) -> Result<Response, Failed> {
+    let change = NewChange {
+        id,
+        request,
+        key: key.map(|key| (key, print)),
+        precondition: precondition(headers)?,
+        deadline,
+    };
+    let Changed { operation, replayed } = api.orders.change(caller, change).await?;
+    let mut response = answer(&operation)?;
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// What became of an operation, as an answer to the request that asked for it.
+fn answer(operation: &Operation) -> Result<Response, Failed> {
+    match operation.status {
+        OperationStatus::Succeeded => {
+            let order = operation.order_after.as_ref().unwrap_or_else(|| operation.intent.before());
+            let dto = OrderDto::new(order, operation.order_after.is_none());
+            let etag = dto.etag();
+            let body = ChangedOrderDto { order: dto, operation: OperationDto::new(operation) };
+            let mut response = axum::Json(body).into_response();
+            if let Ok(value) = HeaderValue::from_str(&etag) {
+                response.headers_mut().insert(header::ETAG, value);
+            }
+            Ok(response)
+        }
+        OperationStatus::Refused | OperationStatus::NotExecuted => {
+            let mut problem = operation.failure.as_ref().map_or_else(
+                || Problem::plain(ProblemCode::ProviderRefused),
+                |failure| Problem::from_failure(failure, &operation.provider),
+            );
+            problem.outcome = Some(operation.outcome());
+            problem.order_id = Some(operation.order_id.clone());
+            problem.operation_id = Some(operation.id);
+            Err(problem.into())
+        }
+        OperationStatus::Pending
+        | OperationStatus::Sending
+        | OperationStatus::Accepted
+        | OperationStatus::Unknown
+        | OperationStatus::NeedsReview => {
+            let body = OpenOperationDto { operation: OperationDto::new(operation) };
+            let mut response = (StatusCode::ACCEPTED, axum::Json(body)).into_response();
+            if let Ok(value) = HeaderValue::from_str(&format!("/operations/{}", operation.id)) {
+                response.headers_mut().insert(header::LOCATION, value);
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// The caller's key: an RFC 8941 string in quotes, or bare.
+fn idempotency_key(headers: &HeaderMap, required: bool) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else {
+        return if required { Err(Problem::plain(ProblemCode::IdempotencyKeyMissing)) } else { Ok(None) };
+    };
+    let invalid = || Problem::plain(ProblemCode::IdempotencyKeyInvalid);
+    if values.next().is_some() {
+        return Err(invalid());
+    }
+    let text = value.to_str().map_err(|_| invalid())?.trim();
+    let bare = match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').ok_or_else(invalid)?.replace("\\\"", "\"").replace("\\\\", "\\"),
+        None => text.to_owned(),
+    };
+    let fits = (1..=255).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(Some(bare)) } else { Err(invalid()) }
+}
+
+/// `If-Match`: one or more entity tags, or `*`. A weak tag never matches (RFC 9110, 13.1.1).
+fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
+    let mut wanted = Vec::new();
+    for value in headers.get_all(header::IF_MATCH) {
+        let text = value.to_str().map_err(|_| Problem::new(ProblemCode::InvalidHeader, "If-Match is not readable"))?;
+        wanted.extend(text.split(',').map(|tag| tag.trim().to_owned()));
+    }
+    if wanted.is_empty() || wanted.iter().any(|tag| tag == "*") {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).etag()))))
+}
+
+/// Name and value of every query parameter.
+fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+fn unknown_parameter(name: &str) -> Violation {
+    Violation::invalid(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown query parameter")
+}
+
+fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
+    let mut options = ReadOptions::default();
+    let mut errors = Vec::new();
+    for (name, value) in pairs(query) {
+        match (name.as_str(), value.as_str()) {
+            ("max_age_seconds", value) => match value.parse::<u64>() {
+                Ok(seconds) if seconds <= MAX_AGE_SECONDS => options.max_age = Some(Duration::from_secs(seconds)),
+                _ => errors.push(Violation::invalid("/max_age_seconds", "an integer from 0 to 86400")),
+            },
+            ("allow_stale", "true") => options.allow_stale = true,
+            ("allow_stale", "false") => options.allow_stale = false,
+            ("allow_stale", _) => errors.push(Violation::invalid("/allow_stale", "true or false")),
+            (other, _) => errors.push(unknown_parameter(other)),
+        }
+    }
+    if errors.is_empty() { Ok(options) } else { Err(Problem::invalid(errors)) }
+}
+
+/// A cursor is bound to client and order by a digest, so that an altered or foreign one is refused.
+fn cursor(sequence: i64, caller: &Caller, id: &OrderId) -> String {
+    format!("{sequence:x}-{}", cursor_mark(sequence, caller, id))
+}
+
+fn cursor_mark(sequence: i64, caller: &Caller, id: &OrderId) -> String {
+    let print = fingerprint("events", &caller.client, &format!("{id} {sequence}"), &Map::new(), false);
+    print.chars().take(16).collect()
+}
+
+fn read_cursor(text: &str, caller: &Caller, id: &OrderId) -> Option<i64> {
+    let (sequence, mark) = text.split_once('-')?;
+    let sequence = i64::from_str_radix(sequence, 16).ok().filter(|sequence| *sequence >= 0)?;
+    (cursor(sequence, caller, id) == text && mark == cursor_mark(sequence, caller, id)).then_some(sequence)
+}
+
+/// The merge patch, with every violation of its form.
+fn patch(body: &Map<String, Value>) -> Result<OrderPatch, Problem> {
+    let mut errors = Vec::new();
+    let e = &mut errors;
+    let mut members = Members::new(body, "");
+    let patch = OrderPatch {
+        amount: members.field("amount", e, money),
+        merchant_reference: members.field("merchant_reference", e, text(1, 64)),
+        description: members.field("description", e, text(1, 255)),
+        payment_method: members.field("payment_method", e, text(1, 64)),
+        expires_at: members.field("expires_at", e, instant),
+        locale: members.field("locale", e, locale),
+        delivery: members.field("delivery", e, delivery),
+        customer: members.field("customer", e, customer),
+        return_url: members.field("return_url", e, return_url),
+        metadata: members.field("metadata", e, metadata),
+        provider_options: members.field("provider_options", e, |value, pointer, errors| {
+            object(value, pointer, errors).cloned()
+        }),
+    };
+    members.end(&mut errors);
+    if errors.is_empty() && patch == OrderPatch::default() {
+        errors.push(Violation::invalid("", "at least one member to change"));
+    }
+    if errors.is_empty() { Ok(patch) } else { Err(Problem::invalid(errors)) }
+}
+
+fn locale(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<String> {
+    let tag = value.as_str().filter(|tag| {
+        let mut parts = tag.split('-');
+        let language = parts.next().unwrap_or_default();
+        (2..=3).contains(&language.len())
+            && language.bytes().all(|b| b.is_ascii_lowercase())
+            && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    });
+    if tag.is_none() {
+        errors.push(Violation::invalid(pointer, "a BCP 47 language tag such as fr-FR"));
+    }
+    tag.map(str::to_owned)
+}
+
+fn delivery(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<DeliveryPatch> {
+    let mut members = Members::new(object(value, pointer, errors)?, pointer);
+    let channel = word(&["link", "email", "sms", "whatsapp"], DeliveryChannel::from_word);
+    let patch = DeliveryPatch {
+        channel: members.field("channel", errors, channel),
+        recipient: members.field("recipient", errors, text(1, 254)),
+        subject: members.field("subject", errors, text(1, 255)),
+        message: members.field("message", errors, text(1, 20_000)),
+        template: members.field("template", errors, text(1, 127)),
+    };
+    members.end(errors);
+    Some(patch)
+}
+
+fn customer(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<CustomerPatch> {
+    let mut members = Members::new(object(value, pointer, errors)?, pointer);
+    let patch = CustomerPatch {
+        email: members.field("email", errors, text(3, 150)),
+        first_name: members.field("first_name", errors, text(1, 63)),
+        last_name: members.field("last_name", errors, text(1, 63)),
+    };
+    members.end(errors);
+    Some(patch)
+}
+
+fn return_url(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<String> {
+    let address = value.as_str().filter(|text| {
+        text.len() <= 1024 && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+    });
+    if address.is_none() {
+        errors.push(Violation::invalid(pointer, "an http or https address of at most 1024 characters"));
+    }
+    address.map(str::to_owned)
+}
+
+fn metadata(
+    value: &Value,
+    pointer: &str,
+    errors: &mut Vec<Violation>,
+) -> Option<std::collections::BTreeMap<String, Option<String>>> {
+    let object = object(value, pointer, errors)?;
+    let mut labels = std::collections::BTreeMap::new();
+    for (name, value) in object {
+        let at = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        match value {
+            Value::Null => {
+                labels.insert(name.clone(), None);
+            }
+            Value::String(label) if label.chars().count() <= 255 => {
+                labels.insert(name.clone(), Some(label.clone()));
+            }
+            Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                errors.push(Violation::invalid(&at, "a text of at most 255 characters, or null to remove it"));
+            }
+        }
+    }
+    if object.len() > 50 {
+        errors.push(Violation::invalid(pointer, "at most 50 labels"));
+    }
+    Some(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pointers(body: &Value) -> Vec<String> {
+        match patch(body.as_object().unwrap()) {
+            Ok(_) => Vec::new(),
+            Err(problem) => problem.errors.into_iter().map(|error| error.pointer).collect(),
+        }
+    }
+
+    #[test]
+    fn a_patch_names_every_violation_at_once() {
+        assert_eq!(pointers(&json!({"amount": {"value": 1, "currency": "EUR"}, "locale": "fr-FR"})), [""; 0]);
+        assert_eq!(pointers(&json!({})), [""]);
+        assert_eq!(
+            pointers(&json!({"amout": 5, "locale": 7, "delivery": {"channel": "pigeon"}, "return_url": "nowhere"})),
+            ["/locale", "/delivery/channel", "/return_url", "/amout"]
+        );
+        assert_eq!(pointers(&json!({"account": "systempay", "capture": "manual"})), ["/account", "/capture"]);
+        assert_eq!(pointers(&json!({"metadata": {"a/b": 5}})), ["/metadata/a~1b"]);
+    }
+
+    #[test]
+    fn null_clears_and_absence_keeps() {
+        let read = patch(json!({"locale": null}).as_object().unwrap()).unwrap();
+        assert!(read.locale.is_cleared() && !read.amount.is_named());
+    }
+
+    #[test]
+    fn keys_are_bare_or_quoted() {
+        let read = |text: &str, required| {
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", HeaderValue::from_str(text).unwrap());
+            idempotency_key(&headers, required).map_err(|problem| problem.code)
+        };
+        assert_eq!(read("abc-1", true), Ok(Some("abc-1".to_owned())));
+        assert_eq!(read("\"abc-1\"", true), Ok(Some("abc-1".to_owned())));
+        for text in ["", "\"\"", "\"abc", "a b", "é"] {
+            assert_eq!(read(text, false), Err(ProblemCode::IdempotencyKeyInvalid), "{text}");
+        }
+        assert_eq!(
+            idempotency_key(&HeaderMap::new(), true).map_err(|problem| problem.code),
+            Err(ProblemCode::IdempotencyKeyMissing)
+        );
+    }
+}

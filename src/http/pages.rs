@@ -1,0 +1,110 @@
+//! What people open in a browser: Swagger UI, the document, a page per problem code. And the probes.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+
+use super::{Api, error::Failed, openapi};
+use crate::problem::{Problem, ProblemCode};
+
+/// Nothing from elsewhere may be loaded or asked by the Swagger UI page.
+const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
+                           script-src 'self' 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'";
+
+pub(super) fn router() -> Router<Api> {
+    // Relative, so that a gateway may put a prefix before every address.
+    let config = utoipa_swagger_ui::Config::new(["../openapi.json"])
+        .validator_url("none")
+        .persist_authorization(false)
+        .try_it_out_enabled(false);
+    let config = Arc::new(config);
+    let docs = {
+        let config = Arc::clone(&config);
+        move |Path(file): Path<String>| async move { swagger_file(&file, config) }
+    };
+    Router::new()
+        .route("/openapi.json", get(document))
+        .route("/docs", get(docs_without_slash))
+        .route("/docs/", get(move || async move { swagger_file("", config) }))
+        .route("/docs/{*file}", get(docs))
+}
+
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::document()).into_response()
+}
+
+/// The page's files are found relative to `/docs/`, with or without a gateway's prefix.
+async fn docs_without_slash() -> Response {
+    let page = "<!doctype html><meta charset=utf-8><title>Guichet</title>\
+                <script>location.replace(location.pathname + '/' + location.hash)</script>\
+                <noscript><a href=\"docs/\">Swagger UI</a></noscript>";
+    ([(header::CONTENT_SECURITY_POLICY, DOCS_POLICY)], Html(page)).into_response()
+}
+
+fn swagger_file(file: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> Response {
+    match utoipa_swagger_ui::serve(file, config) {
+        Ok(Some(found)) => (
+            [(header::CONTENT_TYPE, found.content_type), (header::CONTENT_SECURITY_POLICY, DOCS_POLICY.to_owned())],
+            found.bytes.into_owned(),
+        )
+            .into_response(),
+        Ok(None) => Failed::from(Problem::plain(ProblemCode::NotFound)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "Swagger UI cannot be served");
+            Failed::from(Problem::plain(ProblemCode::InternalError)).into_response()
+        }
+    }
+}
+
+/// Read what a problem code means.
+///
+/// The address in `type` of every problem. A page for people, JSON for programs that ask for it.
+#[utoipa::path(
+    get, path = "/problems/{code}", operation_id = "readProblemCode", tag = "problems",
+    params(("code" = String, Path, description = "Problem code", example = "order_state_conflict")),
+    responses((status = 200, description = "What the code means", content(
+        (openapi::ProblemCodeBody = "application/json"), (String = "text/html")))),
+    security(())
+)]
+pub(super) async fn problem_page(Path(code): Path<String>, headers: HeaderMap) -> Result<Response, Failed> {
+    let code = ProblemCode::from_word(&code).ok_or_else(|| Problem::plain(ProblemCode::NotFound))?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("json") && !accept.contains("text/html") {
+        return Ok(axum::Json(openapi::ProblemCodeBody::new(code)).into_response());
+    }
+    let (word, status, title, meaning) = (code.as_str(), code.status(), code.title(), code.meaning());
+    let again = if code.retryable() { "yes" } else { "no" };
+    // Every text is ours and free of markup.
+    Ok(Html(format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>{title}</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:3em auto;\
+         padding:0 1em}}dt{{font-weight:600}}</style><h1>{title}</h1><p>{meaning}</p><dl><dt>Code</dt>\
+         <dd><code>{word}</code></dd><dt>HTTP status</dt><dd>{status}</dd>\
+         <dt>May the same request be sent again?</dt><dd>{again}</dd></dl></html>"
+    ))
+    .into_response())
+}
+
+pub(super) fn ops_router() -> Router<Api> {
+    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+}
+
+/// Ready: the store can write and the process is not stopping. A dead provider does not make us unready.
+async fn ready(State(api): State<Api>) -> Response {
+    if api.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    match api.orders.store().check_writable().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(error) => {
+            tracing::error!(%error, "not ready: the store cannot write");
+            (StatusCode::SERVICE_UNAVAILABLE, "the store cannot write\n").into_response()
+        }
+    }
+}
