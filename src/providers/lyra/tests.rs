@@ -1,0 +1,1 @@
+//! The adapter's pure parts against the published samples.
