@@ -264,18 +264,22 @@ pub const ERROR_CODES: &[CodeRow] = &[
     row("AUTH_149", Declined, "", "3-D Secure timed out"),
 ];
 
+/// Longest code kept of those not known here.
+const CODE_CHARS_MAX: usize = 16;
+
 /// The failure that a code means. New codes appear without notice: then its prefix decides.
 pub(super) fn from_code(operation: &'static str, code: &str, is_change: bool) -> ProviderError {
+    // Whatever comes, only what a code may look like reaches logs and callers.
+    let code: String =
+        code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(CODE_CHARS_MAX).collect();
     let (kind, meaning, pointer) = match ERROR_CODES.iter().find(|row| row.code == code) {
         Some(row) => (row.kind, row.meaning, row.pointer),
         None => {
-            let code: String =
-                code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(16).collect();
             tracing::warn!(
                 provider = PROVIDER,
                 operation,
                 code,
-                "the provider answered with a code not known here"
+                "the provider answered with an unknown code"
             );
             (by_prefix(&code), "a code not known here", None)
         }
@@ -285,7 +289,7 @@ pub(super) fn from_code(operation: &'static str, code: &str, is_change: bool) ->
         provider: PROVIDER,
         operation,
         kind,
-        code: Some(code.to_owned()),
+        code: Some(code),
         message: Some(meaning.to_owned()),
         pointer,
     }
