@@ -156,3 +156,81 @@ fn mode(account: &AccountSettings, password: &SecretString) -> Result<Mode, KeyE
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::DESCRIPTION, *};
+    use crate::adapter::AdapterContext;
+
+    const PASSWORD: &str = "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M";
+
+    fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<KeyError>> {
+        Settings::read(&AccountSettings::from_pairs("shop", "lyra", pairs.iter().copied()))
+    }
+
+    #[test]
+    fn the_basic_header_is_the_published_one_and_hidden() {
+        for (shop, password, header) in [
+            (
+                "69876357",
+                PASSWORD,
+                "Basic Njk4NzYzNTc6dGVzdHBhc3N3b3JkX0RFTU9QUklWQVRFS0VZMjNHNDQ3NXpYWlEyVUE1eDdN",
+            ),
+            (
+                "12345678",
+                "prodpassword_EXAMPLEonly0000000000000000000000000",
+                "Basic MTIzNDU2Nzg6cHJvZHBhc3N3b3JkX0VYQU1QTEVvbmx5MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==",
+            ),
+        ] {
+            let settings =
+                settings(&[("brand", "systempay"), ("shop_id", shop), ("password", password)]).unwrap();
+            let value = settings.authorization().unwrap();
+            assert_eq!(value.to_str().unwrap(), header);
+            assert!(value.is_sensitive());
+            assert!(!format!("{settings:?} {value:?}").contains("password_"));
+        }
+    }
+
+    #[test]
+    fn settings_are_checked_key_by_key() {
+        let good = [("brand", "systempay"), ("shop_id", "69876357"), ("password", PASSWORD)];
+        let read = settings(&good).unwrap();
+        assert_eq!(read.identity(), "https://api.systempay.fr/api-payment/ 69876357 test");
+        let own = [
+            ("base_url", "http://127.0.0.1:9/x"),
+            ("shop_id", "69876357"),
+            ("password", "other"),
+            ("mode", "live"),
+        ];
+        assert_eq!(settings(&own).unwrap().identity(), "http://127.0.0.1:9/x/ 69876357 live");
+        for (key, value, named) in [
+            ("shop_id", "6987635", "accounts.shop.shop_id"),
+            ("brand", "systempai", "accounts.shop.brand"),
+            ("mode", "live", "accounts.shop.mode"),
+            ("password", "opaque", "accounts.shop.mode"),
+            ("shopid", "1", "accounts.shop.shopid"),
+            ("base_url", "http://example.com/", "accounts.shop.base_url"),
+        ] {
+            let pairs: Vec<_> =
+                good.iter().copied().filter(|(name, _)| *name != key).chain([(key, value)]).collect();
+            let problems = settings(&pairs).unwrap_err();
+            assert!(problems.iter().any(|problem| problem.key() == named), "{key}: {problems:?}");
+        }
+        let context = AdapterContext {
+            connect_timeout: Duration::from_secs(1),
+            provider_timeout: Duration::from_secs(1),
+        };
+        let account = AccountSettings::from_pairs("shop", "lyra", good);
+        let adapter = (DESCRIPTION.build)(&"shop".parse().unwrap(), &account, &context).unwrap();
+        assert!(!format!("{adapter:?}").contains("DEMOPRIVATEKEY"));
+        for (reference, accepted) in [
+            ("d63e7f507a6f4dfa86cb40a833ecfd85", true),
+            ("D63e7f507a6f4dfa86cb40a833ecfd85", false),
+            ("d63e7f507a6f4dfa86cb40a833ecfd8", false),
+        ] {
+            assert_eq!(adapter.accepts_reference(&reference.parse().unwrap()), accepted, "{reference}");
+        }
+    }
+}

@@ -64,3 +64,46 @@ fn names_invisible(patch: &OrderPatch) -> bool {
     });
     texts || patch.customer.is_named() || patch.metadata.is_named() || patch.return_url.is_named()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{
+        super::tests::{UPDATED, money, options_of, order, set, with},
+        *,
+    };
+    use crate::domain::request::DeliveryPatch;
+
+    #[test]
+    fn only_a_visible_effect_proves_an_update() {
+        let before = order(UPDATED);
+        let later = |order: &Order| Order { updated_at: Some(Timestamp::now()), ..order.clone() };
+        let raised = Order { amount: 30_000, ..before.clone() };
+        let amount = OrderPatch { amount: Field::Set(money(30_000, "EUR")), ..OrderPatch::default() };
+        let same_amount = OrderPatch { amount: Field::Set(money(20_000, "EUR")), ..OrderPatch::default() };
+        let subject = OrderPatch {
+            delivery: Field::Set(DeliveryPatch { subject: set("x"), ..DeliveryPatch::default() }),
+            ..OrderPatch::default()
+        };
+        let tax =
+            OrderPatch { provider_options: options_of(json!({"tax_rate": 20})), ..OrderPatch::default() };
+        let expiry = OrderPatch {
+            expires_at: Field::Set(Timestamp::parse("2020-05-20T18:13:26.900Z").unwrap()),
+            ..OrderPatch::default()
+        };
+        for (case, patch, after, shown) in [
+            ("effect there", &amount, raised.clone(), true),
+            ("no effect", &amount, before.clone(), false),
+            ("another change", &amount, later(&before), false),
+            ("nothing to do", &same_amount, before.clone(), true),
+            ("only what no read tells", &subject, before.clone(), false),
+            ("the same, but changed since", &subject, later(&before), true),
+            ("an option, written otherwise", &tax, with("taxRate", json!(20.0)), true),
+            ("another option", &tax, with("taxRate", json!(19.0)), false),
+            ("whole seconds", &expiry, before.clone(), true),
+        ] {
+            assert_eq!(shows_update(&before, patch, &after), shown, "{case}");
+        }
+    }
+}

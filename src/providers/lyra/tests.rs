@@ -5,11 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{
-    DESCRIPTION, adapter::read_answer, check, config, error, evidence, mapping, options, update, wire,
-};
+use super::{adapter::read_answer, check, error, mapping, options, update, wire};
 use crate::{
-    adapter::{AccountSettings, AdapterContext, Answer, ErrorKind, ProviderError},
+    adapter::{Answer, ErrorKind, ProviderError},
     domain::{
         Action, Amounts, Currency, DeliveryChannel, Field, Mode, Money, Order, OrderPatch, OrderStatus,
         Timestamp, request::DeliveryPatch,
@@ -17,10 +15,9 @@ use crate::{
 };
 
 const GET: &str = include_str!("fixtures/get_success.json");
-const UPDATED: &str = include_str!("fixtures/update_success.json");
+pub(super) const UPDATED: &str = include_str!("fixtures/update_success.json");
 const CREATED: &str = include_str!("fixtures/create_success.json");
 const UPDATE_REQUEST: &str = include_str!("fixtures/update_request.json");
-const PASSWORD: &str = "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M";
 
 fn answer(status: u16, content_type: Option<&str>, body: &str) -> Answer {
     Answer {
@@ -39,34 +36,30 @@ fn sample(fixture: &str) -> Value {
     read_answer("test", false, &answer(200, Some("application/json"), fixture)).unwrap()
 }
 
-fn order(fixture: &str) -> Order {
+pub(super) fn order(fixture: &str) -> Order {
     mapped(sample(fixture)).unwrap()
 }
 
-fn with(member: &str, value: Value) -> Order {
+pub(super) fn with(member: &str, value: Value) -> Order {
     let mut answer = sample(UPDATED);
     answer[member] = value;
     mapped(answer).unwrap()
 }
 
-fn money(value: i64, code: &str) -> Money {
+pub(super) fn money(value: i64, code: &str) -> Money {
     Money::new(value, Currency::new(code).unwrap()).unwrap()
 }
 
-fn set(text: &str) -> Field<String> {
+pub(super) fn set(text: &str) -> Field<String> {
     Field::Set(text.to_owned())
 }
 
-fn options_of(value: Value) -> Field<Map<String, Value>> {
+pub(super) fn options_of(value: Value) -> Field<Map<String, Value>> {
     Field::Set(value.as_object().unwrap().clone())
 }
 
 fn pointers(before: &Order, patch: &OrderPatch) -> Vec<String> {
     check::update(before, patch, Timestamp::now()).into_iter().map(|violation| violation.pointer).collect()
-}
-
-fn settings(pairs: &[(&str, &str)]) -> Result<config::Settings, Vec<crate::adapter::KeyError>> {
-    config::Settings::read(&AccountSettings::from_pairs("shop", "lyra", pairs.iter().copied()))
 }
 
 #[test]
@@ -205,68 +198,6 @@ fn every_code_of_the_table_means_what_it_says() {
 }
 
 #[test]
-fn the_basic_header_is_the_published_one_and_hidden() {
-    for (shop, password, header) in [
-        (
-            "69876357",
-            PASSWORD,
-            "Basic Njk4NzYzNTc6dGVzdHBhc3N3b3JkX0RFTU9QUklWQVRFS0VZMjNHNDQ3NXpYWlEyVUE1eDdN",
-        ),
-        (
-            "12345678",
-            "prodpassword_EXAMPLEonly0000000000000000000000000",
-            "Basic MTIzNDU2Nzg6cHJvZHBhc3N3b3JkX0VYQU1QTEVvbmx5MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==",
-        ),
-    ] {
-        let settings =
-            settings(&[("brand", "systempay"), ("shop_id", shop), ("password", password)]).unwrap();
-        let value = settings.authorization().unwrap();
-        assert_eq!(value.to_str().unwrap(), header);
-        assert!(value.is_sensitive());
-        assert!(!format!("{settings:?} {value:?}").contains("password_"));
-    }
-}
-
-#[test]
-fn settings_are_checked_key_by_key() {
-    let good = [("brand", "systempay"), ("shop_id", "69876357"), ("password", PASSWORD)];
-    let read = settings(&good).unwrap();
-    assert_eq!(read.identity(), "https://api.systempay.fr/api-payment/ 69876357 test");
-    let own = [
-        ("base_url", "http://127.0.0.1:9/x"),
-        ("shop_id", "69876357"),
-        ("password", "other"),
-        ("mode", "live"),
-    ];
-    assert_eq!(settings(&own).unwrap().identity(), "http://127.0.0.1:9/x/ 69876357 live");
-    for (key, value, named) in [
-        ("shop_id", "6987635", "accounts.shop.shop_id"),
-        ("brand", "systempai", "accounts.shop.brand"),
-        ("mode", "live", "accounts.shop.mode"),
-        ("password", "opaque", "accounts.shop.mode"),
-        ("shopid", "1", "accounts.shop.shopid"),
-        ("base_url", "http://example.com/", "accounts.shop.base_url"),
-    ] {
-        let pairs: Vec<_> =
-            good.iter().copied().filter(|(name, _)| *name != key).chain([(key, value)]).collect();
-        let problems = settings(&pairs).unwrap_err();
-        assert!(problems.iter().any(|problem| problem.key() == named), "{key}: {problems:?}");
-    }
-    let context =
-        AdapterContext { connect_timeout: Duration::from_secs(1), provider_timeout: Duration::from_secs(1) };
-    let account = AccountSettings::from_pairs("shop", "lyra", good);
-    let adapter = (DESCRIPTION.build)(&"shop".parse().unwrap(), &account, &context).unwrap();
-    assert!(!format!("{adapter:?}").contains("DEMOPRIVATEKEY"));
-    for (reference, accepted) in [
-        ("d63e7f507a6f4dfa86cb40a833ecfd85", true),
-        ("D63e7f507a6f4dfa86cb40a833ecfd85", false),
-        ("d63e7f507a6f4dfa86cb40a833ecfd8", false),
-    ] {
-        assert_eq!(adapter.accepts_reference(&reference.parse().unwrap()), accepted, "{reference}");
-    }
-}
-
-#[test]
 fn an_update_sends_what_is_known_but_never_rendered_texts() {
     let patch = OrderPatch {
         amount: Field::Set(money(20_000, "EUR")),
@@ -380,37 +311,6 @@ fn what_the_platform_cannot_take_is_refused_before_anything_is_sent() {
     for (channel, refused) in [("URL", 4), ("MAIL", 0), ("SMS", 2), ("WHATSAPP", 3)] {
         let before = with("channelDetails", json!({"channelType": channel}));
         assert_eq!(pointers(&before, &texts).len(), refused, "{channel}");
-    }
-}
-
-#[test]
-fn only_a_visible_effect_proves_an_update() {
-    let before = order(UPDATED);
-    let later = |order: &Order| Order { updated_at: Some(Timestamp::now()), ..order.clone() };
-    let raised = Order { amount: 30_000, ..before.clone() };
-    let amount = OrderPatch { amount: Field::Set(money(30_000, "EUR")), ..OrderPatch::default() };
-    let same_amount = OrderPatch { amount: Field::Set(money(20_000, "EUR")), ..OrderPatch::default() };
-    let subject = OrderPatch {
-        delivery: Field::Set(DeliveryPatch { subject: set("x"), ..DeliveryPatch::default() }),
-        ..OrderPatch::default()
-    };
-    let tax = OrderPatch { provider_options: options_of(json!({"tax_rate": 20})), ..OrderPatch::default() };
-    let expiry = OrderPatch {
-        expires_at: Field::Set(Timestamp::parse("2020-05-20T18:13:26.900Z").unwrap()),
-        ..OrderPatch::default()
-    };
-    for (case, patch, after, shown) in [
-        ("effect there", &amount, raised.clone(), true),
-        ("no effect", &amount, before.clone(), false),
-        ("another change", &amount, later(&before), false),
-        ("nothing to do", &same_amount, before.clone(), true),
-        ("only what no read tells", &subject, before.clone(), false),
-        ("the same, but changed since", &subject, later(&before), true),
-        ("an option, written otherwise", &tax, with("taxRate", json!(20.0)), true),
-        ("another option", &tax, with("taxRate", json!(19.0)), false),
-        ("whole seconds", &expiry, before.clone(), true),
-    ] {
-        assert_eq!(evidence::shows_update(&before, patch, &after), shown, "{case}");
     }
 }
 
