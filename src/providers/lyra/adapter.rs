@@ -232,3 +232,98 @@ impl ProviderAdapter for Lyra {
         Ok(if is_done { Verdict::Done(now) } else { Verdict::NoTrace(now) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::JoinHandle,
+        time::Instant,
+    };
+
+    use super::{
+        super::tests::{UPDATED, money, order},
+        *,
+    };
+    use crate::domain::Field;
+
+    /// An adapter whose provider answers its first call so; the task gives the request it got.
+    async fn against(envelope: Value) -> (Arc<dyn ProviderAdapter>, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api-payment", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut part = [0; 4096];
+                let length = stream.read(&mut part).await.unwrap();
+                request.push_str(std::str::from_utf8(&part[..length]).unwrap());
+            }
+            let body = envelope.to_string();
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json;charset=utf-8";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            request
+        });
+        let pairs = [("base_url", url.as_str()), ("shop_id", "69876357"), ("password", "testpassword_x")];
+        let account = AccountSettings::from_pairs("shop", "lyra", pairs);
+        let second = Duration::from_secs(1);
+        let context = AdapterContext { connect_timeout: second, provider_timeout: second };
+        (build(&"shop".parse().unwrap(), &account, &context).unwrap(), task)
+    }
+
+    fn envelope(changes: &[(&str, Value)]) -> Value {
+        let mut envelope: Value = serde_json::from_str(UPDATED).unwrap();
+        for (member, value) in changes {
+            envelope["answer"][*member] = value.clone();
+        }
+        envelope
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_only_when_it_is_about_what_was_asked() {
+        let before = order(UPDATED);
+        let other = ("paymentOrderId", json!("fd8f6060f824427ba687d0161e46af8f"));
+        let canceled = ("paymentOrderStatus", json!("CANCELED"));
+        let patch = OrderPatch { amount: Field::Set(money(20_000, "EUR")), ..OrderPatch::default() };
+        let unknown = Some(ErrorKind::OutcomeUnknown);
+        for (service, changes, expected) in [
+            (GET, vec![], None),
+            (GET, vec![other.clone()], Some(ErrorKind::Protocol)),
+            (UPDATE, vec![], None),
+            (UPDATE, vec![other.clone()], unknown),
+            (UPDATE, vec![("amount", json!(20_001))], unknown),
+            (UPDATE, vec![("currency", json!("USD"))], unknown),
+            (CANCEL, vec![canceled.clone()], None),
+            (CANCEL, vec![canceled, other], unknown),
+            (CANCEL, vec![], unknown),
+        ] {
+            let (lyra, request) = against(envelope(&changes)).await;
+            let id = OperationId::generate();
+            let result = match service {
+                GET => lyra.fetch(before.reference(), Instant::now() + Duration::from_secs(1)).await,
+                UPDATE => lyra.update(id, &before, &patch).await,
+                _ => lyra.cancel(id, &before, money(20_000, "EUR"), true).await,
+            };
+            assert_eq!(result.err().map(|error| error.kind), expected, "{service} {changes:?}");
+            let request = request.await.unwrap();
+            assert!(
+                request.starts_with(&format!("POST /api-payment/V4/{service} HTTP/1.1\r\n")),
+                "{request}"
+            );
+            assert!(request.contains("authorization: Basic "), "{request}");
+            assert!(request.contains(r#"{"paymentOrderId":"d63e7f507a6f4dfa86cb40a833ecfd85""#), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_cannot_be_canceled_and_nothing_is_sent() {
+        let (lyra, request) = against(json!({})).await;
+        let result = lyra.cancel(OperationId::generate(), &order(UPDATED), money(1, "EUR"), false).await;
+        assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
+        assert!(!request.is_finished());
+    }
+}
