@@ -1,10 +1,40 @@
-//! Lyra REST API V4.
+//! Lyra REST API V4: one platform under many brands (Systempay, EpayNC, PayZen, Lyra Collect, Scellius ...).
+//!
+//! Documentation: <https://docs.lyra.com/fr/rest/V4.0/api/> and the same pages under each brand's own site.
+//!
+//! What is particular about it:
+//! - Every call is a POST, reads included; business errors and bad credentials come as HTTP 200 with
+//!   `"status": "ERROR"`, so the envelope decides, never the HTTP status alone.
+//! - There is no idempotency of any kind. An update that is sent twice tells the payer twice.
+//! - The password decides between test and live; an order of the other mode does not exist for it.
+//! - An update wants amount, currency and the whole channel every time, and what happens to members that are
+//!   not sent is not documented: all are sent again, except the rendered subject and text, which name the
+//!   old amount.
+//! - A `PAID` order does not tell what became of its money; its transactions do, which are read in a later
+//!   stage. Until then amounts are untold and a paid order is not final.
+//! - Members without a value are `null` or absent, and new members and codes appear without notice.
+
+mod adapter;
+mod check;
+mod config;
+pub mod error;
+mod evidence;
+mod mapping;
+mod notification;
+mod options;
+mod signature;
+mod status;
+mod update;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use crate::adapter::ProviderDescription;
 
+/// The platform's id.
+const PROVIDER: &str = "lyra";
+
 /// Lyra, for the registry.
-pub const DESCRIPTION: ProviderDescription = ProviderDescription {
-    id: "lyra",
-    build: |_, _, _| Err(Vec::new()),
-    options_schema: || serde_json::Value::Null,
-};
+pub const DESCRIPTION: ProviderDescription =
+    ProviderDescription { id: PROVIDER, build: adapter::build, options_schema: options::schema };

@@ -1,0 +1,1 @@
+//! Notifications (IPN) come in a later stage.

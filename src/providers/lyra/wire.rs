@@ -1,0 +1,241 @@
+//! The platform's JSON in its own spelling. No `Debug`: these hold payer data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// What every service answers.
+#[derive(Deserialize)]
+pub(super) struct Envelope {
+    /// `SUCCESS` or `ERROR`.
+    pub(super) status: String,
+    /// The business object, or the error.
+    #[serde(default)]
+    pub(super) answer: Value,
+}
+
+/// `V4/WebService/WebServiceError`, as far as it is used: its texts may quote payer data.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceError {
+    /// `<LAYER>_<number>`.
+    pub(super) error_code: String,
+}
+
+/// `V4/PaymentOrder`. Absent means null; unknown members are ignored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PaymentOrder {
+    pub(super) payment_order_id: String,
+    pub(super) payment_order_status: String,
+    #[serde(deserialize_with = "whole")]
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    #[serde(rename = "paymentURL")]
+    pub(super) payment_url: Option<String>,
+    pub(super) creation_date: Option<String>,
+    pub(super) update_date: Option<String>,
+    pub(super) expiration_date: Option<String>,
+    pub(super) locale: Option<String>,
+    pub(super) strong_authentication: Option<String>,
+    pub(super) order_id: Option<String>,
+    pub(super) channel_details: Option<ChannelDetails>,
+    pub(super) payment_receipt_email: Option<String>,
+    pub(super) tax_rate: Option<Value>,
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub(super) tax_amount: Option<i64>,
+    pub(super) transaction_details: Option<TransactionDetails>,
+    #[serde(default, deserialize_with = "flag")]
+    pub(super) data_collection_form: Option<bool>,
+    pub(super) merchant_comment: Option<String>,
+}
+
+/// `V4/ChannelDetails`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChannelDetails {
+    pub(super) channel_type: Option<String>,
+    pub(super) mail_details: Option<MailDetails>,
+    pub(super) sms_details: Option<PhoneDetails>,
+    pub(super) whats_app_details: Option<PhoneDetails>,
+}
+
+/// `V4/MailDetails`. The rendered subject and body are not read: they must never be sent back.
+#[derive(Deserialize)]
+pub(super) struct MailDetails {
+    pub(super) recipient: Option<String>,
+    pub(super) bcc: Option<String>,
+    pub(super) template: Option<String>,
+}
+
+/// `smsDetails` and `whatsAppDetails`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PhoneDetails {
+    pub(super) phone_number: Option<String>,
+}
+
+/// `V4/PaymentOrderTransactionDetails`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TransactionDetails {
+    pub(super) card_details: Option<CardDetails>,
+}
+
+/// `V4/CardDetails`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CardDetails {
+    pub(super) manual_validation: Option<String>,
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub(super) capture_delay: Option<i64>,
+}
+
+/// The request of `Charge/PaymentOrder/Get` and `/Cancel`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ByReference<'a> {
+    pub(super) payment_order_id: &'a str,
+}
+
+/// The request of `Charge/PaymentOrder/Update`. What is `None` is left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UpdateRequest {
+    pub(super) payment_order_id: String,
+    pub(super) amount: i64,
+    pub(super) currency: &'static str,
+    pub(super) channel_options: ChannelOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expiration_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) locale: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) merchant_comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment_receipt_email: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data_collection_form: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) strong_authentication: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tax_rate: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tax_amount: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) transaction_options: Option<TransactionOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) customer: Option<Customer>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) metadata: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) return_url: Option<String>,
+}
+
+/// `channelOptions`.
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChannelOptions {
+    pub(super) channel_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mail_options: Option<MailOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sms_options: Option<PhoneOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) whats_app_options: Option<PhoneOptions>,
+}
+
+/// `mailOptions`.
+#[derive(Serialize)]
+pub(super) struct MailOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recipient: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bcc: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) template: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<String>,
+}
+
+/// `smsOptions` and `whatsAppOptions`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PhoneOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phone_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
+}
+
+/// `transactionOptions`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TransactionOptions {
+    pub(super) card_options: CardOptions,
+}
+
+/// `cardOptions`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CardOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) manual_validation: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) capture_delay: Option<Value>,
+}
+
+/// `customer`, as far as guichet knows the payer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Customer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) billing_details: Option<BillingDetails>,
+}
+
+/// `billingDetails`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BillingDetails {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) first_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_name: Option<String>,
+}
+
+/// A number, or the string of digits that some published samples show.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    maybe_whole(deserializer)?.ok_or_else(|| serde::de::Error::custom("an amount is missing"))
+}
+
+fn maybe_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let wrong = || serde::de::Error::custom("not a whole number");
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Number(number) => number.as_i64().map(Some).ok_or_else(wrong),
+        Value::String(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map(Some).map_err(|_| wrong())
+        }
+        Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Err(wrong()),
+    }
+}
+
+/// A boolean, or the strings that the published samples show.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(flag)),
+        Value::String(word) if word == "true" => Ok(Some(true)),
+        Value::String(word) if word == "false" => Ok(Some(false)),
+        Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(serde::de::Error::custom("not a boolean"))
+        }
+    }
+}
