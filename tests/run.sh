@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 SCHEMATHESIS=4.32.5
 done_steps=()
 current="start"
+code=0
 trap 'code=$?; (( code == 0 )) || printf "\nFAILED: %s (exit code %s)\n" "$current" "$code" >&2' EXIT
 
 step() {

@@ -8,7 +8,7 @@ export function fail(text) {
   throw new Error(text);
 }
 
-// Runs `check(page)`, then ends the browser whatever happened. Where it failed, a screenshot is left at `picture`.
+// Runs `check(page)`, leaves a screenshot at `picture` and ends the browser, whatever happened.
 export async function withPage(picture, check) {
   const executablePath = process.env.CHROMIUM ?? known.find(existsSync) ?? fail('no Chromium found; set CHROMIUM');
   const browser = await chromium.launch({
@@ -21,6 +21,7 @@ export async function withPage(picture, check) {
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
     page.setDefaultTimeout(20_000);
+    page.on('pageerror', (error) => console.error(`script error on the page: ${error.message}`));
     try {
       await check(page);
     } finally {
