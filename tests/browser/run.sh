@@ -10,27 +10,20 @@ mkdir -p target/browser
 PICTURES=$(realpath target/browser)
 export PICTURES
 
-# With allow_remote the sandbox wants the key it prints, on loopback too.
 sandbox_start GUICHET__SANDBOX__ALLOW_REMOTE=true
-key=""
-for _ in $(seq 50); do
-    key=$(grep -aoE -m1 'gk_[A-Za-z0-9_-]{43}' "$SANDBOX_OUTPUT" | head -n1 || true)
-    [[ -n $key ]] && break
-    sleep 0.1
-done
-[[ -n $key ]] || sandbox_fail "the sandbox printed no API key"
+sandbox_key
 
-BASE_URL=$SANDBOX_URL API_KEY=$key node tests/browser/docs.mjs
+BASE_URL=$SANDBOX_URL API_KEY=$SANDBOX_KEY node tests/browser/docs.mjs
 
 # The second sample order is open and is not needed by the check above.
 id=systempay_fd8f6060f824427ba687d0161e46af8f
-order=$(curl -fsS -H "X-API-Key: $key" "$SANDBOX_URL/orders/$id")
+order=$(curl -fsS -H "X-API-Key: $SANDBOX_KEY" "$SANDBOX_URL/orders/$id")
 link=$(node -e 'console.log(JSON.parse(process.argv[1]).checkout?.link ?? "")' "$order")
 [[ -n $link ]] || sandbox_fail "order $id has no payment link: $order"
 node tests/browser/payment.mjs "$link"
 status=""
 for _ in $(seq 50); do
-    order=$(curl -fsS -H "X-API-Key: $key" "$SANDBOX_URL/orders/$id")
+    order=$(curl -fsS -H "X-API-Key: $SANDBOX_KEY" "$SANDBOX_URL/orders/$id")
     status=$(node -e 'console.log(JSON.parse(process.argv[1]).status)' "$order")
     [[ $status == paid ]] && break
     sleep 0.1

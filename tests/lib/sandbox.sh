@@ -2,6 +2,8 @@
 # For the checks from outside: one sandbox of the built program on free loopback ports, in a directory of its own.
 #
 #   sandbox_start [NAME=VALUE ...]   starts it and waits until it is ready; sets SANDBOX_URL, SANDBOX_OUTPUT (a file)
+#   sandbox_key                      sets SANDBOX_KEY to the API key it printed; it must have been started with
+#                                    GUICHET__SANDBOX__ALLOW_REMOTE=true, which makes it want one on loopback too
 #   sandbox_stop                     ends it and removes its directory; also done when the script ends in any way
 
 SANDBOX_PID=""
@@ -63,4 +65,14 @@ print(*(s.getsockname()[1] for s in held))')
         sleep 0.1
     done
     sandbox_fail "the sandbox was not ready within 30 seconds"
+}
+
+sandbox_key() {
+    SANDBOX_KEY=""
+    for _ in $(seq 50); do
+        SANDBOX_KEY=$(grep -aoE -m1 'gk_[A-Za-z0-9_-]{43}' "$SANDBOX_OUTPUT" | head -n1 || true)
+        if [[ -n $SANDBOX_KEY ]]; then return; fi
+        sleep 0.1
+    done
+    sandbox_fail "the sandbox printed no API key"
 }
