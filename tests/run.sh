@@ -53,7 +53,7 @@ tools() {
     need "curl" "command -v curl >/dev/null" curl ca-certificates
     need "Python 3 with venv" "python3 -c 'import venv, ensurepip' 2>/dev/null" python3 python3-venv
     need "node 18 or later" \
-        "node -e 'process.exit(+process.versions.node.split(\".\")[0] < 18)' 2>/dev/null" nodejs
+        "node -e 'process.exit(+process.versions.node.split(\".\")[0] < 18 ? 1 : 0)' 2>/dev/null" nodejs
     need "npm" "command -v npm >/dev/null" npm
     need "Chromium" \
         "[[ -n \${CHROMIUM:-} ]] || command -v chromium chromium-browser google-chrome >/dev/null" \

@@ -11,6 +11,7 @@ PATH=$PWD/target/venv/bin:$PATH
 command -v schemathesis >/dev/null || { echo "schemathesis is not installed in target/venv" >&2; exit 1; }
 [[ -s openapi/openapi.json ]] || { echo "openapi/openapi.json is missing: make openapi" >&2; exit 1; }
 
+schema=$PWD/openapi/openapi.json
 out=$PWD/target/contract
 rm -rf "$out"
 mkdir -p "$out"
@@ -22,11 +23,12 @@ sandbox_start GUICHET__SANDBOX__ALLOW_REMOTE=true \
 sandbox_key
 
 failed=0
-schemathesis run openapi/openapi.json --url "$SANDBOX_URL" \
+# It keeps notes of its own in the working directory.
+(cd "$out" && schemathesis run "$schema" --url "$SANDBOX_URL" \
     --header "X-API-Key: $SANDBOX_KEY" --generation-with-security-parameters false \
     --checks all --phases examples,coverage,fuzzing,stateful \
     --max-examples "${MAX_EXAMPLES:-60}" --seed 1 --generation-database none \
-    --request-timeout 20 --no-color --report ndjson --report-ndjson-path "$out/events.ndjson" \
+    --request-timeout 20 --no-color --report ndjson --report-ndjson-path "$out/events.ndjson") \
     | tee "$out/report.txt" || failed=$?
 
 cases=$(sed -nE 's/^ *([0-9,]+) generated.*/\1/p' "$out/report.txt" | tail -n1 | tr -d ,)

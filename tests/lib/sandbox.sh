@@ -33,7 +33,7 @@ sandbox_fail() {
 }
 
 sandbox_start() {
-    local program=${GUICHET_PROGRAM:-target/debug/guichet} name api ops simulators
+    local program=${GUICHET_PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/guichet} name api ops simulators
     [[ -x $program ]] || { echo "$program is not built: run cargo test --features faults, or cargo build" >&2; exit 1; }
     program=$(realpath "$program")
     # Variables of the caller would change what is tested.
