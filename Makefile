@@ -1,0 +1,27 @@
+# run: the sandbox, with nothing to configure. test: every check there is.
+.PHONY: run test release openapi fmt clean
+.DEFAULT_GOAL := run
+
+# Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
+run:
+	@cargo run --quiet --locked -- sandbox
+
+# Installs what it needs where it can, names each step, stops at the first failure.
+test:
+	@tests/run.sh
+
+release:
+	cargo build --release --locked
+
+# A failing program leaves the committed document alone.
+openapi:
+	@mkdir -p target openapi
+	cargo run --quiet --locked --features faults -- openapi > target/openapi.json
+	mv target/openapi.json openapi/openapi.json
+
+fmt:
+	cargo fmt
+
+clean:
+	cargo clean
+	rm -rf tests/browser/node_modules guichet-data
