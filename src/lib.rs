@@ -1,6 +1,11 @@
 //! Guichet: one REST API and one status model in front of several payment platforms.
+//!
+//! `domain` is the vocabulary, `adapter` the port to the providers, `providers` speak their dialects, `store` keeps
+//! intents and outcomes, `orders` joins them, `http` is the API, `simulator` plays the providers, `app` wires it all.
 
 pub mod adapter;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod faults;
@@ -8,5 +13,7 @@ pub mod http;
 pub mod orders;
 pub mod problem;
 pub mod providers;
+pub mod sandbox;
 pub mod simulator;
 pub mod store;
+pub mod telemetry;

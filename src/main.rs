@@ -1,3 +1,8 @@
 //! The `guichet` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    guichet::cli::run().await
+}

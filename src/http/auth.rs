@@ -98,11 +98,6 @@ impl FromRequestParts<Api> for Authenticated {
             tracing::warn!(security = "failed_login", "no valid credentials");
             return Err(Problem::plain(ProblemCode::Unauthenticated).into());
         };
-        Ok(Self(Caller {
-            client: client.name,
-            accounts: client.accounts,
-            scopes: client.scopes,
-            request_id,
-        }))
+        Ok(Self(Caller { client: client.name, accounts: client.accounts, scopes: client.scopes, request_id }))
     }
 }

@@ -35,8 +35,12 @@ pub(super) async fn read_object(
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
             return Err(Problem::plain(ProblemCode::BodyTooLarge));
         }
-        Ok(Err(_)) => return Err(Problem::new(ProblemCode::InvalidJson, "the body ended before it was complete")),
-        Err(_) => return Err(Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds")),
+        Ok(Err(_)) => {
+            return Err(Problem::new(ProblemCode::InvalidJson, "the body ended before it was complete"));
+        }
+        Err(_) => {
+            return Err(Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds"));
+        }
     };
     if bytes.is_empty() {
         return Ok(Map::new());
@@ -50,12 +54,18 @@ pub(super) async fn read_object(
         ));
     }
     if depth(&bytes) > DEPTH_MAX {
-        return Err(Problem::new(ProblemCode::InvalidJson, format!("the body is nested deeper than {DEPTH_MAX} levels")));
+        return Err(Problem::new(
+            ProblemCode::InvalidJson,
+            format!("the body is nested deeper than {DEPTH_MAX} levels"),
+        ));
     }
     let Strict(value) = serde_json::from_slice(&bytes).map_err(|error| {
         let text = error.to_string();
         let what = if text.starts_with("a member is repeated") { text } else { "not valid JSON".to_owned() };
-        Problem::new(ProblemCode::InvalidJson, format!("line {}, column {}: {what}", error.line(), error.column()))
+        Problem::new(
+            ProblemCode::InvalidJson,
+            format!("line {}, column {}: {what}", error.line(), error.column()),
+        )
     })?;
     match value {
         Value::Object(members) => Ok(members),
@@ -139,7 +149,13 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
 /// SHA-256 over method, route, id and canonical body: what an `Idempotency-Key` belongs to. Where absent and
 /// `null` mean the same, `null` members are left out.
-pub(super) fn fingerprint(method: &str, route: &str, id: &str, body: &Map<String, Value>, keep_null: bool) -> String {
+pub(super) fn fingerprint(
+    method: &str,
+    route: &str,
+    id: &str,
+    body: &Map<String, Value>,
+    keep_null: bool,
+) -> String {
     let mut text = format!("{method}\n{route}\n{id}\n");
     canonical(&Value::Object(body.clone()), keep_null, &mut text);
     hex::encode(Sha256::digest(text.as_bytes()))
@@ -182,7 +198,9 @@ fn canonical(value: &Value, keep_null: bool, out: &mut String) {
 fn integer(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| {
         let float = number.as_f64()?;
-        (float.fract().abs() < f64::EPSILON && float.abs() < 1e15).then(|| format!("{float:.0}").parse().ok()).flatten()
+        (float.fract().abs() < f64::EPSILON && float.abs() < 1e15)
+            .then(|| format!("{float:.0}").parse().ok())
+            .flatten()
     })
 }
 
@@ -221,10 +239,10 @@ impl<'a> Members<'a> {
     /// Refuses what was not read: a typo must not change money.
     pub(super) fn end(self, errors: &mut Vec<Violation>) {
         for name in self.object.keys().filter(|name| !self.known.contains(name.as_str())) {
-            let nearest = self.known.iter().max_by(|a, b| {
-                strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))
-            });
-            let hint = nearest.map(|known| format!("; the nearest known one is `{known}`")).unwrap_or_default();
+            let nearest =
+                self.known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+            let hint =
+                nearest.map(|known| format!("; the nearest known one is `{known}`")).unwrap_or_default();
             errors.push(Violation::invalid(&self.at(name), &format!("unknown member{hint}")));
         }
     }
@@ -262,7 +280,10 @@ pub(super) fn word<T>(
 pub(super) fn instant(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<Timestamp> {
     let instant = value.as_str().and_then(|text| Timestamp::parse(text).ok());
     if instant.is_none() {
-        errors.push(Violation::invalid(pointer, "an RFC 3339 date and time with an offset, such as 2026-12-01T00:00:00Z"));
+        errors.push(Violation::invalid(
+            pointer,
+            "an RFC 3339 date and time with an offset, such as 2026-12-01T00:00:00Z",
+        ));
     }
     instant
 }
@@ -274,7 +295,10 @@ pub(super) fn money(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -
     let amount = members.field("value", errors, |value, pointer, errors| {
         let whole = value.as_number().and_then(integer).filter(|value| (1..=MAX_MINOR).contains(value));
         if whole.is_none() {
-            errors.push(Violation::invalid(pointer, "an integer from 1 to 999999999999, in minor units of the currency"));
+            errors.push(Violation::invalid(
+                pointer,
+                "an integer from 1 to 999999999999, in minor units of the currency",
+            ));
         }
         whole
     });

@@ -187,7 +187,6 @@ pub(super) struct OrderDto {
     provider_data: Map<String, Value>,
 }
 
-
 impl OrderDto {
     pub(super) fn new(order: &Order, stale: bool) -> Self {
         let text = |instant: crate::domain::Timestamp| instant.to_string();
@@ -326,9 +325,10 @@ impl OperationDto {
             kind: operation.kind.as_str().to_owned(),
             status: operation.status.as_str().to_owned(),
             outcome: operation.outcome().as_str().to_owned(),
-            amount: operation
-                .amount
-                .map(|amount| ShownMoneyDto { value: amount.value(), currency: amount.currency().to_string() }),
+            amount: operation.amount.map(|amount| ShownMoneyDto {
+                value: amount.value(),
+                currency: amount.currency().to_string(),
+            }),
             order_id: operation.order_id.to_string(),
             account: operation.order_id.account.to_string(),
             provider: operation.provider.clone(),

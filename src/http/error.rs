@@ -50,7 +50,8 @@ pub(super) fn render(problem: &Problem, request_id: &str, is_change: bool) -> Re
     if problem.code == ProblemCode::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"guichet\""));
     }
-    let waits = matches!(problem.code.status(), 429 | 503) || problem.code == ProblemCode::IdempotencyKeyInUse;
+    let waits =
+        matches!(problem.code.status(), 429 | 503) || problem.code == ProblemCode::IdempotencyKeyInUse;
     if waits && problem.retryable {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     }

@@ -102,7 +102,8 @@ fn is_traceparent(value: &HeaderValue) -> bool {
 }
 
 fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
+    let bytes: usize =
+        headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
     if bytes > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
@@ -114,7 +115,11 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
             let media = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
             matches!(
                 media.as_str(),
-                "*/*" | "application/*" | "application/json" | "application/problem+json" | "application/*+json"
+                "*/*"
+                    | "application/*"
+                    | "application/json"
+                    | "application/problem+json"
+                    | "application/*+json"
             )
         });
     (!is_page && !json_is_fine).then(|| Problem::plain(ProblemCode::NotAcceptable))
@@ -125,7 +130,9 @@ fn route(path: &str) -> String {
     let mut parts = path.split('/').skip(1);
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("orders"), Some(_), None, _) => "/orders/{id}".to_owned(),
-        (Some("orders"), Some(_), Some(action @ ("cancel" | "events")), None) => format!("/orders/{{id}}/{action}"),
+        (Some("orders"), Some(_), Some(action @ ("cancel" | "events")), None) => {
+            format!("/orders/{{id}}/{action}")
+        }
         (Some("operations"), Some(_), None, _) => "/operations/{id}".to_owned(),
         (Some("accounts"), Some(_), None, _) => "/accounts/{name}".to_owned(),
         (Some("accounts"), None, ..) => "/accounts".to_owned(),

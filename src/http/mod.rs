@@ -38,7 +38,12 @@ pub struct Api {
 
 impl Api {
     /// An API over these use cases. `request_timeout` is when a caller is answered at the latest.
-    pub fn new(orders: Arc<Orders>, identities: Identities, request_timeout: Duration, body_bytes: usize) -> Self {
+    pub fn new(
+        orders: Arc<Orders>,
+        identities: Identities,
+        request_timeout: Duration,
+        body_bytes: usize,
+    ) -> Self {
         Self {
             orders,
             identities: Arc::new(RwLock::new(Arc::new(identities))),

@@ -34,7 +34,8 @@ struct Base;
 /// The part of the document that belongs to no route.
 pub(super) fn base() -> Document {
     let mut document = Base::openapi();
-    document.servers = Some(vec![ServerBuilder::new().url(".").description(Some("where this document is")).build()]);
+    document.servers =
+        Some(vec![ServerBuilder::new().url(".").description(Some("where this document is")).build()]);
     document
 }
 
@@ -110,7 +111,11 @@ pub(super) struct PatchBody {
     /// Who pays.
     customer: Option<CustomerPatchBody>,
     /// Where the payer's browser comes back to.
-    #[schema(format = Uri, max_length = 1024, example = "https://shop.example/back")]
+    #[schema(
+        pattern = "^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        max_length = 1024,
+        example = "https://shop.example/back"
+    )]
     return_url: Option<String>,
     /// Your own labels, merged one by one; `null` removes one.
     #[schema(value_type = Option<Object>, example = json!({"cart": "42"}))]
@@ -221,10 +226,14 @@ fn problems_of(operation_id: &str) -> Vec<ProblemCode> {
 /// Adds security schemes, the problem schema, the problems of every operation with an example each, and the
 /// options of every provider.
 fn complete(document: &mut Value) {
-    put(document, &["components", "securitySchemes"], json!({
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: `gk_` and 43 characters"},
-        "bearer": {"type": "http", "scheme": "bearer", "description": "The same API key as a bearer token"},
-    }));
+    put(
+        document,
+        &["components", "securitySchemes"],
+        json!({
+            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: `gk_` and 43 characters"},
+            "bearer": {"type": "http", "scheme": "bearer", "description": "The same API key as a bearer token"},
+        }),
+    );
     put(document, &["components", "schemas", "Problem"], problem_schema());
     let mut options = Vec::new();
     for provider in crate::providers::all() {

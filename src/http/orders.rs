@@ -200,7 +200,8 @@ pub(super) async fn list_order_events(
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let last = events.last().map(|event| event.sequence);
     let next_cursor = last.filter(|_| more).map(|sequence| cursor(sequence, &caller, &id));
-    Ok(axum::Json(EventListDto { items: events.iter().map(EventDto::new).collect(), next_cursor }).into_response())
+    Ok(axum::Json(EventListDto { items: events.iter().map(EventDto::new).collect(), next_cursor })
+        .into_response())
 }
 
 /// The id in the path; what is no id is as absent as an unknown order.
@@ -298,7 +299,9 @@ fn idempotency_key(headers: &HeaderMap, required: bool) -> Result<Option<String>
 fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
     let mut wanted = Vec::new();
     for value in headers.get_all(header::IF_MATCH) {
-        let text = value.to_str().map_err(|_| Problem::new(ProblemCode::InvalidHeader, "If-Match is not readable"))?;
+        let text = value
+            .to_str()
+            .map_err(|_| Problem::new(ProblemCode::InvalidHeader, "If-Match is not readable"))?;
         wanted.extend(text.split(',').map(|tag| tag.trim().to_owned()));
     }
     if wanted.is_empty() || wanted.iter().any(|tag| tag == "*") {
@@ -322,7 +325,9 @@ fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
     for (name, value) in pairs(query) {
         match (name.as_str(), value.as_str()) {
             ("max_age_seconds", value) => match value.parse::<u64>() {
-                Ok(seconds) if seconds <= MAX_AGE_SECONDS => options.max_age = Some(Duration::from_secs(seconds)),
+                Ok(seconds) if seconds <= MAX_AGE_SECONDS => {
+                    options.max_age = Some(Duration::from_secs(seconds))
+                }
                 _ => errors.push(Violation::invalid("/max_age_seconds", "an integer from 0 to 86400")),
             },
             ("allow_stale", "true") => options.allow_stale = true,
@@ -366,9 +371,8 @@ fn patch(body: &Map<String, Value>) -> Result<OrderPatch, Problem> {
         customer: members.field("customer", e, customer),
         return_url: members.field("return_url", e, return_url),
         metadata: members.field("metadata", e, metadata),
-        provider_options: members.field("provider_options", e, |value, pointer, errors| {
-            object(value, pointer, errors).cloned()
-        }),
+        provider_options: members
+            .field("provider_options", e, |value, pointer, errors| object(value, pointer, errors).cloned()),
     };
     members.end(&mut errors);
     if errors.is_empty() && patch == OrderPatch::default() {
@@ -383,7 +387,8 @@ fn locale(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<S
         let language = parts.next().unwrap_or_default();
         (2..=3).contains(&language.len())
             && language.bytes().all(|b| b.is_ascii_lowercase())
-            && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+            && parts
+                .all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
     });
     if tag.is_none() {
         errors.push(Violation::invalid(pointer, "a BCP 47 language tag such as fr-FR"));
@@ -418,7 +423,9 @@ fn customer(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option
 
 fn return_url(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<String> {
     let address = value.as_str().filter(|text| {
-        text.len() <= 1024 && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+        text.len() <= 1024
+            && url::Url::parse(text)
+                .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
     });
     if address.is_none() {
         errors.push(Violation::invalid(pointer, "an http or https address of at most 1024 characters"));
@@ -443,7 +450,8 @@ fn metadata(
                 labels.insert(name.clone(), Some(label.clone()));
             }
             Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                errors.push(Violation::invalid(&at, "a text of at most 255 characters, or null to remove it"));
+                errors
+                    .push(Violation::invalid(&at, "a text of at most 255 characters, or null to remove it"));
             }
         }
     }
@@ -471,7 +479,9 @@ mod tests {
         assert_eq!(pointers(&json!({"amount": {"value": 1, "currency": "EUR"}, "locale": "fr-FR"})), [""; 0]);
         assert_eq!(pointers(&json!({})), [""]);
         assert_eq!(
-            pointers(&json!({"amout": 5, "locale": 7, "delivery": {"channel": "pigeon"}, "return_url": "nowhere"})),
+            pointers(
+                &json!({"amout": 5, "locale": 7, "delivery": {"channel": "pigeon"}, "return_url": "nowhere"})
+            ),
             ["/locale", "/delivery/channel", "/return_url", "/amout"]
         );
         assert_eq!(pointers(&json!({"account": "systempay", "capture": "manual"})), ["/account", "/capture"]);

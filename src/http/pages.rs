@@ -50,7 +50,10 @@ async fn docs_without_slash() -> Response {
 fn swagger_file(file: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> Response {
     match utoipa_swagger_ui::serve(file, config) {
         Ok(Some(found)) => (
-            [(header::CONTENT_TYPE, found.content_type), (header::CONTENT_SECURITY_POLICY, DOCS_POLICY.to_owned())],
+            [
+                (header::CONTENT_TYPE, found.content_type),
+                (header::CONTENT_SECURITY_POLICY, DOCS_POLICY.to_owned()),
+            ],
             found.bytes.into_owned(),
         )
             .into_response(),

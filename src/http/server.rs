@@ -18,7 +18,10 @@ const HEADER_BUFFER: usize = 64 * 1024;
 /// Serves until `stop` resolves, then takes no new connection and waits at most `grace` for those that run.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(HEADER_BUFFER).keep_alive(true);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEADER_BUFFER)
+        .keep_alive(true);
     let connections = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
@@ -45,6 +48,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     }
     drop(listener);
     if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end within the grace time; their changes are recovered at the next start");
+        tracing::warn!(
+            "some requests did not end within the grace time; their changes are recovered at the next start"
+        );
     }
 }

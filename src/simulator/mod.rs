@@ -55,6 +55,17 @@ impl Default for SimulatorOptions {
     }
 }
 
+/// An account of the sandbox, as the configuration would spell it. The credentials are worth nothing.
+#[derive(Debug, Clone)]
+pub struct SandboxAccount {
+    /// Name of the account.
+    pub name: &'static str,
+    /// Platform.
+    pub provider: &'static str,
+    /// Keys of the account's block.
+    pub settings: Vec<(&'static str, String)>,
+}
+
 /// Simulators that serve in the background. Dropping it stops them too, without waiting.
 #[derive(Debug)]
 pub struct RunningSimulators {
@@ -91,7 +102,28 @@ impl RunningSimulators {
 
     /// Base URL of the Lyra REST services of a brand; the services are under `V4/<Service>`.
     pub fn lyra_base_url(&self, brand: &str) -> String {
-        format!("http://{}/lyra/{brand}/api-payment/", self.local_addr)
+        let mut reachable = self.local_addr;
+        if reachable.ip().is_unspecified() {
+            reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{reachable}/lyra/{brand}/api-payment/")
+    }
+
+    /// The accounts of a sandbox: one per simulated shop, with the settings an adapter needs to reach it.
+    pub fn sandbox_accounts(&self) -> Vec<SandboxAccount> {
+        lyra::DEMO_SHOPS
+            .iter()
+            .map(|shop| SandboxAccount {
+                name: shop.brand,
+                provider: "lyra",
+                settings: vec![
+                    ("brand", shop.brand.to_owned()),
+                    ("base_url", self.lyra_base_url(shop.brand)),
+                    ("shop_id", shop.shop_id.to_owned()),
+                    ("password", shop.password.to_owned()),
+                ],
+            })
+            .collect()
     }
 
     /// A handle with all powers of the control API.

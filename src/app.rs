@@ -1,0 +1,145 @@
+//! Wiring: configuration, store, adapters, use cases, listeners; start and stop.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    adapter::{AdapterContext, Registry},
+    config::{ConfigErrors, Settings, StoreUrl},
+    domain::Timestamp,
+    http::{Api, Identities, server},
+    orders::Orders,
+    providers,
+    store::{Store, sqlite::SqliteStore},
+};
+
+/// Why the service cannot start, in words.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error("the configuration is not usable:\n{0}")]
+    Config(#[from] ConfigErrors),
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Store(#[from] crate::store::StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen {
+        /// The configured address.
+        address: std::net::SocketAddr,
+        /// The key that names it.
+        key: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A service that is bound and recovered, but takes no request yet.
+#[derive(Debug)]
+pub struct App {
+    settings: Settings,
+    api: Api,
+    orders: Arc<Orders>,
+    public: TcpListener,
+    ops: TcpListener,
+}
+
+/// The accounts of a configuration.
+///
+/// # Errors
+/// Everything that is wrong with them, in words.
+pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
+    let context = AdapterContext {
+        connect_timeout: settings.resilience.connect_timeout,
+        provider_timeout: settings.resilience.provider_timeout,
+    };
+    Registry::build(&settings.accounts, &providers::all(), &context).map_err(ConfigErrors::from)
+}
+
+impl App {
+    /// Builds the accounts, opens and recovers the store and binds both listeners.
+    ///
+    /// # Errors
+    /// What keeps it from starting, in words.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        settings.validate_for_serve()?;
+        let registry = registry(&settings)?;
+        let url = match &settings.store.url {
+            StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+            StoreUrl::Postgres(_) => {
+                return Err(StartError::Other(
+                    "store.url: this guichet has no Postgres store yet; use sqlite://<file>".to_owned(),
+                ));
+            }
+        };
+        let public = bind(settings.server.listen, "server.listen").await?;
+        let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&url)?);
+        // Before the first request is taken: what was under way when the process died is unknown now.
+        let recovered = store.recover(Timestamp::now()).await?;
+        if !recovered.is_empty() {
+            tracing::warn!(
+                operations = recovered.len(),
+                "operations were under way when guichet stopped; settling them"
+            );
+        }
+        let orders = Orders::start(registry, store, settings.resilience.provider_timeout);
+        let body_bytes = usize::try_from(settings.limits.body_bytes).unwrap_or(64 * 1024);
+        let api = Api::new(
+            Arc::clone(&orders),
+            Identities::new(&settings.auth),
+            settings.server.request_timeout,
+            body_bytes,
+        );
+        Ok(Self { settings, api, orders, public, ops })
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        self.public.local_addr().ok()
+    }
+
+    /// Where the probes listen.
+    pub fn ops_address(&self) -> Option<std::net::SocketAddr> {
+        self.ops.local_addr().ok()
+    }
+
+    /// The API, to change clients while it runs.
+    pub fn api(&self) -> Api {
+        self.api.clone()
+    }
+
+    /// The use cases, to change accounts while they run.
+    pub fn orders(&self) -> Arc<Orders> {
+        Arc::clone(&self.orders)
+    }
+
+    /// Serves until `stop` resolves; then says unready, finishes what runs within the grace time, and closes
+    /// the store.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let grace = self.settings.server.grace;
+        let (stopping, receiver) = watch::channel(false);
+        let stopped = |mut receiver: watch::Receiver<bool>| async move {
+            let _ = receiver.wait_for(|stop| *stop).await;
+        };
+        let public =
+            tokio::spawn(server::serve(self.public, self.api.router(), stopped(receiver.clone()), grace));
+        let ops = tokio::spawn(server::serve(self.ops, self.api.ops_router(), stopped(receiver), grace));
+        stop.await;
+        tracing::info!("stopping");
+        self.api.drain();
+        let _ = stopping.send(true);
+        let _ = public.await;
+        self.orders.stop(grace).await;
+        let _ = ops.await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(address: std::net::SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, key, source })
+}

@@ -1,0 +1,242 @@
+//! The commands of the binary.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
+
+use crate::{
+    app::{self, App},
+    config::{self, Environment, Settings, api_key},
+    http, sandbox, simulator, telemetry,
+};
+
+/// Longest time `health` waits.
+const HEALTH_TIME: Duration = Duration::from_secs(3);
+/// Longest time `check` waits for one provider.
+const CHECK_TIME: Duration = Duration::from_secs(15);
+
+/// A unified payment gateway: one REST API in front of several payment platforms.
+#[derive(Debug, Parser)]
+#[command(name = "guichet", version)]
+struct Cli {
+    /// Configuration file (or GUICHET_CONFIG). Without any configuration the sandbox starts.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API (the default).
+    Serve,
+    /// Serve the API with simulated providers.
+    Sandbox,
+    /// Run the simulators alone.
+    Simulate,
+    /// Validate the configuration and call every provider's harmless test operation.
+    Check,
+    /// Ask the running service whether it is ready; for a container's healthcheck.
+    Health,
+    /// Print the OpenAPI document.
+    Openapi,
+    /// API keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Print a new API key and its hash for `key_sha256`.
+    New,
+}
+
+/// Runs the command of this process's arguments.
+pub async fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let environment = Environment::read();
+    match carry_out(cli, &environment).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("guichet: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
+
+async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
+    let file = cli.config.as_deref();
+    let load = || config::load(file, environment);
+    match cli.command {
+        None if environment.wants_sandbox(file) => run_sandbox(load()?).await,
+        None | Some(Command::Serve) => {
+            let settings = load()?;
+            telemetry::start(&settings.log);
+            serve(settings, cli.config, environment).await
+        }
+        Some(Command::Sandbox) => run_sandbox(load()?).await,
+        Some(Command::Simulate) => simulate(load()?).await,
+        Some(Command::Check) => check(load()?).await,
+        Some(Command::Health) => health(&load()?).await,
+        Some(Command::Openapi) => {
+            print!("{}", http::document());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Key { command: KeyCommand::New }) => {
+            let key = api_key::generate()?;
+            println!("key         {}", key.secret.expose_secret());
+            println!("key_sha256  {}", key.sha256_hex);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Resolves on SIGTERM or SIGINT.
+async fn asked_to_stop() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environment) -> Outcome {
+    let app = App::start(settings).await?;
+    tracing::info!(
+        listen = %app.address().map(|address| address.to_string()).unwrap_or_default(),
+        ops_listen = %app.ops_address().map(|address| address.to_string()).unwrap_or_default(),
+        "ready"
+    );
+    let reload = tokio::spawn(reload_on_hangup(app.api(), app.orders(), file, environment.clone()));
+    app.serve(asked_to_stop()).await;
+    reload.abort();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGHUP reads the configuration again: accounts and clients. A bad file is refused and the old one stays.
+async fn reload_on_hangup(
+    api: http::Api,
+    orders: std::sync::Arc<crate::orders::Orders>,
+    file: Option<PathBuf>,
+    environment: Environment,
+) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        let loaded = config::load(file.as_deref(), &environment).and_then(|settings| {
+            settings.validate_for_serve()?;
+            Ok((app::registry(&settings)?, http::Identities::new(&settings.auth)))
+        });
+        match loaded {
+            Ok((registry, identities)) => {
+                orders.replace_registry(registry);
+                api.replace_identities(identities);
+                tracing::info!("accounts and clients were reloaded");
+            }
+            Err(errors) => tracing::error!(%errors, "the new configuration is not usable, the old one stays"),
+        }
+    }
+}
+
+async fn run_sandbox(settings: Settings) -> Outcome {
+    telemetry::start(&settings.log);
+    let sandbox = sandbox::start(settings).await?;
+    println!("{}", sandbox.greeting);
+    sandbox.app.serve(asked_to_stop()).await;
+    sandbox.simulators.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn simulate(settings: Settings) -> Outcome {
+    telemetry::start(&settings.log);
+    let simulators = simulator::start(simulator::SimulatorOptions {
+        listen: settings.sandbox.simulators_listen,
+        public_url: None,
+        seed_samples: true,
+    })
+    .await?;
+    println!("simulators  http://{}/_control", simulators.local_addr());
+    for account in simulators.sandbox_accounts() {
+        println!("\n[accounts.{}]\nprovider = \"{}\"", account.name, account.provider);
+        for (key, value) in account.settings {
+            println!("{key} = \"{value}\"");
+        }
+    }
+    asked_to_stop().await;
+    simulators.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(settings: Settings) -> Outcome {
+    settings.validate_for_serve()?;
+    let registry = app::registry(&settings)?;
+    println!("the configuration is valid");
+    let mut code = ExitCode::SUCCESS;
+    for account in registry.accounts() {
+        let (name, adapter) = (&account.name, &account.adapter);
+        match adapter.test_connection(Instant::now() + CHECK_TIME).await {
+            Ok(()) => println!(
+                "{name}: {} answers and takes the credentials; whether the contract allows every operation is not told",
+                adapter.provider()
+            ),
+            Err(error) => {
+                println!("{name}: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Asks `/readyz` of the ops listener.
+async fn health(settings: &Settings) -> Outcome {
+    let mut address = settings.server.ops_listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.take(4096).read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    match tokio::time::timeout(HEALTH_TIME, ask).await {
+        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200") => {
+            println!("ready");
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(Ok(answer)) => {
+            println!("not ready: {}", answer.lines().last().unwrap_or_default());
+            Ok(ExitCode::FAILURE)
+        }
+        Ok(Err(error)) => {
+            println!("not ready: {address}: {error}");
+            Ok(ExitCode::FAILURE)
+        }
+        Err(_) => {
+            println!("not ready: {address} does not answer");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The sandbox: a simulator of each provider, accounts that point at them, a store that starts afresh.
+
+use std::{fmt::Write as _, net::Ipv4Addr, path::Path};
+
+use secrecy::ExposeSecret;
+
+use crate::{
+    app::{App, StartError},
+    config::{
+        AccountSettings, AllowedAccounts, AuthMode, ClientSettings, Scope, Settings, StoreUrl, api_key,
+    },
+    simulator::{RunningSimulators, SimulatorOptions},
+    store::sqlite::SqliteStore,
+};
+
+/// Where the sandbox keeps its store.
+const FOLDER: &str = "guichet-data";
+/// A sample order of the provider pages, for the printed `curl` line.
+const SAMPLE_ORDER: &str = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85";
+
+/// A sandbox ready to serve, and what to tell the person who started it.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// The service.
+    pub app: App,
+    /// The simulators behind it.
+    pub simulators: RunningSimulators,
+    /// Addresses and a `curl` line that works as printed.
+    pub greeting: String,
+}
+
+/// Starts simulators and service. Of `settings` the addresses, limits and log are used; accounts, store and
+/// clients are the sandbox's own.
+///
+/// # Errors
+/// What keeps it from starting, in words.
+pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
+    let remote = settings.sandbox.allow_remote;
+    if remote {
+        for address in [&mut settings.server.listen, &mut settings.sandbox.simulators_listen] {
+            // Only where nobody chose an address: the defaults are the loopback's well-known ports.
+            if address.ip().is_loopback() && matches!(address.port(), 8080 | 8090) {
+                address.set_ip(Ipv4Addr::UNSPECIFIED.into());
+            }
+        }
+    }
+    let mut simulators_url = settings.sandbox.simulators_listen;
+    if simulators_url.ip().is_unspecified() {
+        simulators_url.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let listen = settings.sandbox.simulators_listen;
+    let simulators = crate::simulator::start(SimulatorOptions {
+        listen,
+        public_url: (simulators_url.port() != 0).then(|| format!("http://{simulators_url}")),
+        seed_samples: true,
+    })
+    .await
+    .map_err(|source| StartError::Listen {
+        address: listen,
+        key: "sandbox.simulators_listen",
+        source,
+    })?;
+    settings.accounts = simulators
+        .sandbox_accounts()
+        .into_iter()
+        .map(|account| {
+            let block = AccountSettings::from_pairs(account.name, account.provider, account.settings);
+            (account.name.to_owned(), block)
+        })
+        .collect();
+    let key = if remote {
+        let key =
+            api_key::generate().map_err(|error| StartError::Other(format!("no random numbers: {error}")))?;
+        settings.auth.mode = AuthMode::ApiKey;
+        settings.auth.clients = vec![ClientSettings {
+            name: "sandbox".to_owned(),
+            key_sha256: vec![api_key::sha256(key.secret.expose_secret())],
+            scopes: Scope::ALL.into_iter().collect(),
+            accounts: AllowedAccounts::All,
+        }];
+        Some(key)
+    } else {
+        settings.auth.mode = AuthMode::None;
+        None
+    };
+    let path = Path::new(FOLDER).join("guichet.db");
+    start_afresh(&path).await?;
+    settings.store.url = StoreUrl::Sqlite(path);
+    let app = App::start(settings).await?;
+    let greeting = greeting(&app, &simulators, key.as_ref().map(|key| key.secret.expose_secret()));
+    Ok(Sandbox { app, simulators, greeting })
+}
+
+/// Removes the store of an earlier sandbox, unless one is still running on it.
+async fn start_afresh(path: &Path) -> Result<(), StartError> {
+    if path.exists() {
+        match SqliteStore::open(&format!("sqlite://{}", path.display())) {
+            Ok(store) => crate::store::Store::close(&store).await,
+            Err(error @ crate::store::StoreError::Locked(_)) => return Err(error.into()),
+            // Damaged or of another version: it is thrown away anyway.
+            Err(_) => {}
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+fn greeting(app: &App, simulators: &RunningSimulators, key: Option<&str>) -> String {
+    let mut text = String::new();
+    let Some(mut address) = app.address() else { return text };
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let mut simulated = simulators.local_addr();
+    if simulated.ip().is_unspecified() {
+        simulated.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let _ = writeln!(text, "guichet sandbox: simulated providers, no real money\n");
+    let _ = writeln!(text, "  Swagger UI  http://{address}/docs");
+    let _ = writeln!(text, "  API         http://{address}");
+    let _ = writeln!(text, "  Simulators  http://{simulated}/_control");
+    let header = match key {
+        Some(key) => {
+            let _ = writeln!(text, "  API key     {key}");
+            format!("-H 'X-API-Key: {key}' ")
+        }
+        None => String::new(),
+    };
+    let _ = writeln!(text, "\nTry it:\n\n  curl {header}http://{address}/orders/{SAMPLE_ORDER}\n");
+    text
+}
