@@ -188,6 +188,11 @@ impl Currency {
             .ok_or(MoneyError::UnknownCurrency)
     }
 
+    /// Every currency guichet knows, by code.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CURRENCIES.iter().map(|&(code, exponent)| Self { code, exponent })
+    }
+
     /// The three capital letters.
     pub fn code(self) -> &'static str {
         self.code

@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::dto::MoneyDto;
-use crate::problem::ProblemCode;
+use crate::{domain::Currency, problem::ProblemCode};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -262,15 +262,47 @@ fn complete(document: &mut Value) {
             "additionalProperties": {"type": ["string", "null"], "maxLength": 255},
             "description": "Your own labels, merged one by one; `null` removes one."}),
     );
+    let currencies: Vec<&str> = Currency::all().map(Currency::code).collect();
+    put(document, &["components", "schemas", "Money", "properties", "currency", "enum"], json!(currencies));
+    for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch"] {
+        say_what_texts_may_hold(document, request);
+    }
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (_, item) in paths.iter_mut() {
         let Some(methods) = item.as_object_mut() else { continue };
         for (method, operation) in methods.iter_mut() {
             let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_change = !matches!(method.as_str(), "get" | "head");
+            any_size_of_limit(operation);
             for code in problems_of(&id) {
                 add_problem(operation, code, is_change);
             }
+        }
+    }
+}
+
+/// Texts may hold line breaks but no other control characters.
+fn say_what_texts_may_hold(document: &mut Value, schema: &str) {
+    let members = document.pointer_mut(&format!("/components/schemas/{schema}/properties"));
+    for (_, member) in members.and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(member) = member.as_object_mut() else { continue };
+        if member.contains_key("minLength") && !member.contains_key("pattern") {
+            member.insert(
+                "pattern".to_owned(),
+                json!(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"),
+            );
+        }
+    }
+}
+
+/// `limit` has no upper bound: what is too large is cut.
+fn any_size_of_limit(operation: &mut Value) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if parameter.get("name").and_then(Value::as_str) == Some("limit")
+            && let Some(schema) = parameter.get_mut("schema").and_then(Value::as_object_mut)
+        {
+            schema.remove("format");
         }
     }
 }

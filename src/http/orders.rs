@@ -181,9 +181,9 @@ pub(super) async fn list_order_events(
     let mut errors = Vec::new();
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
-            "limit" => match value.parse::<u64>() {
-                Ok(number) if number >= 1 => limit = u32::try_from(number.min(200)).unwrap_or(200),
-                _ => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
+            "limit" => match read_limit(&value) {
+                Some(number) => limit = number,
+                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
             },
             "cursor" => {
                 let mark = read_cursor(&value, &caller, &id);
@@ -313,6 +313,13 @@ fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
 /// Name and value of every query parameter.
 fn pairs(query: Option<&str>) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+/// A page size: at least 1, cut to 200 however large it is.
+fn read_limit(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse::<u64>().unwrap_or(u64::MAX).min(200);
+    (is_number && number >= 1).then(|| u32::try_from(number).unwrap_or(200))
 }
 
 fn unknown_parameter(name: &str) -> Violation {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Schemathesis against a sandbox: the answers keep to openapi/openapi.json, whatever is sent. MIN_CASES (1000) is the
-# least number of cases, MAX_EXAMPLES (60) how many fuzzing makes for each operation.
+# least number of cases, MAX_EXAMPLES (120) how many fuzzing makes for each operation.
 # Needs the built program and schemathesis in target/venv (or in the path).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -12,6 +12,7 @@ command -v schemathesis >/dev/null || { echo "schemathesis is not installed in t
 [[ -s openapi/openapi.json ]] || { echo "openapi/openapi.json is missing: make openapi" >&2; exit 1; }
 
 schema=$PWD/openapi/openapi.json
+config=$PWD/tests/contract/schemathesis.toml
 out=$PWD/target/contract
 rm -rf "$out"
 mkdir -p "$out"
@@ -24,10 +25,10 @@ sandbox_key
 
 failed=0
 # It keeps notes of its own in the working directory.
-(cd "$out" && schemathesis run "$schema" --url "$SANDBOX_URL" \
+(cd "$out" && schemathesis --config-file "$config" run "$schema" --url "$SANDBOX_URL" \
     --header "X-API-Key: $SANDBOX_KEY" --generation-with-security-parameters false \
     --checks all --phases examples,coverage,fuzzing,stateful \
-    --max-examples "${MAX_EXAMPLES:-60}" --seed 1 --generation-database none \
+    --max-examples "${MAX_EXAMPLES:-120}" --seed 1 --generation-database none \
     --request-timeout 20 --no-color --report ndjson --report-ndjson-path "$out/events.ndjson") \
     | tee "$out/report.txt" || failed=$?
 
