@@ -9,4 +9,6 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod api;
+mod rig;
 mod store;
