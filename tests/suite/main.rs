@@ -10,5 +10,7 @@
 )]
 
 mod api;
+mod architecture;
+mod openapi;
 mod rig;
 mod store;
