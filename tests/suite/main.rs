@@ -11,6 +11,7 @@
 
 mod api;
 mod architecture;
+mod conformance;
 mod openapi;
 mod rig;
 mod store;
