@@ -175,10 +175,13 @@ impl Problem {
         self
     }
 
-    /// The same, about an order.
+    /// The same, about an order. "Not found" names none: it must not tell an absent order from one of an account
+    /// that the client may not use.
     #[must_use]
     pub fn about(mut self, order: &OrderId) -> Self {
-        self.order_id = Some(order.clone());
+        if self.code != ProblemCode::NotFound {
+            self.order_id = Some(order.clone());
+        }
         self
     }
 

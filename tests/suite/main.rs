@@ -9,4 +9,9 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod api;
+mod architecture;
+mod conformance;
+mod openapi;
+mod rig;
 mod store;

@@ -1,0 +1,5 @@
+//! The API through the whole stack: HTTP, use cases, store, adapter and a simulated platform.
+
+mod changes;
+mod codes;
+mod http;

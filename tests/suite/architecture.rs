@@ -1,0 +1,124 @@
+//! Who may know whom, checked on the source text.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const LINES_MAX: usize = 700;
+
+fn files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// The files of a module, `src/<module>.rs` and all under `src/<module>/`, with their text.
+fn module(name: &str) -> Vec<(String, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    files(&src, &mut found);
+    let wanted = found.into_iter().filter(|path| {
+        let inner = path.strip_prefix(&src).unwrap();
+        name.is_empty() || inner == Path::new(&format!("{name}.rs")) || inner.starts_with(name)
+    });
+    let texts: Vec<_> =
+        wanted.map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect();
+    assert!(!texts.is_empty(), "no module {name}");
+    texts
+}
+
+/// The code without comments and without the examples of the API's document.
+fn code(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.filter(|line| !line.contains("example = ")).collect::<Vec<_>>().join("\n")
+}
+
+/// The first path segment after each `crate::`, groups included.
+fn ours(code: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let Some(group) = rest.strip_prefix('{') else {
+            seen.insert(word(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0_usize, true);
+        for (at, c) in group.char_indices() {
+            match c {
+                '}' if depth == 0 => break,
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && depth == 0 && (c.is_alphanumeric() || c == '_') => {
+                    seen.insert(word(&group[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    seen
+}
+
+fn may_use(name: &str, allowed: &[&str]) {
+    for (path, text) in module(name) {
+        for used in ours(&code(&text)) {
+            assert!(allowed.contains(&used.as_str()), "{path} uses crate::{used}");
+        }
+    }
+}
+
+#[test]
+fn groups_of_imports_are_seen_through() {
+    let code = "use crate::{\n  a::{x, y},\n  b,\n  c::d,\n};\nuse crate::e::f; crate::g::h();";
+    assert_eq!(ours(code).into_iter().collect::<Vec<_>>(), ["a", "b", "c", "e", "g"]);
+}
+
+#[test]
+fn the_domain_knows_nobody() {
+    may_use("domain", &["domain"]);
+    for (path, text) in module("domain") {
+        for foreign in ["axum", "reqwest", "rusqlite", "utoipa", "tokio"] {
+            assert!(!code(&text).contains(&format!("{foreign}::")), "{path} uses {foreign}");
+        }
+    }
+}
+
+#[test]
+fn providers_know_the_domain_and_the_port() {
+    may_use("providers", &["adapter", "domain", "providers"]);
+}
+
+#[test]
+fn the_simulator_shares_nothing_with_what_it_tests() {
+    may_use("simulator", &["simulator"]);
+}
+
+#[test]
+fn only_adapters_name_a_provider() {
+    for name in ["http", "store", "orders", "domain"] {
+        for (path, text) in module(name) {
+            // Unit tests below the code need some provider's name.
+            let code = code(text.split("#[cfg(test)]").next().unwrap_or_default()).to_lowercase();
+            for provider in ["lyra", "sips", "yabandpay", "systempay"] {
+                let line = code.lines().find(|line| line.contains(provider));
+                assert_eq!(line, None, "{path} names {provider}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_is_long() {
+    for (path, text) in module("") {
+        let lines = text.lines().count();
+        assert!(lines <= LINES_MAX, "{path} has {lines} lines");
+    }
+}

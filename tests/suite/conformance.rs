@@ -1,0 +1,281 @@
+//! What every adapter keeps, each against its own simulator over HTTP: one named test per pair.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use guichet::{
+    adapter::{AccountSettings, AdapterContext, ErrorKind, ProviderAdapter, Registry},
+    domain::{Field, Money, OperationId, Order, OrderPatch, OrderStatus, ProviderReference},
+    providers,
+    simulator::{Fault, FaultKind, RunningSimulators, SimulatorOptions},
+};
+use tokio::time::Instant;
+
+/// What is special about a provider's simulator.
+struct Provider {
+    id: &'static str,
+    account: &'static str,
+    /// An open order that exists from the start.
+    reference: &'static str,
+    get: &'static str,
+    cancel: &'static str,
+    update: &'static str,
+    /// The keys of the account that hold a credential.
+    secrets: &'static [&'static str],
+}
+
+mod provider {
+    pub(super) const LYRA: super::Provider = super::Provider {
+        id: "lyra",
+        account: "systempay",
+        reference: crate::rig::SAMPLE,
+        get: crate::rig::GET,
+        cancel: crate::rig::CANCEL,
+        update: crate::rig::UPDATE,
+        secrets: &["password"],
+    };
+}
+
+struct Rig {
+    provider: &'static Provider,
+    adapter: Arc<dyn ProviderAdapter>,
+    simulators: RunningSimulators,
+    reference: ProviderReference,
+}
+
+fn build(
+    provider: &Provider,
+    simulators: &RunningSimulators,
+    change: impl Fn(&str, String) -> String,
+) -> Arc<dyn ProviderAdapter> {
+    let account = simulators.sandbox_accounts().into_iter().find(|a| a.name == provider.account).unwrap();
+    let pairs = account.settings.into_iter().map(|(key, value)| (key, change(key, value)));
+    let settings = AccountSettings::from_pairs(account.name, account.provider, pairs);
+    let context =
+        AdapterContext { connect_timeout: Duration::from_secs(2), provider_timeout: Duration::from_secs(5) };
+    let accounts = [(account.name.to_owned(), settings)].into();
+    let registry = Registry::build(&accounts, &providers::all(), &context).unwrap();
+    let built = registry.accounts().next().unwrap().adapter.clone();
+    assert_eq!(built.provider(), provider.id);
+    built
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+impl Rig {
+    async fn new(provider: &'static Provider) -> Self {
+        crate::rig::crypto();
+        let options = SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() };
+        let simulators = guichet::simulator::start(options).await.unwrap();
+        let adapter = build(provider, &simulators, |_, value| value);
+        Self { provider, adapter, simulators, reference: provider.reference.parse().unwrap() }
+    }
+
+    async fn order(&self) -> Order {
+        self.adapter.fetch(&self.reference, soon()).await.unwrap()
+    }
+
+    fn fault(&self, service: &str, kind: FaultKind) {
+        self.simulators.control().add_fault(Fault::new(self.provider.id, kind).on_service(service));
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let account =
+            self.simulators.sandbox_accounts().into_iter().find(|a| a.name == self.provider.account);
+        let settings = account.unwrap().settings;
+        settings.into_iter().filter(|(key, _)| self.provider.secrets.contains(key)).map(|(_, v)| v).collect()
+    }
+}
+
+fn whole(order: &Order) -> Money {
+    Money::new(order.amount, order.currency).unwrap()
+}
+
+fn doubled(order: &Order) -> OrderPatch {
+    let amount = Money::new(order.amount * 2, order.currency).unwrap();
+    OrderPatch { amount: Field::Set(amount), ..OrderPatch::default() }
+}
+
+macro_rules! conformance {
+    (providers: [$($module:ident: $provider:ident),+ $(,)?], scenarios: $scenarios:tt $(,)?) => {
+        /// Every provider this list covers.
+        const COVERED: &[&str] = &[$(provider::$provider.id),+];
+        $(mod $module { conformance!(@scenarios $provider, $scenarios); })+
+    };
+    (@scenarios $provider:ident, [$($scenario:ident),+ $(,)?]) => {
+        $(
+            #[tokio::test]
+            async fn $scenario() {
+                super::$scenario(super::Rig::new(&super::provider::$provider).await).await;
+            }
+        )+
+    };
+}
+
+conformance! {
+    providers: [lyra: LYRA],
+    scenarios: [
+        fetch_agrees_with_the_simulator,
+        an_absent_order_is_not_found,
+        cancel_works_where_declared_and_else_sends_nothing,
+        update_works_where_declared_and_else_sends_nothing,
+        an_undeclared_partial_cancel_sends_nothing,
+        a_lost_answer_is_outcome_unknown_and_sent_once,
+        an_unreachable_provider_is_not_executed,
+        a_late_read_is_a_timeout,
+        wrong_credentials_are_misconfigured,
+        no_credential_is_shown,
+    ],
+}
+
+#[test]
+fn no_provider_escapes() {
+    let known: BTreeSet<_> = providers::all().iter().map(|provider| provider.id).collect();
+    assert_eq!(COVERED.iter().copied().collect::<BTreeSet<_>>(), known);
+}
+
+async fn fetch_agrees_with_the_simulator(rig: Rig) {
+    rig.adapter.test_connection(soon()).await.unwrap();
+    let order = rig.order().await;
+    let control = rig.simulators.control();
+    let truth = control.order(rig.provider.id, rig.provider.account, rig.provider.reference).unwrap();
+    assert_eq!(order.id.reference, rig.reference);
+    assert_eq!(order.status, OrderStatus::Pending);
+    assert_eq!(truth["amount"], order.amount);
+    assert_eq!(truth["currency"], order.currency.to_string());
+    assert_eq!(control.effects(), []);
+}
+
+async fn an_absent_order_is_not_found(rig: Rig) {
+    let absent: String = rig.provider.reference.chars().map(|_| '0').collect();
+    let error = rig.adapter.fetch(&absent.parse().unwrap(), soon()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+}
+
+async fn cancel_works_where_declared_and_else_sends_nothing(rig: Rig) {
+    let before = rig.order().await;
+    let control = rig.simulators.control();
+    let asked = control.total_requests();
+    let result = rig.adapter.cancel(OperationId::generate(), &before, whole(&before), true).await;
+    if rig.adapter.capabilities().cancel.supported {
+        assert_eq!(result.unwrap().status, OrderStatus::Canceled);
+        assert_eq!((control.requests(rig.provider.cancel), control.effects().len()), (1, 1));
+        assert_eq!(rig.order().await.status, OrderStatus::Canceled);
+    } else {
+        assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
+        assert_eq!(control.total_requests(), asked);
+    }
+}
+
+async fn update_works_where_declared_and_else_sends_nothing(rig: Rig) {
+    let before = rig.order().await;
+    let control = rig.simulators.control();
+    let asked = control.total_requests();
+    let result = rig.adapter.update(OperationId::generate(), &before, &doubled(&before)).await;
+    if rig.adapter.capabilities().update.supported {
+        assert_eq!(result.unwrap().amount, before.amount * 2);
+        assert_eq!((control.requests(rig.provider.update), control.effects().len()), (1, 1));
+        assert_eq!(rig.order().await.amount, before.amount * 2);
+    } else {
+        assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
+        assert_eq!(control.total_requests(), asked);
+    }
+}
+
+async fn an_undeclared_partial_cancel_sends_nothing(rig: Rig) {
+    let before = rig.order().await;
+    let control = rig.simulators.control();
+    let asked = control.total_requests();
+    let part = Money::new(before.amount / 2, before.currency).unwrap();
+    let result = rig.adapter.cancel(OperationId::generate(), &before, part, false).await;
+    if rig.adapter.capabilities().cancel.partial {
+        assert_eq!(result.unwrap().amounts.canceled, Some(before.amount / 2));
+    } else {
+        assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
+        assert_eq!((control.total_requests(), control.effects().len()), (asked, 0));
+    }
+}
+
+async fn a_lost_answer_is_outcome_unknown_and_sent_once(rig: Rig) {
+    let control = rig.simulators.control();
+    for kind in [
+        FaultKind::LoseAnswer,
+        FaultKind::CutBefore,
+        FaultKind::CutMidAnswer,
+        FaultKind::Garbage { effect: true },
+        FaultKind::Empty { effect: true },
+        FaultKind::TooLarge { effect: true },
+        FaultKind::WrongEnvelope { effect: true },
+    ] {
+        control.reset();
+        let before = rig.order().await;
+        rig.fault(rig.provider.cancel, kind.clone());
+        let result = rig.adapter.cancel(OperationId::generate(), &before, whole(&before), true).await;
+        let error = result.unwrap_err();
+        assert!(error.kind.money_may_have_moved() && !error.kind.may_be_repeated(), "{kind:?}: {error}");
+        assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{kind:?}: {error}");
+        assert_eq!(control.requests(rig.provider.cancel), 1, "{kind:?}");
+    }
+}
+
+async fn an_unreachable_provider_is_not_executed(rig: Rig) {
+    let before = rig.order().await;
+    let Rig { adapter, simulators, reference, .. } = rig;
+    simulators.stop().await;
+    let operation = OperationId::generate();
+    for error in [
+        adapter.cancel(operation, &before, whole(&before), true).await.unwrap_err(),
+        adapter.update(operation, &before, &doubled(&before)).await.unwrap_err(),
+        adapter.fetch(&reference, soon()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind, ErrorKind::NotExecuted, "{error}");
+    }
+}
+
+async fn a_late_read_is_a_timeout(rig: Rig) {
+    let control = rig.simulators.control();
+    let hold = Fault::new(rig.provider.id, FaultKind::Hold { when: guichet::simulator::Moment::Before });
+    control.add_fault(hold.on_service(rig.provider.get).times(0));
+    let deadline = Instant::now() + Duration::from_millis(200);
+    let error = rig.adapter.fetch(&rig.reference, deadline).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+    control.clear_faults();
+}
+
+async fn wrong_credentials_are_misconfigured(rig: Rig) {
+    let before = rig.order().await;
+    // As long as the right one, and only its end is wrong.
+    let wrong =
+        build(rig.provider, &rig.simulators, |key, value| match rig.provider.secrets.contains(&key) {
+            true => format!("{}000", &value[..value.len() - 3]),
+            false => value,
+        });
+    for error in [
+        wrong.test_connection(soon()).await.unwrap_err(),
+        wrong.fetch(&rig.reference, soon()).await.unwrap_err(),
+        wrong.cancel(OperationId::generate(), &before, whole(&before), true).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind, ErrorKind::Misconfigured, "{error}");
+    }
+    assert_eq!(rig.simulators.control().effects(), []);
+}
+
+async fn no_credential_is_shown(rig: Rig) {
+    let secrets = rig.secrets();
+    assert!(!secrets.is_empty());
+    let mut shown = vec![format!("{:?} {:#?}", rig.adapter, rig.adapter), rig.adapter.identity()];
+    for kind in [FaultKind::Garbage { effect: false }, FaultKind::CutBefore, crate::rig::refusal("INT_902")] {
+        rig.fault(rig.provider.get, kind.clone());
+        // A read whose connection broke may be repeated, and then it works.
+        if let Err(error) = rig.adapter.fetch(&rig.reference, soon()).await {
+            shown.push(format!("{error} {error:?}"));
+        }
+    }
+    assert!(shown.len() >= 4, "{shown:?}");
+    for text in shown {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{text}");
+        }
+    }
+}
