@@ -9,4 +9,5 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod crash;
 mod store;
