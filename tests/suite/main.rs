@@ -12,6 +12,7 @@
 mod api;
 mod architecture;
 mod conformance;
+mod crash;
 mod openapi;
 mod rig;
 mod store;

@@ -1,0 +1,11 @@
+//! The program is killed at every boundary of a change, and what it then says is compared with what the provider
+//! really did. Each check is also run against a planted mistake, which it must find.
+
+#[cfg(not(feature = "faults"))]
+compile_error!("the crash tests need the kill points: run them with `--features faults`");
+
+mod facts;
+mod kills;
+mod planted;
+mod process;
+mod witness;

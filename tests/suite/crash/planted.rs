@@ -1,0 +1,34 @@
+//! The checks of the crash proof find the mistakes they are there for.
+
+use guichet::simulator::{Fault, FaultKind};
+
+use super::{
+    facts::Facts,
+    process::{Change, Home, new_order, start_provider},
+};
+
+/// A cancellation at a provider with this fault, judged.
+async fn judge(faults: &str, kind: FaultKind) -> Result<(), String> {
+    let provider = start_provider().await;
+    let control = provider.control();
+    let order = new_order(&control);
+    control.add_fault(Fault::new("lyra", kind).on_service(Change::Cancel.service()));
+    let home = Home::new(&provider);
+    let program = home.start(faults).await;
+    program.change(Change::Cancel, &order, "key").send().await.unwrap();
+    Facts::settled(&program, &control, Change::Cancel, &order).await.check()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_change_that_is_sent_again_is_found() {
+    judge("", FaultKind::CutBefore).await.unwrap();
+    let wrong = judge("planted:resend_lost_changes", FaultKind::CutBefore).await.unwrap_err();
+    assert!(wrong.starts_with("the change was sent more than once"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_without_evidence_is_found() {
+    judge("", FaultKind::LoseAnswer).await.unwrap();
+    let wrong = judge("planted:outcome_before_evidence", FaultKind::LoseAnswer).await.unwrap_err();
+    assert!(wrong.starts_with("there is an effect and it is not told"), "{wrong}");
+}

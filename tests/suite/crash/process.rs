@@ -1,0 +1,172 @@
+//! The real program on a store of its own, with a simulated provider in the test's process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use guichet::simulator::{self, RunningSimulators, SimulatorControl, SimulatorOptions};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+pub(super) const BRAND: &str = "systempay";
+/// Far above what anything here takes: a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which change is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Cancel,
+    Update,
+}
+
+impl Change {
+    pub(super) fn service(self) -> &'static str {
+        match self {
+            Self::Cancel => "Charge/PaymentOrder/Cancel",
+            Self::Update => "Charge/PaymentOrder/Update",
+        }
+    }
+}
+
+pub(super) async fn start_provider() -> RunningSimulators {
+    simulator::start(SimulatorOptions::default()).await.unwrap()
+}
+
+/// A fresh order at the provider; its reference there.
+pub(super) fn new_order(control: &SimulatorControl) -> String {
+    control.add_order("lyra", BRAND, &json!({})).unwrap()
+}
+
+/// A directory with a configuration; the store is made there by the program.
+pub(super) struct Home {
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    pub(super) fn new(provider: &RunningSimulators) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("guichet.db");
+        let mut text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 8000\n\
+             [store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n\
+             [resilience]\nprovider_timeout_ms = 10000\n",
+            store.display()
+        );
+        for account in provider.sandbox_accounts() {
+            text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
+            for (key, value) in account.settings {
+                text.push_str(&format!("{key} = \"{value}\"\n"));
+            }
+        }
+        std::fs::write(directory.path().join("guichet.toml"), text).unwrap();
+        Self { directory }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Reads the order once and returns when its copy, which is written behind the answer, is in the store. After
+    /// that, for some seconds, a change is the only one to write.
+    pub(super) async fn settle_copy(&self, program: &Program, order: &str) {
+        let (status, answer) = program.get(&format!("/orders/{BRAND}_{order}")).await;
+        assert_eq!(status, 200, "{answer}");
+        let store = rusqlite::Connection::open_with_flags(
+            self.path().join("guichet.db"),
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+        )
+        .unwrap();
+        let written = async {
+            let count = || store.query_row("SELECT COUNT(*) FROM orders", [], |row| row.get::<_, i64>(0));
+            while count().unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, written).await.expect("no copy is written");
+    }
+
+    fn config(&self) -> PathBuf {
+        self.path().join("guichet.toml")
+    }
+
+    pub(super) async fn start(&self, faults: &str) -> Program {
+        self.start_with(faults, &[]).await
+    }
+
+    /// Starts the program and returns when it says that it is ready.
+    pub(super) async fn start_with(&self, faults: &str, environment: &[(&str, &Path)]) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_guichet"));
+        command.arg("serve").arg("--config").arg(self.config()).env("GUICHET_FAULTS", faults);
+        command.envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let address = tokio::time::timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                let address = ["/listen", "/fields/listen"].iter().find_map(|at| entry.pointer(at));
+                if let Some(address) = address.and_then(Value::as_str) {
+                    return address.to_owned();
+                }
+                said.push(line);
+            }
+            panic!("the program ended before it was ready: {said:#?}")
+        });
+        let address = address.await.expect("the program does not become ready");
+        // Keeps the pipe from filling up.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        // Nothing is called over TLS here; the client wants a provider all the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Program { child, base: format!("http://{address}"), client }
+    }
+}
+
+/// A running program.
+pub(super) struct Program {
+    child: Child,
+    base: String,
+    client: reqwest::Client,
+}
+
+impl Program {
+    /// A request for the change, not sent yet.
+    pub(super) fn change(&self, change: Change, order: &str, key: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}/orders/{BRAND}_{order}", self.base);
+        let request = match change {
+            Change::Cancel => self.client.post(format!("{url}/cancel")),
+            Change::Update => self
+                .client
+                .patch(url)
+                .header("content-type", "application/json")
+                .body(json!({"amount": {"value": 9_000, "currency": "EUR"}}).to_string()),
+        };
+        request.header("idempotency-key", key)
+    }
+
+    /// The JSON answer to a GET.
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        read(self.client.get(format!("{}{path}", self.base)).send().await.unwrap()).await
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.child.start_kill().unwrap();
+    }
+
+    pub(super) async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the program was not killed").unwrap()
+    }
+}
+
+/// Status and JSON body.
+pub(super) async fn read(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
