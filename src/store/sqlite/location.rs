@@ -79,7 +79,7 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
 /// The exclusive lock on a store; released when it is dropped, and by the system when the process dies.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    _held: File,
+    held: File,
 }
 
 impl LockFile {
@@ -95,7 +95,7 @@ impl LockFile {
             .open(&lock)
             .map_err(|error| failed("write the lock file", &lock, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _held: file }),
+            Ok(()) => Ok(Self { held: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
                 "another process uses the store {} (it holds {}); one store serves one guichet",
                 path.display(),
@@ -109,9 +109,30 @@ impl LockFile {
     }
 }
 
+impl Drop for LockFile {
+    /// Unlocks by name: closing alone leaves the lock to a child process that is just being started
+    /// and has not yet let go of the handles it was born with.
+    fn drop(&mut self) {
+        // A lock that cannot be given up here goes with the handle, which is closed next.
+        let _ = self.held.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_given_up_is_free_even_if_a_copy_of_its_handle_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let lock = LockFile::take(&path).unwrap();
+        let inherited = lock.held.try_clone().unwrap();
+        assert!(matches!(LockFile::take(&path), Err(StoreError::Locked(_))));
+        drop(lock);
+        LockFile::take(&path).unwrap();
+        drop(inherited);
+    }
 
     #[test]
     fn addresses_name_files() {
