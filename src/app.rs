@@ -6,9 +6,9 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     adapter::{AdapterContext, Registry},
-    config::{ConfigErrors, Settings, StoreUrl},
+    config::{AuthMode, ConfigErrors, Settings, StoreUrl},
     domain::Timestamp,
-    http::{Api, Identities, server},
+    http::{Api, ApiOptions, Identities, server},
     orders::Orders,
     providers,
     store::{Store, sqlite::SqliteStore},
@@ -67,6 +67,11 @@ impl App {
     /// What keeps it from starting, in words.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         settings.validate_for_serve()?;
+        if settings.auth.mode == AuthMode::Jwt {
+            return Err(StartError::Other(
+                "auth.mode: this guichet cannot check tokens yet; use api_key".to_owned(),
+            ));
+        }
         let registry = registry(&settings)?;
         let url = match &settings.store.url {
             StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
@@ -92,8 +97,11 @@ impl App {
         let api = Api::new(
             Arc::clone(&orders),
             Identities::new(&settings.auth),
-            settings.server.request_timeout,
-            body_bytes,
+            &ApiOptions {
+                request_timeout: settings.server.request_timeout,
+                body_bytes,
+                public_url: settings.server.public_url.clone(),
+            },
         );
         Ok(Self { settings, api, orders, public, ops })
     }

@@ -40,10 +40,10 @@ fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The problem as an answer to this request.
-pub(super) fn render(problem: &Problem, request_id: &str, is_change: bool) -> Response {
+/// The problem as an answer to this request. `prefix` is put before the paths it names.
+pub(super) fn render(problem: &Problem, request_id: &str, is_change: bool, prefix: &str) -> Response {
     let outcome = problem.outcome.or(is_change.then_some(Outcome::NotExecuted));
-    let body = members(problem, request_id, outcome).to_string();
+    let body = members(problem, request_id, outcome, prefix).to_string();
     let mut response = (status(problem), Body::from(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -58,12 +58,12 @@ pub(super) fn render(problem: &Problem, request_id: &str, is_change: bool) -> Re
     response
 }
 
-fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>) -> Value {
+fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>, prefix: &str) -> Value {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
     };
-    put("type", format!("/problems/{}", problem.code.as_str()).into());
+    put("type", format!("{prefix}/problems/{}", problem.code.as_str()).into());
     put("title", problem.code.title().into());
     put("status", problem.code.status().into());
     put("detail", problem.detail.clone().into());
@@ -71,7 +71,7 @@ fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>) -> Val
         "instance",
         problem
             .operation_id
-            .map_or_else(|| format!("urn:request:{request_id}"), |id| format!("/operations/{id}"))
+            .map_or_else(|| format!("urn:request:{request_id}"), |id| format!("{prefix}/operations/{id}"))
             .into(),
     );
     put("code", problem.code.as_str().into());

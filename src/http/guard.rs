@@ -1,7 +1,7 @@
 //! What happens around every request: its id, limits on headers, what the caller accepts, one log line.
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -9,7 +9,10 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::error::{Failed, render};
+use super::{
+    Api,
+    error::{Failed, render},
+};
 use crate::problem::{Problem, ProblemCode};
 
 /// Most bytes of request headers (conventions, section 10).
@@ -21,7 +24,11 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) String);
 
-pub(super) async fn around_every_request(mut request: Request, next: Next) -> Response {
+pub(super) async fn around_every_request(
+    State(api): State<Api>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = tokio::time::Instant::now();
     let request_id = request_id(request.headers());
     let traceparent = request.headers().get(TRACEPARENT).filter(|value| is_traceparent(value)).cloned();
@@ -43,7 +50,7 @@ pub(super) async fn around_every_request(mut request: Request, next: Next) -> Re
     };
     if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
         let allow = response.headers().get(header::ALLOW).cloned();
-        response = render(&problem, &request_id, is_change);
+        response = render(&problem, &request_id, is_change, &api.prefix);
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -54,6 +61,13 @@ pub(super) async fn around_every_request(mut request: Request, next: Next) -> Re
     }
     if let Some(value) = traceparent {
         headers.insert(TRACEPARENT, value);
+    }
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    if let Some(value) = location
+        .filter(|path| path.starts_with('/'))
+        .and_then(|path| HeaderValue::from_str(&format!("{}{path}", api.prefix)).ok())
+    {
+        headers.insert(header::LOCATION, value);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

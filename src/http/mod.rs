@@ -33,22 +33,32 @@ pub struct Api {
     identities: Arc<RwLock<Arc<Identities>>>,
     request_timeout: Duration,
     body_bytes: usize,
+    /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
+    prefix: Arc<str>,
     draining: Arc<std::sync::atomic::AtomicBool>,
 }
 
+/// What the API is told by the configuration.
+#[derive(Debug, Clone)]
+pub struct ApiOptions {
+    /// When a caller is answered at the latest.
+    pub request_timeout: Duration,
+    /// Most bytes of a request body.
+    pub body_bytes: usize,
+    /// Where callers and payers reach this service, `server.public_url`.
+    pub public_url: String,
+}
+
 impl Api {
-    /// An API over these use cases. `request_timeout` is when a caller is answered at the latest.
-    pub fn new(
-        orders: Arc<Orders>,
-        identities: Identities,
-        request_timeout: Duration,
-        body_bytes: usize,
-    ) -> Self {
+    /// An API over these use cases.
+    pub fn new(orders: Arc<Orders>, identities: Identities, options: &ApiOptions) -> Self {
+        let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
         Self {
             orders,
             identities: Arc::new(RwLock::new(Arc::new(identities))),
-            request_timeout,
-            body_bytes,
+            request_timeout: options.request_timeout,
+            body_bytes: options.body_bytes,
+            prefix: path.trim_end_matches('/').into(),
             draining: Arc::default(),
         }
     }
@@ -79,7 +89,7 @@ impl Api {
             .fallback(error::no_such_address)
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(CatchPanicLayer::custom(error::panicked))
-            .layer(middleware::from_fn(guard::around_every_request))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::around_every_request))
             .with_state(self.clone())
     }
 

@@ -10,7 +10,7 @@ use guichet::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::rig::{GET, Reply, Rig, SAMPLE, cancel_path, path};
+use crate::rig::{CANCEL, GET, Reply, Rig, SAMPLE, cancel_path, path};
 
 #[tokio::test]
 async fn addresses_and_methods() {
@@ -263,4 +263,23 @@ async fn pages_accounts_and_probes() {
     for page in ["/docs", "/docs/", "/openapi.json"] {
         assert_eq!(rig.get(page).await.status, 200, "{page}");
     }
+}
+
+/// Behind an API gateway that puts a path before the service's own.
+#[tokio::test]
+async fn links_in_answers_are_under_the_public_address() {
+    let rig = Rig::with(|settings| {
+        settings.server.public_url = "https://gateway.example/pay/".to_owned();
+        settings.server.request_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let absent = rig.get("/nothing").await;
+    assert_eq!(absent.json["type"], "/pay/problems/not_found");
+    let hold = FaultKind::Hold { when: Moment::Before };
+    let fault = rig.control.add_fault(guichet::simulator::Fault::new("lyra", hold).on_service(CANCEL));
+    let open = rig.cancel().await;
+    assert_eq!(open.status, 202, "{open:?}");
+    let id = open.json["operation"]["id"].as_str().unwrap();
+    assert_eq!(open.header("location"), Some(format!("/pay/operations/{id}").as_str()));
+    rig.control.release(fault);
 }
