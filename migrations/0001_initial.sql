@@ -23,7 +23,8 @@ CREATE INDEX orders_by_merchant_reference ON orders (account, merchant_reference
 
 CREATE TABLE operations (
     id               TEXT PRIMARY KEY,
-    order_id         TEXT NOT NULL REFERENCES orders (id),
+    -- Absent for a creation until its order is known.
+    order_id         TEXT REFERENCES orders (id),
     account          TEXT NOT NULL,
     provider         TEXT NOT NULL,
     client           TEXT NOT NULL,
@@ -34,11 +35,14 @@ CREATE TABLE operations (
     created_at       BIGINT NOT NULL,
     updated_at       BIGINT NOT NULL,
     next_check_at    BIGINT,
+    -- The secret part of the addresses of a payer's pages.
+    page_token       TEXT,
     body             TEXT NOT NULL
 );
 -- The guard: one change per order whose effect nobody knows yet.
 CREATE UNIQUE INDEX operations_one_open_per_order ON operations (order_id)
     WHERE status IN ('pending', 'sending', 'unknown', 'needs_review');
+CREATE UNIQUE INDEX operations_by_page_token ON operations (page_token) WHERE page_token IS NOT NULL;
 CREATE INDEX operations_by_order ON operations (order_id, created_at);
 CREATE INDEX operations_by_next_check ON operations (next_check_at, id) WHERE next_check_at IS NOT NULL;
 CREATE INDEX operations_by_claim ON operations (account, claims_reference)
@@ -58,14 +62,16 @@ CREATE TABLE events (
     id           TEXT PRIMARY KEY,
     -- The place among all events: grows in the order of commits, so a reader's cursor misses nothing.
     position     BIGINT NOT NULL UNIQUE,
-    order_id     TEXT NOT NULL REFERENCES orders (id),
-    -- The place among the events of this order, from 1 without a gap.
+    -- What the sequence counts: the order, or a creation whose order is not known.
+    stream       TEXT NOT NULL,
+    order_id     TEXT REFERENCES orders (id),
+    -- The place among the events of this stream, from 1 without a gap.
     sequence     BIGINT NOT NULL,
     event_type   TEXT NOT NULL,
     operation_id TEXT REFERENCES operations (id),
     occurred_at  BIGINT NOT NULL,
     data         TEXT NOT NULL,
-    UNIQUE (order_id, sequence)
+    UNIQUE (stream, sequence)
 );
 
 -- Who did what; rows are added and never changed.
@@ -75,7 +81,7 @@ CREATE TABLE audit (
     actor        TEXT NOT NULL,
     action       TEXT NOT NULL,
     operation_id TEXT NOT NULL,
-    order_id     TEXT NOT NULL,
+    order_id     TEXT,
     request_id   TEXT NOT NULL,
     detail       TEXT NOT NULL
 );

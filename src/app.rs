@@ -56,6 +56,7 @@ pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
     let context = AdapterContext {
         connect_timeout: settings.resilience.connect_timeout,
         provider_timeout: settings.resilience.provider_timeout,
+        public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
     };
     Registry::build(&settings.accounts, &providers::all(), &context).map_err(ConfigErrors::from)
 }
@@ -92,7 +93,8 @@ impl App {
                 "operations were under way when guichet stopped; settling them"
             );
         }
-        let orders = Orders::start(registry, store, settings.resilience.provider_timeout);
+        let orders =
+            Orders::start(registry, settings.routes.clone(), store, settings.resilience.provider_timeout);
         let body_bytes = usize::try_from(settings.limits.body_bytes).unwrap_or(64 * 1024);
         let api = Api::new(
             Arc::clone(&orders),

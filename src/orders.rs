@@ -5,8 +5,11 @@
 
 mod change;
 mod copies;
+mod create;
+mod decide;
 mod failure;
 mod reconcile;
+mod send;
 
 use std::{
     collections::BTreeSet,
@@ -17,13 +20,15 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
-pub use change::{ChangeRequest, Changed, NewChange, Precondition};
+use async_trait::async_trait;
+pub use change::{CallerKey, ChangeRequest, Changed, NewChange, Precondition};
+pub use create::NewCreation;
 use failure::{read_problem, store_problem};
 
 use crate::{
-    adapter::{Account, ErrorKind, Registry},
-    config::AllowedAccounts,
-    domain::{Event, Operation, OperationId, Order, OrderId, Timestamp},
+    adapter::{Account, ErrorKind, ProviderError, Recall, Registry},
+    config::{AllowedAccounts, RouteRule},
+    domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp},
     problem::{Problem, ProblemCode},
     store::Store,
 };
@@ -63,6 +68,7 @@ pub struct Shown {
 #[derive(Debug)]
 pub struct Orders {
     registry: RwLock<Arc<Registry>>,
+    routes: RwLock<Arc<Vec<RouteRule>>>,
     store: Arc<dyn Store>,
     provider_timeout: Duration,
     copies: copies::WriteBehind,
@@ -72,11 +78,17 @@ pub struct Orders {
 
 impl Orders {
     /// The use cases. Starts the background work: writing copies and settling lost answers.
-    pub fn start(registry: Registry, store: Arc<dyn Store>, provider_timeout: Duration) -> Arc<Self> {
+    pub fn start(
+        registry: Registry,
+        routes: Vec<RouteRule>,
+        store: Arc<dyn Store>,
+        provider_timeout: Duration,
+    ) -> Arc<Self> {
         let (stopping, _) = watch::channel(false);
         let tasks = TaskTracker::new();
         let orders = Arc::new(Self {
             registry: RwLock::new(Arc::new(registry)),
+            routes: RwLock::new(Arc::new(routes)),
             copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
             store,
             provider_timeout,
@@ -95,6 +107,16 @@ impl Orders {
     /// Puts other accounts in force; calls under way keep theirs.
     pub fn replace_registry(&self, registry: Registry) {
         *self.registry.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    /// The routes in force.
+    fn routes(&self) -> Arc<Vec<RouteRule>> {
+        Arc::clone(&self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Puts other routes in force.
+    pub fn replace_routes(&self, routes: Vec<RouteRule>) {
+        *self.routes.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(routes);
     }
 
     /// The store, for health checks.
@@ -141,7 +163,8 @@ impl Orders {
         {
             return Ok(Shown { order, stale: false });
         }
-        match account.adapter.fetch(&id.reference, deadline).await {
+        let memory = StoreMemory { store: &self.store, id };
+        match account.adapter.fetch(&id.reference, &memory, deadline).await {
             Ok(order) => {
                 self.copies.keep(&order);
                 Ok(Shown { order, stale: false })
@@ -173,7 +196,7 @@ impl Orders {
     pub async fn operation(&self, caller: &Caller, id: OperationId) -> Result<Operation, Problem> {
         let operation = self.store.operation(id).await.map_err(store_problem)?;
         operation
-            .filter(|operation| caller.accounts.contains(operation.order_id.account.as_str()))
+            .filter(|operation| caller.accounts.contains(operation.account.as_str()))
             .ok_or_else(not_found)
     }
 
@@ -190,6 +213,32 @@ impl Orders {
     ) -> Result<Vec<Event>, Problem> {
         self.account(caller, id)?;
         self.store.order_events(id, after, limit).await.map_err(store_problem)
+    }
+}
+
+/// The memory of one order, read when an adapter asks for it.
+struct StoreMemory<'a> {
+    store: &'a Arc<dyn Store>,
+    id: &'a OrderId,
+}
+
+#[async_trait]
+impl Recall for StoreMemory<'_> {
+    async fn recall(&self) -> Result<OrderMemory, ProviderError> {
+        self.store.memory(self.id).await.map_err(|error| {
+            tracing::error!(%error, "the store failed");
+            ProviderError::new("guichet", "recall", ErrorKind::NotExecuted, "the store could not be read")
+        })
+    }
+}
+
+/// The memory of an order that is not known yet.
+struct NoMemory;
+
+#[async_trait]
+impl Recall for NoMemory {
+    async fn recall(&self) -> Result<OrderMemory, ProviderError> {
+        Ok(OrderMemory::default())
     }
 }
 

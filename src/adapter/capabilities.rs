@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub capture: OperationCapability,
     /// Give back what was taken.
     pub refund: OperationCapability,
+    /// Payment methods that `payment_method` may name when an order is made.
+    pub payment_methods: &'static [&'static str],
     /// How the payer can be told by the provider.
     pub delivery_channels: &'static [DeliveryChannel],
     /// Currencies the platform knows; the merchant's contract may allow fewer.

@@ -42,13 +42,21 @@ pub enum ErrorKind {
     Declined,
     /// The provider does not know the order in this shop and mode.
     NotFound,
+    /// Another order has the merchant's reference already; nothing moved.
+    ReferenceInUse,
+    /// Everything has been given back before; nothing moved.
+    AlreadyRefunded,
+    /// The provider's time window for it has passed; nothing moved.
+    WindowClosed,
+    /// The provider is still busy with another operation on the order; nothing moved.
+    Busy,
     /// Credentials, contract or a missing option: only an operator can help; nothing moved.
     Misconfigured,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Unsupported,
         Self::NotExecuted,
         Self::OutcomeUnknown,
@@ -64,6 +72,10 @@ impl ErrorKind {
         Self::CurrencyNotSupported,
         Self::Declined,
         Self::NotFound,
+        Self::ReferenceInUse,
+        Self::AlreadyRefunded,
+        Self::WindowClosed,
+        Self::Busy,
         Self::Misconfigured,
     ];
 
@@ -82,6 +94,10 @@ impl ErrorKind {
             | Self::CurrencyNotSupported
             | Self::Declined
             | Self::NotFound
+            | Self::ReferenceInUse
+            | Self::AlreadyRefunded
+            | Self::WindowClosed
+            | Self::Busy
             | Self::Misconfigured => false,
         }
     }
@@ -103,6 +119,10 @@ impl ErrorKind {
             | Self::CurrencyNotSupported
             | Self::Declined
             | Self::NotFound
+            | Self::ReferenceInUse
+            | Self::AlreadyRefunded
+            | Self::WindowClosed
+            | Self::Busy
             | Self::Misconfigured => false,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod error;
+pub mod notification;
 pub mod registry;
 pub mod transport;
 
@@ -11,12 +12,14 @@ use async_trait::async_trait;
 
 pub use capabilities::{Capabilities, OperationCapability};
 pub use error::{ErrorKind, ProviderError, Result};
+pub use notification::{Acknowledgement, Notification, NotificationError, RawNotification};
 pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
 pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
 
 pub use crate::config::{AccountSettings, KeyError, check_provider_url};
 use crate::domain::{
-    Mode, Money, Operation, OperationId, OperationKind, Order, OrderPatch, ProviderReference,
+    Mode, NewOrder, Operation, OperationId, OperationKind, Order, OrderMemory, OrderPatch, Part,
+    PlannedOrder, ProviderReference, Timestamp,
 };
 
 /// One merchant contract at one provider platform, spoken to in canonical terms.
@@ -52,13 +55,43 @@ pub trait ProviderAdapter: fmt::Debug + Send + Sync {
     /// Every kind a read can have.
     async fn test_connection(&self, deadline: Deadline) -> Result<()>;
 
-    /// The order as the provider sees it now.
+    /// The order as the provider sees it now. `memory` is asked only for what the provider does not tell.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::Misconfigured`], [`ErrorKind::Temporary`],
     /// [`ErrorKind::NotExecuted`] (unreachable), [`ErrorKind::Timeout`], [`ErrorKind::Protocol`],
     /// [`ErrorKind::Incident`] or [`ErrorKind::Refused`].
-    async fn fetch(&self, reference: &ProviderReference, deadline: Deadline) -> Result<Order>;
+    async fn fetch(
+        &self,
+        reference: &ProviderReference,
+        memory: &dyn Recall,
+        deadline: Deadline,
+    ) -> Result<Order>;
+
+    /// Checks a new order against the provider's rules and decides what must be known before the call. Nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// All violations at once, each with the member that is the reason.
+    fn plan_create(
+        &self,
+        order: NewOrder,
+        operation: OperationId,
+        now: Timestamp,
+    ) -> std::result::Result<PlannedOrder, Vec<Violation>> {
+        let _ = (order, operation, now);
+        Err(vec![Violation::unsupported("/account", "its provider cannot make orders")])
+    }
+
+    /// Makes an order. Where the provider takes them it gets the operation's id and the address of our
+    /// notifications.
+    ///
+    /// # Errors
+    /// As [`ProviderAdapter::update`].
+    async fn create(&self, operation: OperationId, planned: &PlannedOrder) -> Result<Order> {
+        let _ = (operation, planned);
+        Err(ProviderError::unsupported(self.provider(), OperationKind::Create))
+    }
 
     /// Checks what the caller wants changed against the provider's rules, before anything is sent.
     ///
@@ -73,42 +106,94 @@ pub trait ProviderAdapter: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A definite no, [`ErrorKind::NotExecuted`], or [`ErrorKind::OutcomeUnknown`] when it may have happened.
-    async fn update(&self, operation: OperationId, before: &Order, patch: &OrderPatch) -> Result<Order> {
-        let _ = (operation, before, patch);
+    async fn update(
+        &self,
+        operation: OperationId,
+        before: &Order,
+        patch: &OrderPatch,
+        memory: &dyn Recall,
+    ) -> Result<Order> {
+        let _ = (operation, before, patch, memory);
         Err(ProviderError::unsupported(self.provider(), OperationKind::Update))
     }
 
-    /// Releases all (`full`) or part of an order whose money has not moved. `before` is the order as just read.
+    /// Releases all or part of an order whose money has not moved. `before` is the order as just read.
     ///
     /// # Errors
     /// As [`ProviderAdapter::update`]; [`ErrorKind::StateConflict`] asks the house to read the order again
     /// and to decide on its status.
-    async fn cancel(
-        &self,
-        operation: OperationId,
-        before: &Order,
-        amount: Money,
-        full: bool,
-    ) -> Result<Order> {
-        let _ = (operation, before, amount, full);
+    async fn cancel(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        let _ = (operation, before, part);
         Err(ProviderError::unsupported(self.provider(), OperationKind::Cancel))
     }
 
-    /// What a fresh read proves about an operation whose answer was lost.
+    /// Takes all or part of what is reserved. `before` is the order as just read.
+    ///
+    /// # Errors
+    /// As [`ProviderAdapter::cancel`].
+    async fn capture(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        let _ = (operation, before, part);
+        Err(ProviderError::unsupported(self.provider(), OperationKind::Capture))
+    }
+
+    /// Gives back all or part of what was taken. `before` is the order as just read.
+    ///
+    /// # Errors
+    /// As [`ProviderAdapter::cancel`].
+    async fn refund(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        let _ = (operation, before, part);
+        Err(ProviderError::unsupported(self.provider(), OperationKind::Refund))
+    }
+
+    /// What a fresh read proves about an operation whose answer was lost, or that the provider does later.
     ///
     /// # Errors
     /// As [`ProviderAdapter::fetch`]: then nothing was learned.
-    async fn settle(&self, operation: &Operation, deadline: Deadline) -> Result<Verdict>;
+    async fn settle(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline)
+    -> Result<Verdict>;
+
+    /// Verifies the signature of what a provider, or a payer's browser on its way back, sent to us, over exactly
+    /// these bytes and in constant time, and reads it. There is no default: an adapter without it does not compile.
+    ///
+    /// # Errors
+    /// [`NotificationError`] says why it is refused; nothing of it is used then.
+    fn verify_notification(
+        &self,
+        raw: &RawNotification,
+    ) -> std::result::Result<Notification, NotificationError>;
 }
 
-/// What a fresh, authoritative read says about an operation whose answer was lost.
+/// What guichet remembers of one order, asked for only when it is needed.
+#[async_trait]
+pub trait Recall: Send + Sync {
+    /// Reads the memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotExecuted`] when the store is away.
+    async fn recall(&self) -> Result<OrderMemory>;
+}
+
+/// A change that the provider carried out or took.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Performed {
+    /// The order after it, when the answer tells it; else it is read.
+    pub order: Option<Order>,
+    /// Whether the provider only took it and does it later.
+    pub accepted: bool,
+}
+
+/// What a fresh, authoritative read says about an operation whose answer was lost, or that was accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Its effect is there: positive evidence that can be attributed to it.
-    Done(Box<Order>),
+    /// Its effect is there: positive evidence that can be attributed to it. The order, where the read tells it.
+    Done(Option<Box<Order>>),
+    /// The provider has it and does it later.
+    Accepted(Option<Box<Order>>),
+    /// The provider explicitly says that it refused it, with its reason.
+    Refused(Box<ProviderError>),
     /// No trace of it in this read. It proves that nothing happened only after the settling time, because a
-    /// late request may still arrive.
-    NoTrace(Box<Order>),
+    /// late request may still arrive; and only where the adapter declares effects of this kind findable.
+    NoTrace(Option<Box<Order>>),
 }
 
 /// A member of a request that the provider cannot take.

@@ -14,6 +14,25 @@ pub struct AdapterContext {
     pub connect_timeout: Duration,
     /// Longest time a change is listened for.
     pub provider_timeout: Duration,
+    /// Where providers and payers reach this service, without a slash at its end.
+    pub public_url: String,
+}
+
+impl AdapterContext {
+    /// Where providers send the notifications of an account.
+    pub fn notification_url(&self, account: &AccountName) -> String {
+        format!("{}/notifications/{account}", self.public_url)
+    }
+
+    /// The page that sends a payer on to the provider.
+    pub fn pay_url(&self, token: &str) -> String {
+        format!("{}/pay/{token}", self.public_url)
+    }
+
+    /// Where the payer's browser comes back to, before it is sent on to the caller's address.
+    pub fn return_url(&self, token: &str) -> String {
+        format!("{}/return/{token}", self.public_url)
+    }
 }
 
 /// Builds the adapter of one account, or says what is wrong with its settings.

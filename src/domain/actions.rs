@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{OperationKind, Timestamp};
 
+/// The reason of an action that the provider allows within a time window only, now past. The one reason that is not
+/// enforced here: the provider's clock decides.
+pub const WINDOW_CLOSED: &str = "window_closed";
+/// The reason when an order's payments cannot be told from those of another order.
+pub const AMBIGUOUS_PAYMENTS: &str = "ambiguous_payments";
+
 /// A change a caller can ask for on an existing order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

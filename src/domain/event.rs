@@ -16,6 +16,16 @@ impl EventType {
         Self(format!("order.{status}"))
     }
 
+    /// `order.created`: an order was made here.
+    pub fn order_created() -> Self {
+        Self("order.created".to_owned())
+    }
+
+    /// `refund.succeeded` or `refund.failed`.
+    pub fn refund(succeeded: bool) -> Self {
+        Self(if succeeded { "refund.succeeded" } else { "refund.failed" }.to_owned())
+    }
+
     /// `order.updated`: an order was changed without changing its status.
     pub fn order_updated() -> Self {
         Self("order.updated".to_owned())
@@ -42,8 +52,8 @@ impl EventType {
 pub struct NewEvent {
     /// What happened.
     pub event_type: EventType,
-    /// The order it happened to.
-    pub order_id: OrderId,
+    /// The order it happened to; `None` for a creation whose order is not known.
+    pub order_id: Option<OrderId>,
     /// The operation behind it, if there was one.
     pub operation_id: Option<OperationId>,
     /// When it was learned.
@@ -65,11 +75,20 @@ pub struct Event {
 }
 
 impl NewEvent {
+    /// What its numbers count: the order, or the operation while no order is known.
+    pub fn stream(&self) -> String {
+        match (&self.order_id, &self.operation_id) {
+            (Some(order), _) => order.to_string(),
+            (None, Some(operation)) => operation.to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
     /// `order.<status>`: a copy of `order` was seen in another status than the copy before it.
     pub fn status_changed(order: &Order, previous: OrderStatus, operation_id: Option<OperationId>) -> Self {
         Self {
             event_type: EventType::order_status(order.status),
-            order_id: order.id.clone(),
+            order_id: Some(order.id.clone()),
             operation_id,
             occurred_at: order.as_of,
             data: order_facts(order, Some(previous)),
@@ -80,11 +99,22 @@ impl NewEvent {
     pub fn updated(order: &Order, operation_id: OperationId) -> Self {
         Self {
             event_type: EventType::order_updated(),
-            order_id: order.id.clone(),
+            order_id: Some(order.id.clone()),
             operation_id: Some(operation_id),
             occurred_at: order.as_of,
             data: order_facts(order, None),
         }
+    }
+
+    /// `order.created`: `order` was made by an operation.
+    pub fn created(order: &Order, operation_id: OperationId) -> Self {
+        Self { event_type: EventType::order_created(), ..Self::updated(order, operation_id) }
+    }
+
+    /// `refund.succeeded` or `refund.failed`: a refund came to its end.
+    pub fn refund(operation: &Operation) -> Self {
+        let succeeded = operation.status == OperationStatus::Succeeded;
+        Self { event_type: EventType::refund(succeeded), ..Self::operation(operation) }
     }
 
     /// `operation.<status>`: an operation came to an end or got stuck.

@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod event;
 pub mod ids;
+pub mod memory;
 pub mod money;
 pub mod operation;
 pub mod order;
@@ -13,9 +14,12 @@ pub mod time;
 pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};
 pub use ids::{AccountName, EventId, IdError, OperationId, OrderId, ProviderReference};
+pub use memory::{Creation, Movement, OrderMemory};
 pub use money::{Currency, Money, MoneyError};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome};
 pub use order::{Amounts, Checkout, CheckoutMethod, Delivery, DeliveryChannel, Mode, Order, ProviderStatus};
-pub use request::{Field, Intent, OrderPatch};
+pub use request::{
+    CaptureMode, Customer, Field, Intent, NewDelivery, NewOrder, OrderPatch, Part, PlannedOrder,
+};
 pub use status::OrderStatus;
 pub use time::Timestamp;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Money, OperationId, Order, OrderId, Timestamp, request::Intent};
+use super::{AccountName, Money, OperationId, Order, OrderId, Timestamp, request::Intent};
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -192,8 +192,10 @@ pub struct Operation {
     pub id: OperationId,
     /// What it does.
     pub kind: OperationKind,
-    /// The order it changes.
-    pub order_id: OrderId,
+    /// The account it is for.
+    pub account: AccountName,
+    /// The order it changes or made; `None` for a creation whose order is not known (yet).
+    pub order_id: Option<OrderId>,
     /// The adapter's provider id.
     pub provider: String,
     /// The client that asked.
@@ -208,6 +210,10 @@ pub struct Operation {
     pub already_done: bool,
     /// What was asked and what the order looked like before: needed to recognise the effect later.
     pub intent: Intent,
+    /// Whether asking for the same again under a new key does no harm although the outcome is not known: a
+    /// creation whose page nobody was shown.
+    #[serde(default)]
+    pub repeat_harmless: bool,
     /// Why not, when refused or not executed.
     pub failure: Option<Failure>,
     /// The order after the change, when it succeeded or was accepted.
@@ -223,6 +229,20 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The order it is about, by the intent when the answer is still missing: a reference made here is known before.
+    pub fn expected_order(&self) -> Option<OrderId> {
+        self.order_id.clone().or_else(|| match &self.intent {
+            Intent::Create { planned } => {
+                let reference = planned.reference.clone()?;
+                Some(OrderId { account: self.account.clone(), reference })
+            }
+            Intent::Update { .. }
+            | Intent::Cancel { .. }
+            | Intent::Capture { .. }
+            | Intent::Refund { .. } => None,
+        })
+    }
+
     /// What happened to the money, as far as it is known now.
     pub fn outcome(&self) -> Outcome {
         match self.status {

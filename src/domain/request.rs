@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{DeliveryChannel, Money, Order, Timestamp};
+use super::{DeliveryChannel, Money, OperationKind, Order, ProviderReference, Timestamp};
 
 /// A member of a merge patch (RFC 7396): absent stays, `null` clears.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,11 +96,157 @@ pub struct OrderPatch {
     pub provider_options: Field<Map<String, Value>>,
 }
 
+/// When the money is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureMode {
+    /// By the provider, with nothing left to do.
+    #[default]
+    Automatic,
+    /// Only reserved when the payer pays; the merchant captures.
+    Manual,
+}
+
+/// How the payer of a new order is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDelivery {
+    /// The channel.
+    pub channel: DeliveryChannel,
+    /// E-mail address or phone number; for a link there is none.
+    pub recipient: Option<String>,
+    /// Subject of the e-mail; `None` means the provider's own.
+    pub subject: Option<String>,
+    /// Text of the message; `None` means the provider's own.
+    pub message: Option<String>,
+    /// Name of a template kept at the provider.
+    pub template: Option<String>,
+}
+
+impl Default for NewDelivery {
+    fn default() -> Self {
+        Self { channel: DeliveryChannel::Link, recipient: None, subject: None, message: None, template: None }
+    }
+}
+
+/// Who pays, as far as the caller tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// E-mail address.
+    pub email: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+}
+
+/// What `POST /orders` asks for, less the account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewOrder {
+    /// What the payer is asked for.
+    pub amount: Money,
+    /// The merchant's own reference; reaches the provider unchanged.
+    pub merchant_reference: String,
+    /// For the merchant's staff or the payer, as the provider uses it.
+    pub description: Option<String>,
+    /// When the money is taken.
+    pub capture: CaptureMode,
+    /// Payment method to restrict the page to, such as `card`.
+    pub payment_method: Option<String>,
+    /// When it can no longer be paid; `None` leaves it to the adapter.
+    pub expires_at: Option<Timestamp>,
+    /// BCP 47 language tag.
+    pub locale: Option<String>,
+    /// How the payer is told.
+    pub delivery: NewDelivery,
+    /// Who pays.
+    pub customer: Customer,
+    /// Where the payer's browser comes back to.
+    pub return_url: Option<String>,
+    /// The caller's own labels.
+    pub metadata: BTreeMap<String, String>,
+    /// Opaque here: the adapter validates it.
+    pub provider_options: Map<String, Value>,
+}
+
+impl NewOrder {
+    /// The order as its creation would have to ask for it after this change.
+    pub fn apply(&mut self, patch: &OrderPatch) {
+        fn put<T: Clone>(target: &mut Option<T>, field: &Field<T>) {
+            match field {
+                Field::Keep => {}
+                Field::Clear => *target = None,
+                Field::Set(value) => *target = Some(value.clone()),
+            }
+        }
+        if let Some(amount) = patch.amount.value() {
+            self.amount = *amount;
+        }
+        if let Some(reference) = patch.merchant_reference.value() {
+            self.merchant_reference.clone_from(reference);
+        }
+        put(&mut self.description, &patch.description);
+        put(&mut self.payment_method, &patch.payment_method);
+        put(&mut self.expires_at, &patch.expires_at);
+        put(&mut self.locale, &patch.locale);
+        put(&mut self.return_url, &patch.return_url);
+        if let Some(delivery) = patch.delivery.value() {
+            if let Some(channel) = delivery.channel.value() {
+                self.delivery.channel = *channel;
+            }
+            put(&mut self.delivery.recipient, &delivery.recipient);
+            put(&mut self.delivery.subject, &delivery.subject);
+            put(&mut self.delivery.message, &delivery.message);
+            put(&mut self.delivery.template, &delivery.template);
+        }
+        if let Some(customer) = patch.customer.value() {
+            put(&mut self.customer.email, &customer.email);
+            put(&mut self.customer.first_name, &customer.first_name);
+            put(&mut self.customer.last_name, &customer.last_name);
+        }
+        for (name, label) in patch.metadata.value().into_iter().flatten() {
+            match label {
+                Some(label) => self.metadata.insert(name.clone(), label.clone()),
+                None => self.metadata.remove(name),
+            };
+        }
+        for (name, value) in patch.provider_options.value().into_iter().flatten() {
+            self.provider_options.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// A new order as it will be sent: what the adapter decided beforehand is part of the intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedOrder {
+    /// What the caller asked for.
+    pub order: NewOrder,
+    /// When it can no longer be paid: the caller's wish, or the adapter's default.
+    pub expires_at: Timestamp,
+    /// The provider's reference, where it is made here before the call.
+    pub reference: Option<ProviderReference>,
+    /// The secret part of the addresses under `/pay/` and `/return/`, where the payer's browser needs them.
+    pub page_token: Option<String>,
+}
+
+/// The part of an order that a cancel, a capture or a refund moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// How much.
+    pub amount: Money,
+    /// Whether it is all that is left.
+    pub full: bool,
+}
+
 /// What an operation is meant to do, with the order as it was read before: enough to send it, and enough to
 /// recognise its effect later when the answer was lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Intent {
+    /// Make a new order.
+    Create {
+        /// What is to be made.
+        planned: Box<PlannedOrder>,
+    },
     /// Change what the payer is asked for.
     Update {
         /// The order as read before the change.
@@ -108,30 +254,60 @@ pub enum Intent {
         /// What is to change.
         patch: Box<OrderPatch>,
     },
-    /// Release all or part.
+    /// Release all or part before it is taken.
     Cancel {
         /// The order as read before the change.
         before: Box<Order>,
         /// What is to be released.
-        amount: Money,
-        /// Whether `amount` is all that is left.
-        full: bool,
+        part: Part,
+    },
+    /// Take all or part of what is reserved.
+    Capture {
+        /// The order as read before the change.
+        before: Box<Order>,
+        /// What is to be taken.
+        part: Part,
+    },
+    /// Give back all or part of what was taken.
+    Refund {
+        /// The order as read before the change.
+        before: Box<Order>,
+        /// What is to be given back.
+        part: Part,
     },
 }
 
 impl Intent {
-    /// The order as it was read before the change.
-    pub fn before(&self) -> &Order {
+    /// The order as it was read before the change; a creation has none.
+    pub fn before(&self) -> Option<&Order> {
         match self {
-            Self::Update { before, .. } | Self::Cancel { before, .. } => before,
+            Self::Create { .. } => None,
+            Self::Update { before, .. }
+            | Self::Cancel { before, .. }
+            | Self::Capture { before, .. }
+            | Self::Refund { before, .. } => Some(before),
         }
     }
 
-    /// The amount the operation moves; `None` for updates, which move none.
+    /// The amount the operation moves, or asks the payer for; `None` for updates, which move none.
     pub fn amount(&self) -> Option<Money> {
         match self {
+            Self::Create { planned } => Some(planned.order.amount),
             Self::Update { .. } => None,
-            Self::Cancel { amount, .. } => Some(*amount),
+            Self::Cancel { part, .. } | Self::Capture { part, .. } | Self::Refund { part, .. } => {
+                Some(part.amount)
+            }
+        }
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Create { .. } => OperationKind::Create,
+            Self::Update { .. } => OperationKind::Update,
+            Self::Cancel { .. } => OperationKind::Cancel,
+            Self::Capture { .. } => OperationKind::Capture,
+            Self::Refund { .. } => OperationKind::Refund,
         }
     }
 }

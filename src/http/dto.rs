@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     adapter::Account,
-    domain::{Event, Mode, Operation, Order},
+    domain::{Event, Mode, Operation, Order, Outcome},
 };
 
 /// An amount of money.
@@ -128,7 +128,7 @@ pub(super) struct ActionDto {
 pub(super) struct OrderDto {
     /// `<account>_<provider reference>`.
     #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
-    id: String,
+    pub(super) id: String,
     /// The configured account.
     #[schema(example = "systempay")]
     account: String,
@@ -283,15 +283,18 @@ pub(super) struct OperationDto {
     outcome: String,
     /// The amount it moves; `null` for updates.
     amount: Option<ShownMoneyDto>,
-    /// The order it changes.
+    /// The order it changes or made; `null` for a creation whose order is not known (yet).
     #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
-    order_id: String,
+    order_id: Option<String>,
     /// The configured account.
     #[schema(example = "systempay")]
     account: String,
     /// The platform.
     #[schema(example = "lyra")]
     provider: String,
+    /// `harmless` when nobody knows the outcome of a creation, but nobody can pay it either: a new one under a new
+    /// key does no harm.
+    repeat: Option<String>,
     /// Why not, when refused or not executed.
     problem: Option<OperationProblemDto>,
     /// When the intent was written down.
@@ -329,9 +332,11 @@ impl OperationDto {
                 value: amount.value(),
                 currency: amount.currency().to_string(),
             }),
-            order_id: operation.order_id.to_string(),
-            account: operation.order_id.account.to_string(),
+            order_id: operation.order_id.as_ref().map(ToString::to_string),
+            account: operation.account.to_string(),
             provider: operation.provider.clone(),
+            repeat: (operation.repeat_harmless && operation.outcome() == Outcome::Unknown)
+                .then(|| "harmless".to_owned()),
             problem: operation.failure.as_ref().map(|failure| OperationProblemDto {
                 code: failure.code.clone(),
                 detail: failure.detail.clone(),
@@ -378,9 +383,9 @@ pub(super) struct EventDto {
     /// Its place in the order's sequence, from 1, without a gap.
     #[schema(example = 3)]
     sequence: i64,
-    /// The order.
+    /// The order; `null` for a creation whose order is not known.
     #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
-    order_id: String,
+    order_id: Option<String>,
     /// The operation behind it, if there was one.
     operation_id: Option<String>,
     /// When it was learned.
@@ -397,7 +402,7 @@ impl EventDto {
             id: event.id.to_string(),
             event_type: event.event.event_type.as_str().to_owned(),
             sequence: event.sequence,
-            order_id: event.event.order_id.to_string(),
+            order_id: event.event.order_id.as_ref().map(ToString::to_string),
             operation_id: event.event.operation_id.map(|id| id.to_string()),
             occurred_at: event.event.occurred_at.to_string(),
             data: event.event.data.clone(),

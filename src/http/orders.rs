@@ -23,7 +23,7 @@ use crate::{
     adapter::Violation,
     config::Scope,
     domain::{
-        DeliveryChannel, Operation, OperationStatus, OrderId, OrderPatch,
+        DeliveryChannel, Operation, OperationKind, OperationStatus, OrderId, OrderPatch,
         request::{CustomerPatch, DeliveryPatch},
     },
     orders::{Caller, ChangeRequest, Changed, NewChange, Precondition, ReadOptions},
@@ -241,13 +241,19 @@ async fn change(
 fn answer(operation: &Operation) -> Result<Response, Failed> {
     match operation.status {
         OperationStatus::Succeeded => {
-            let order = operation.order_after.as_ref().unwrap_or_else(|| operation.intent.before());
+            let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
+            let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
             let dto = OrderDto::new(order, operation.order_after.is_none());
-            let etag = dto.etag();
+            let (id, etag) = (dto.id.clone(), dto.etag());
             let body = ChangedOrderDto { order: dto, operation: OperationDto::new(operation) };
-            let mut response = axum::Json(body).into_response();
+            let is_new = operation.kind == OperationKind::Create;
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            let mut response = (status, axum::Json(body)).into_response();
             if let Ok(value) = HeaderValue::from_str(&etag) {
                 response.headers_mut().insert(header::ETAG, value);
+            }
+            if is_new && let Ok(value) = HeaderValue::from_str(&format!("/orders/{id}")) {
+                response.headers_mut().insert(header::LOCATION, value);
             }
             Ok(response)
         }
@@ -257,7 +263,7 @@ fn answer(operation: &Operation) -> Result<Response, Failed> {
                 |failure| Problem::from_failure(failure, &operation.provider),
             );
             problem.outcome = Some(operation.outcome());
-            problem.order_id = Some(operation.order_id.clone());
+            problem.order_id.clone_from(&operation.order_id);
             problem.operation_id = Some(operation.id);
             Err(problem.into())
         }
@@ -265,15 +271,18 @@ fn answer(operation: &Operation) -> Result<Response, Failed> {
         | OperationStatus::Sending
         | OperationStatus::Accepted
         | OperationStatus::Unknown
-        | OperationStatus::NeedsReview => {
-            let body = OpenOperationDto { operation: OperationDto::new(operation) };
-            let mut response = (StatusCode::ACCEPTED, axum::Json(body)).into_response();
-            if let Ok(value) = HeaderValue::from_str(&format!("/operations/{}", operation.id)) {
-                response.headers_mut().insert(header::LOCATION, value);
-            }
-            Ok(response)
-        }
+        | OperationStatus::NeedsReview => Ok(open(StatusCode::ACCEPTED, operation)),
     }
+}
+
+/// The operation alone, where to look at it.
+fn open(status: StatusCode, operation: &Operation) -> Response {
+    let body = OpenOperationDto { operation: OperationDto::new(operation) };
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Ok(value) = HeaderValue::from_str(&format!("/operations/{}", operation.id)) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
 }
 
 /// The caller's key: an RFC 8941 string in quotes, or bare.

@@ -5,26 +5,24 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Caller, Orders,
-    failure::{change_problem, first_read_problem, store_problem},
+    Caller, Orders, StoreMemory,
+    decide::{Decision, decide, exceeds_remaining, unsupported},
+    failure::{first_read_problem, store_problem},
     not_found,
-    reconcile::{next_check, settlement},
 };
 use crate::{
-    adapter::{Account, ErrorKind, ProviderError, Verdict, Violation},
+    adapter::{Account, Violation},
     domain::{
-        Action, Intent, Money, Operation, OperationId, OperationKind, OperationStatus, Order, OrderId,
-        OrderPatch, OrderStatus, Outcome, Timestamp,
+        Intent, Money, Operation, OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch,
+        Outcome, Timestamp,
     },
     faults,
     problem::{Problem, ProblemCode},
-    store::{Begun, IdempotencyKey, KeyRecord, NewOperation, Settlement},
+    store::{Begun, IdempotencyKey, KeyRecord, NewOperation},
 };
 
 /// How often a change is decided anew because the order was changed by someone else while it was being read.
 const DECISIONS_MAX: usize = 3;
-/// Longest time for the one read that may settle a lost answer at once, when the caller has already gone.
-const READ_FOR_EVIDENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -36,6 +34,16 @@ pub enum ChangeRequest {
         /// The part; `None` means all that is left.
         amount: Option<Money>,
     },
+    /// Take all that is reserved, or a part.
+    Capture {
+        /// The part; `None` means all that is left.
+        amount: Option<Money>,
+    },
+    /// Give back all that is left, or a part.
+    Refund {
+        /// The part; `None` means all that is left.
+        amount: Option<Money>,
+    },
 }
 
 impl ChangeRequest {
@@ -43,6 +51,8 @@ impl ChangeRequest {
         match self {
             Self::Update(_) => OperationKind::Update,
             Self::Cancel { .. } => OperationKind::Cancel,
+            Self::Capture { .. } => OperationKind::Capture,
+            Self::Refund { .. } => OperationKind::Refund,
         }
     }
 }
@@ -50,14 +60,17 @@ impl ChangeRequest {
 /// Checks the order as it is now against the caller's `If-Match`.
 pub type Precondition = Box<dyn Fn(&Order) -> bool + Send + Sync>;
 
+/// A caller's `Idempotency-Key` with the fingerprint of its request.
+pub type CallerKey = (String, String);
+
 /// A change as it comes from a caller.
 pub struct NewChange {
     /// Which order.
     pub id: OrderId,
     /// What to do with it.
     pub request: ChangeRequest,
-    /// The caller's key and the fingerprint of its request.
-    pub key: Option<(String, String)>,
+    /// The caller's key.
+    pub key: Option<CallerKey>,
     /// The caller's `If-Match`.
     pub precondition: Option<Precondition>,
     /// When the caller gets its answer at the latest.
@@ -82,12 +95,12 @@ pub struct Changed {
     pub replayed: bool,
 }
 
-/// What is to be done after the order was read.
-enum Decision {
-    /// Send this to the provider.
-    Send(Intent),
-    /// Nothing is left to do.
-    AlreadyDone(Intent),
+/// What became of an attempt to write an intent and send it.
+pub(super) enum Attempt {
+    /// The operation as it is now.
+    Ended(Box<Operation>),
+    /// The store has an answer of its own.
+    NotBegun(Begun),
 }
 
 impl Orders {
@@ -99,14 +112,23 @@ impl Orders {
     pub async fn change(self: &Arc<Self>, caller: &Caller, change: NewChange) -> Result<Changed, Problem> {
         let account = self.account(caller, &change.id)?;
         let deadline = change.deadline;
-        let (begun, mut has_begun) = oneshot::channel();
         let (orders, caller) = (Arc::clone(self), caller.clone());
+        self.detached(
+            deadline,
+            |begun| async move { orders.carry_out(&account, &caller, change, begun).await },
+        )
+        .await
+    }
+
+    /// Runs work that must not end with its caller. It tells through the channel when something may be sent.
+    pub(super) async fn detached<W, F>(&self, deadline: Instant, work: W) -> Result<Changed, Problem>
+    where
+        W: FnOnce(oneshot::Sender<Operation>) -> F,
+        F: Future<Output = Result<Changed, Problem>> + Send + 'static,
+    {
+        let (begun, mut has_begun) = oneshot::channel();
         let span = tracing::Span::current();
-        let work = tracing::Instrument::instrument(
-            async move { orders.carry_out(&account, &caller, change, begun).await },
-            span,
-        );
-        let mut task = self.tasks.spawn(work);
+        let mut task = self.tasks.spawn(tracing::Instrument::instrument(work(begun), span));
         let broken = |error: tokio::task::JoinError| {
             tracing::error!(%error, "a change ended abnormally");
             Problem::plain(ProblemCode::InternalError)
@@ -137,23 +159,25 @@ impl Orders {
         begun: oneshot::Sender<Operation>,
     ) -> Result<Changed, Problem> {
         let kind = change.request.kind();
+        let mut begun = Some(begun);
         for _ in 0..DECISIONS_MAX {
             let key = change.key.as_ref().map(|(key, _)| (caller.client.as_str(), key.as_str()));
-            let view = self.store.look(&change.id, key).await.map_err(store_problem)?;
+            let view = self.store.look(Some(&change.id), key).await.map_err(store_problem)?;
             if let Some(record) = &view.key
-                && let Some(answer) = replay(record, change.key.as_ref().map(|(_, print)| print.as_str()))
+                && let Some(answer) = replay(record, change.key.as_ref())
             {
                 return answer;
             }
             if !account.adapter.capabilities().operation(kind).supported {
-                return Err(unsupported(kind, &change.id));
+                return Err(unsupported(kind).about(&change.id));
             }
             if let Some(other) = view.blocking {
                 return Err(in_progress(&change.id, other));
             }
+            let memory = StoreMemory { store: &self.store, id: &change.id };
             let before = account
                 .adapter
-                .fetch(&change.id.reference, change.deadline)
+                .fetch(&change.id.reference, &memory, change.deadline)
                 .await
                 .map_err(|error| first_read_problem(&error).about(&change.id))?;
             self.copies.keep(&before);
@@ -168,166 +192,130 @@ impl Orders {
                 )
                 .about(&change.id));
             }
-            let (intent, status) = match decision {
-                Decision::Send(intent) => (intent, OperationStatus::Sending),
-                Decision::AlreadyDone(intent) => (intent, OperationStatus::Succeeded),
+            let (intent, limit, status) = match decision {
+                Decision::Send { intent, limit } => (intent, limit, OperationStatus::Sending),
+                Decision::AlreadyDone(intent) => (intent, None, OperationStatus::Succeeded),
             };
-            let operation = new_operation(account, caller, kind, intent, status);
+            let operation = new_operation(account, caller, OperationId::generate(), intent, status);
             let claims_reference = match &operation.intent {
                 Intent::Update { patch, .. } => patch.merchant_reference.value().cloned(),
-                Intent::Cancel { .. } => None,
+                Intent::Create { .. }
+                | Intent::Cancel { .. }
+                | Intent::Capture { .. }
+                | Intent::Refund { .. } => None,
             };
             let new = NewOperation {
-                operation: operation.clone(),
-                key: change.key.as_ref().map(|(key, fingerprint)| IdempotencyKey {
-                    client: caller.client.clone(),
-                    key: key.clone(),
-                    fingerprint: fingerprint.clone(),
-                }),
+                key: idempotency_key(caller, change.key.as_ref()),
                 change_count: view.change_count,
                 claims_reference,
+                limit,
+                operation,
             };
-            faults::reached("before_intent");
-            if faults::planted("intent_after_the_call") {
-                let _ = begun.send(operation.clone());
-                let ended = self.send_unwritten(account, &operation).await;
-                let _ = self.store.begin(new).await;
-                return Ok(Changed { operation: ended.unwrap_or(operation), replayed: false });
-            }
-            match self.store.begin(new).await.map_err(store_problem)? {
-                Begun::Started => {}
-                Begun::Outdated => continue,
-                Begun::Blocked(other) => return Err(in_progress(&change.id, other)),
-                Begun::ReferenceInUse(other) => {
-                    return Err(Problem {
-                        errors: vec![Violation {
-                            pointer: "/merchant_reference".to_owned(),
-                            code: "merchant_reference_in_use",
-                            detail: format!("the order {other} has it"),
-                        }],
-                        ..Problem::plain(ProblemCode::MerchantReferenceInUse).about(&change.id)
-                    });
+            let currency = new.operation.amount.map(Money::currency);
+            match self.attempt(account, new, &mut begun, change.deadline).await? {
+                Attempt::Ended(operation) => return Ok(Changed { operation: *operation, replayed: false }),
+                Attempt::NotBegun(Begun::Outdated | Begun::Started) => {}
+                Attempt::NotBegun(Begun::LimitExceeded(left)) => {
+                    let left = currency.and_then(|currency| Money::balance(left, currency).ok());
+                    return Err(left.map_or_else(
+                        || Problem::plain(ProblemCode::AmountExceedsRemaining),
+                        |left| exceeds_remaining(&change.id, left),
+                    ));
                 }
-                Begun::KeyUsed(record) => {
-                    let print = change.key.as_ref().map(|(_, print)| print.as_str());
-                    return replay(&record, print)
-                        .unwrap_or_else(|| Err(Problem::plain(ProblemCode::IdempotencyKeyInUse)));
+                Attempt::NotBegun(refusal) => {
+                    return not_begun(refusal, change.key.as_ref(), Some(&change.id));
                 }
             }
-            faults::reached("intent_committed");
-            if status == OperationStatus::Succeeded {
-                return Ok(Changed { operation, replayed: false });
-            }
-            let _ = begun.send(operation.clone());
-            let settlement = self.send(account, &operation, change.deadline).await;
-            faults::reached("before_outcome");
-            let ended = self.commit(settlement).await;
-            faults::reached("outcome_committed");
-            return Ok(Changed { operation: ended.unwrap_or(operation), replayed: false });
         }
         Err(Problem::plain(ProblemCode::OperationInProgress).about(&change.id))
     }
 
-    /// Calls the provider once and says what the answer proves.
-    async fn send(&self, account: &Account, operation: &Operation, deadline: Instant) -> Settlement {
-        let error = match call(account, operation).await {
-            Ok(order) => {
-                return settlement(operation, OperationStatus::Succeeded, "answer").with_order(order);
-            }
-            Err(error) => error,
-        };
-        let mut settlement = match error.kind {
-            ErrorKind::OutcomeUnknown | ErrorKind::Incident | ErrorKind::Timeout | ErrorKind::Protocol => {
-                return self.settle_at_once(account, operation, &error, deadline).await;
-            }
-            ErrorKind::StateConflict | ErrorKind::AlreadyDone => {
-                return self.resolve_conflict(account, operation, &error, deadline).await;
-            }
-            ErrorKind::NotExecuted
-            | ErrorKind::Temporary
-            | ErrorKind::Misconfigured
-            | ErrorKind::NotFound
-            | ErrorKind::Unsupported => settlement(operation, OperationStatus::NotExecuted, "answer"),
-            ErrorKind::Refused
-            | ErrorKind::InvalidRequest
-            | ErrorKind::AmountExceeded
-            | ErrorKind::CurrencyNotSupported
-            | ErrorKind::Declined => settlement(operation, OperationStatus::Refused, "answer"),
-        };
-        settlement.failure = Some(change_problem(&error).to_failure());
-        settlement
-    }
-
-    /// The answer was lost: one read may find the effect at once, otherwise it stays unknown.
-    async fn settle_at_once(
+    /// Writes the intent down, sends it once and writes down what came of it.
+    pub(super) async fn attempt(
         &self,
         account: &Account,
-        operation: &Operation,
-        error: &ProviderError,
+        new: NewOperation,
+        begun: &mut Option<oneshot::Sender<Operation>>,
         deadline: Instant,
-    ) -> Settlement {
-        tracing::warn!(operation_id = %operation.id, order_id = %operation.order_id, error = %error, "the outcome of a change is unknown");
-        if faults::planted("outcome_before_evidence") {
-            return settlement(operation, OperationStatus::NotExecuted, "guess");
-        }
-        let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
-        if let Ok(Verdict::Done(order)) = account.adapter.settle(operation, read_until).await {
-            return settlement(operation, OperationStatus::Succeeded, "read").with_order(*order);
-        }
-        let mut unknown = settlement(operation, OperationStatus::Unknown, "answer");
-        unknown.next_check_at = Some(next_check(0, unknown.at));
-        unknown
-    }
-
-    /// The provider says that the state does not allow it: the order as it is now tells whether it had been
-    /// done before.
-    async fn resolve_conflict(
-        &self,
-        account: &Account,
-        operation: &Operation,
-        error: &ProviderError,
-        deadline: Instant,
-    ) -> Settlement {
-        let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
-        let order = account.adapter.fetch(&operation.order_id.reference, read_until).await.ok();
-        let was_done = match &operation.intent {
-            Intent::Cancel { full, .. } => {
-                *full && order.as_ref().is_some_and(|order| order.status == OrderStatus::Canceled)
+    ) -> Result<Attempt, Problem> {
+        let operation = new.operation.clone();
+        let mut tell = |operation: &Operation| {
+            if let Some(begun) = begun.take() {
+                let _ = begun.send(operation.clone());
             }
-            Intent::Update { .. } => false,
         };
-        let status = if was_done { OperationStatus::Succeeded } else { OperationStatus::Refused };
-        let mut settlement = settlement(operation, status, "answer");
-        settlement.already_done = was_done;
-        if !was_done {
-            let mut problem = change_problem(error);
-            problem.reason = order.as_ref().map(|order| order.status.as_str().to_owned());
-            settlement.failure = Some(problem.to_failure());
+        faults::reached("before_intent");
+        if faults::planted("intent_after_the_call") {
+            tell(&operation);
+            let ended = self.send_unwritten(account, &operation).await;
+            let _ = self.store.begin(new).await;
+            return Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))));
         }
-        settlement.order_after = order;
-        settlement
-    }
-
-    /// A planted mistake: calls the provider for an operation that was never written down.
-    async fn send_unwritten(&self, account: &Account, operation: &Operation) -> Option<Operation> {
-        let order = call(account, operation).await.ok()?;
-        Some(Operation { status: OperationStatus::Succeeded, order_after: Some(order), ..operation.clone() })
+        match self.store.begin(new).await.map_err(store_problem)? {
+            Begun::Started => {}
+            refusal => return Ok(Attempt::NotBegun(refusal)),
+        }
+        faults::reached("intent_committed");
+        if operation.status == OperationStatus::Succeeded {
+            return Ok(Attempt::Ended(Box::new(operation)));
+        }
+        tell(&operation);
+        let settlement = self.send(account, &operation, deadline).await;
+        faults::reached("before_outcome");
+        let ended = self.commit(settlement).await;
+        faults::reached("outcome_committed");
+        Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))))
     }
 }
 
-async fn call(account: &Account, operation: &Operation) -> Result<Order, ProviderError> {
-    match &operation.intent {
-        Intent::Update { before, patch } => account.adapter.update(operation.id, before, patch).await,
-        Intent::Cancel { before, amount, full } => {
-            account.adapter.cancel(operation.id, before, *amount, *full).await
+/// The key as the store wants it.
+pub(super) fn idempotency_key(caller: &Caller, key: Option<&CallerKey>) -> Option<IdempotencyKey> {
+    key.map(|(key, fingerprint)| IdempotencyKey {
+        client: caller.client.clone(),
+        key: key.clone(),
+        fingerprint: fingerprint.clone(),
+    })
+}
+
+/// The answer to a change that the store did not let begin.
+pub(super) fn not_begun(
+    refusal: Begun,
+    key: Option<&CallerKey>,
+    order: Option<&OrderId>,
+) -> Result<Changed, Problem> {
+    let about = |problem: Problem| match order {
+        Some(order) => problem.about(order),
+        None => problem,
+    };
+    match refusal {
+        Begun::KeyUsed(record) => {
+            replay(&record, key).unwrap_or_else(|| Err(Problem::plain(ProblemCode::IdempotencyKeyInUse)))
+        }
+        Begun::Blocked(other) => Err(about(Problem {
+            operation_id: Some(other),
+            ..Problem::plain(ProblemCode::OperationInProgress)
+        })),
+        Begun::ReferenceInUse(other) => Err(about(Problem {
+            errors: vec![Violation {
+                pointer: "/merchant_reference".to_owned(),
+                code: "merchant_reference_in_use",
+                detail: other.map_or_else(
+                    || "an order that is being made has it".to_owned(),
+                    |other| format!("the order {other} has it"),
+                ),
+            }],
+            ..Problem::plain(ProblemCode::MerchantReferenceInUse)
+        })),
+        Begun::Started | Begun::Outdated | Begun::LimitExceeded(_) => {
+            Err(about(Problem::plain(ProblemCode::OperationInProgress)))
         }
     }
 }
 
 /// What a used key means for a request with this fingerprint; `None` when it runs again.
-fn replay(record: &KeyRecord, fingerprint: Option<&str>) -> Option<Result<Changed, Problem>> {
+pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Result<Changed, Problem>> {
     let operation = &record.operation;
-    if fingerprint != Some(record.fingerprint.as_str()) {
+    if key.map(|(_, fingerprint)| fingerprint) != Some(&record.fingerprint) {
         return Some(Err(Problem::plain(ProblemCode::IdempotencyKeyReused)));
     }
     match operation.status {
@@ -346,91 +334,40 @@ fn replay(record: &KeyRecord, fingerprint: Option<&str>) -> Option<Result<Change
     }
 }
 
-/// What the order as read allows.
-fn decide(account: &Account, before: Order, request: &ChangeRequest) -> Result<Decision, Problem> {
-    let id = before.id.clone();
-    let capability = account.adapter.capabilities().operation(request.kind());
-    match request {
-        ChangeRequest::Update(patch) => {
-            if !capability.from.contains(&before.status) {
-                return Err(state_conflict(&before, Action::Update));
-            }
-            account.adapter.check_update(&before, patch).map_err(|violations| {
-                let unsupported = violations.iter().any(|v| v.code == "unsupported_by_provider");
-                let code = if unsupported {
-                    ProblemCode::UnsupportedByProvider
-                } else {
-                    ProblemCode::ValidationFailed
-                };
-                Problem { code, retryable: false, ..Problem::invalid(violations) }.about(&id)
-            })?;
-            Ok(Decision::Send(Intent::Update { before: Box::new(before), patch: patch.clone() }))
-        }
-        ChangeRequest::Cancel { amount } => {
-            let action = before.action(Action::Cancel);
-            let left = action.and_then(|action| action.max).unwrap_or(before.amount);
-            let left = Money::balance(left, before.currency)
-                .map_err(|_| Problem::plain(ProblemCode::InternalError))?;
-            let wanted = amount.unwrap_or(left);
-            let exceeds = wanted.exceeds(left).map_err(|_| {
-                let problem = Problem::invalid(vec![Violation {
-                    pointer: "/amount/currency".to_owned(),
-                    code: "currency_mismatch",
-                    detail: format!("the order is in {}", before.currency),
-                }]);
-                Problem { code: ProblemCode::CurrencyMismatch, ..problem }.about(&id)
-            })?;
-            let full = wanted == left;
-            if full && before.status == OrderStatus::Canceled {
-                return Ok(Decision::AlreadyDone(Intent::Cancel {
-                    before: Box::new(before),
-                    amount: wanted,
-                    full,
-                }));
-            }
-            if !capability.from.contains(&before.status) {
-                return Err(state_conflict(&before, Action::Cancel));
-            }
-            if exceeds {
-                let problem = Problem::invalid(vec![Violation {
-                    pointer: "/amount/value".to_owned(),
-                    code: "amount_exceeds_remaining",
-                    detail: format!("{left} is left"),
-                }]);
-                return Err(Problem { code: ProblemCode::AmountExceedsRemaining, ..problem }.about(&id));
-            }
-            if !full && !action.and_then(|action| action.partial).unwrap_or(capability.partial) {
-                let problem = Problem::invalid(vec![Violation::unsupported(
-                    "/amount",
-                    &format!("only the whole amount can be canceled: {left}"),
-                )]);
-                return Err(Problem { code: ProblemCode::UnsupportedByProvider, ..problem }.about(&id));
-            }
-            Ok(Decision::Send(Intent::Cancel { before: Box::new(before), amount: wanted, full }))
-        }
-    }
-}
-
-fn new_operation(
+/// An operation in its first state.
+pub(super) fn new_operation(
     account: &Account,
     caller: &Caller,
-    kind: OperationKind,
+    id: OperationId,
     intent: Intent,
     status: OperationStatus,
 ) -> Operation {
     let now = Timestamp::now();
     let done = status == OperationStatus::Succeeded;
+    let before = intent.before();
+    let repeat_harmless = match &intent {
+        Intent::Create { planned } => {
+            // Nobody can pay what nobody was shown; a message of the provider shows it.
+            account.adapter.capabilities().create.repeat_harmless
+                && planned.order.delivery.channel == crate::domain::DeliveryChannel::Link
+        }
+        Intent::Update { .. } | Intent::Cancel { .. } | Intent::Capture { .. } | Intent::Refund { .. } => {
+            false
+        }
+    };
     Operation {
-        id: OperationId::generate(),
-        kind,
-        order_id: intent.before().id.clone(),
+        id,
+        kind: intent.kind(),
+        account: account.name.clone(),
+        order_id: before.map(|order| order.id.clone()),
         provider: account.adapter.provider().to_owned(),
         client: caller.client.clone(),
         request_id: caller.request_id.clone(),
         amount: intent.amount(),
         status,
         already_done: done,
-        order_after: done.then(|| intent.before().clone()),
+        order_after: before.filter(|_| done).cloned(),
+        repeat_harmless,
         intent,
         failure: None,
         created_at: now,
@@ -438,26 +375,6 @@ fn new_operation(
         checks: 0,
         next_check_at: None,
     }
-}
-
-fn state_conflict(order: &Order, action: Action) -> Problem {
-    let reason = order.action(action).and_then(|action| action.reason.clone());
-    Problem {
-        reason: reason.or_else(|| Some(order.status.as_str().to_owned())),
-        ..Problem::new(
-            ProblemCode::OrderStateConflict,
-            format!("the order is {}; `available_actions` lists what may be done now", order.status),
-        )
-    }
-    .about(&order.id)
-}
-
-fn unsupported(kind: OperationKind, id: &OrderId) -> Problem {
-    Problem::new(
-        ProblemCode::UnsupportedByProvider,
-        format!("this account's provider has no {}; nothing was sent", kind.as_str()),
-    )
-    .about(id)
 }
 
 fn in_progress(id: &OrderId, operation: OperationId) -> Problem {

@@ -29,6 +29,10 @@ pub(super) fn read_problem(error: &ProviderError) -> Problem {
         | ErrorKind::AlreadyDone
         | ErrorKind::AmountExceeded
         | ErrorKind::CurrencyNotSupported
+        | ErrorKind::ReferenceInUse
+        | ErrorKind::AlreadyRefunded
+        | ErrorKind::WindowClosed
+        | ErrorKind::Busy
         | ErrorKind::Declined => (ProblemCode::ProviderBadResponse, false),
     };
     log(error);
@@ -62,6 +66,10 @@ pub(super) fn change_problem(error: &ProviderError) -> Problem {
         ErrorKind::AmountExceeded => ProblemCode::AmountExceedsRemaining,
         ErrorKind::CurrencyNotSupported => ProblemCode::CurrencyNotSupported,
         ErrorKind::Declined => ProblemCode::PaymentDeclined,
+        ErrorKind::ReferenceInUse => ProblemCode::MerchantReferenceInUse,
+        ErrorKind::AlreadyRefunded => ProblemCode::AlreadyRefunded,
+        ErrorKind::WindowClosed => ProblemCode::WindowClosed,
+        ErrorKind::Busy => ProblemCode::OperationInProgress,
         ErrorKind::NotFound => ProblemCode::NotFound,
         ErrorKind::Misconfigured => ProblemCode::AccountMisconfigured,
         ErrorKind::Refused

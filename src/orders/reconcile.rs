@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Orders, stopped};
+use super::{Orders, failure::change_problem, stopped};
 use crate::{
-    adapter::{ErrorKind, Verdict},
-    domain::{Operation, OperationStatus, Timestamp},
+    adapter::{Account, ErrorKind, Verdict},
+    domain::{Intent, Operation, OperationStatus, Order, Timestamp},
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
 };
@@ -60,50 +60,89 @@ impl Orders {
         self.provider_timeout.saturating_mul(2).max(Duration::from_secs(60))
     }
 
-    /// One read for evidence of an operation that is `unknown`.
+    /// One read for evidence of an operation that is `unknown` or `accepted`.
     async fn check(&self, operation: Operation) {
-        let now = Timestamp::now();
         let registry = self.registry();
-        let Some(account) = registry.account(&operation.order_id.account) else {
-            self.look_later(&operation, now).await;
-            return;
+        let Some(account) = registry.account(&operation.account) else {
+            return self.look_later(&operation, None).await;
         };
         let asked_at = Timestamp::now();
-        match account.adapter.settle(&operation, Instant::now() + READ_TIME).await {
+        let settlement = match self.evidence(account, &operation, Instant::now() + READ_TIME).await {
             Ok(Verdict::Done(order)) => {
-                self.commit(settlement(&operation, OperationStatus::Succeeded, "read").with_order(*order))
-                    .await;
+                let mut done = settlement(&operation, OperationStatus::Succeeded, "read");
+                done.order_after = order.map(|order| *order);
+                done
             }
-            Ok(Verdict::NoTrace(order)) if asked_at.since(operation.created_at) > self.settling_time() => {
-                let mut settlement =
-                    settlement(&operation, OperationStatus::NotExecuted, "read").with_order(*order);
+            Ok(Verdict::Refused(error)) => {
+                let mut refused = settlement(&operation, OperationStatus::Refused, "read");
+                refused.failure = Some(change_problem(&error).to_failure());
+                refused
+            }
+            Ok(Verdict::Accepted(order)) if operation.status == OperationStatus::Unknown => {
+                let mut accepted = settlement(&operation, OperationStatus::Accepted, "read");
+                accepted.next_check_at = Some(next_check(0, asked_at));
+                accepted.order_after = order.map(|order| *order);
+                accepted
+            }
+            Ok(Verdict::NoTrace(order)) if self.absence_proves(account, &operation, asked_at) => {
+                let mut absent = settlement(&operation, OperationStatus::NotExecuted, "read");
+                absent.order_after = order.map(|order| *order);
                 let problem = Problem::new(
                     ProblemCode::ProviderUnavailable,
                     "the answer was lost; the provider shows no trace of the change after the settling time",
                 );
-                settlement.failure = Some(problem.to_failure());
-                self.commit(settlement).await;
+                absent.failure = Some(problem.to_failure());
+                absent
             }
-            Ok(Verdict::NoTrace(order)) => {
-                self.copies.keep(&order);
-                self.look_later(&operation, now).await;
+            Ok(Verdict::Accepted(order) | Verdict::NoTrace(order)) => {
+                return self.look_later(&operation, order.map(|order| *order)).await;
             }
             Err(error) => {
                 if error.kind == ErrorKind::Misconfigured {
                     tracing::error!(operation_id = %operation.id, error = %error, "a lost answer cannot be settled");
                 }
-                self.look_later(&operation, now).await;
+                return self.look_later(&operation, None).await;
             }
-        }
+        };
+        self.commit(settlement).await;
     }
 
-    async fn look_later(&self, operation: &Operation, now: Timestamp) {
-        let give_up = now.since(operation.created_at) > GIVE_UP;
-        let status = if give_up { OperationStatus::NeedsReview } else { OperationStatus::Unknown };
-        let mut settlement = settlement(operation, status, "read");
+    /// Whether finding nothing means that nothing happened: only where effects can be found, and only after the
+    /// settling time. A page that nobody was shown counts as never made once it has expired.
+    fn absence_proves(&self, account: &Account, operation: &Operation, asked_at: Timestamp) -> bool {
+        if operation.status != OperationStatus::Unknown {
+            return false;
+        }
+        let since = match &operation.intent {
+            Intent::Create { .. } if !operation.repeat_harmless => return false,
+            Intent::Create { planned } => planned.expires_at,
+            Intent::Update { .. }
+            | Intent::Cancel { .. }
+            | Intent::Capture { .. }
+            | Intent::Refund { .. } => {
+                if !account.adapter.capabilities().operation(operation.kind).findable {
+                    return false;
+                }
+                operation.created_at
+            }
+        };
+        asked_at > since.plus(self.settling_time())
+    }
+
+    /// Plans the next read. An accepted operation has no time limit, nor has a creation that its own expiry will
+    /// settle; for the rest a person must decide in the end.
+    async fn look_later(&self, operation: &Operation, order: Option<Order>) {
+        let now = Timestamp::now();
+        let mut settlement = settlement(operation, operation.status, "read");
         settlement.checks = operation.checks.saturating_add(1);
-        settlement.next_check_at = (!give_up).then(|| next_check(settlement.checks, now));
-        if give_up {
+        settlement.next_check_at = Some(next_check(settlement.checks, now));
+        settlement.order_after = order;
+        let gives_up = operation.status == OperationStatus::Unknown
+            && !operation.repeat_harmless
+            && now.since(operation.created_at) > GIVE_UP;
+        if gives_up {
+            settlement.status = OperationStatus::NeedsReview;
+            settlement.next_check_at = None;
             tracing::error!(operation_id = %operation.id, alert = "needs_review", "no evidence in time: a person must decide");
         }
         self.commit(settlement).await;
@@ -142,15 +181,7 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         at: Timestamp::now(),
         checks: operation.checks,
         next_check_at: None,
+        releases_reference: false,
         settled_by: by.to_owned(),
-    }
-}
-
-impl Settlement {
-    /// The same, with the order as read after it.
-    #[must_use]
-    pub fn with_order(mut self, order: crate::domain::Order) -> Self {
-        self.order_after = Some(order);
-        self
     }
 }

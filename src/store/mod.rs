@@ -10,7 +10,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Event, Operation, OperationId, OperationStatus, Order, OrderId, Timestamp, operation::Failure,
+    Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
+    operation::Failure,
 };
 
 /// A caller's `Idempotency-Key` with what it was used for.
@@ -57,6 +58,9 @@ pub struct NewOperation {
     /// The merchant reference the order is to get; refused when another open or paid order of this account
     /// known here has it.
     pub claims_reference: Option<String>,
+    /// The most that all operations of this kind on this order may move together, in minor units; `None` for no
+    /// limit. What is done, accepted, unknown or in review counts.
+    pub limit: Option<i64>,
 }
 
 /// What became of an attempt to begin.
@@ -71,8 +75,11 @@ pub enum Begun {
     Blocked(OperationId),
     /// The order was changed since it was read.
     Outdated,
-    /// Another open or paid order of this account has this merchant reference.
-    ReferenceInUse(OrderId),
+    /// Another open or paid order of this account has this merchant reference; `None` for a creation whose order
+    /// is not known.
+    ReferenceInUse(Option<OrderId>),
+    /// Together with what is done, accepted or unknown it would move more than the limit: this much is left.
+    LimitExceeded(i64),
 }
 
 /// The end, or the next state, of an operation.
@@ -94,6 +101,8 @@ pub struct Settlement {
     pub checks: u32,
     /// When to look again; `None` when nothing is to be looked for.
     pub next_check_at: Option<Timestamp>,
+    /// Whether its merchant reference may be used again although its outcome is not known.
+    pub releases_reference: bool,
     /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
     pub settled_by: String,
 }
@@ -128,7 +137,12 @@ pub enum StoreError {
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// What must be known before a change of `order` is begun. `key` is `(client, key)`.
-    async fn look(&self, order: &OrderId, key: Option<(&str, &str)>) -> Result<ChangeView, StoreError>;
+    /// A creation has no order.
+    async fn look(
+        &self,
+        order: Option<&OrderId>,
+        key: Option<(&str, &str)>,
+    ) -> Result<ChangeView, StoreError>;
 
     /// Commits key, intent, guard and audit row in one transaction, decided by unique indexes. Also keeps
     /// `intent.before` as the last known copy of the order and marks the order as known here. An operation
@@ -137,8 +151,8 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Commits the next state of an operation with its events and the copy of the order after it.
     ///
-    /// Events, all in the same transaction and numbered without a gap per order: `operation.<status>` when the
-    /// status changed; `order.<status>` when the copy differs in status from the last known one; else
+    /// Events, all in the same transaction and numbered without a gap per order: `order.created` when a creation
+    /// succeeded; `operation.<status>` when the status changed; `refund.succeeded` or `refund.failed` at the end of a refund; `order.<status>` when the copy differs in status from the last known one; else
     /// `order.updated` when an update succeeded that was not already done. No change without its event.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
 
@@ -152,6 +166,12 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// The operation with this id.
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError>;
+
+    /// The creation whose payer's pages have this token.
+    async fn operation_of_page(&self, token: &str) -> Result<Option<Operation>, StoreError>;
+
+    /// Everything remembered of an order.
+    async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError>;
 
     /// The last known copy of an order.
     async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;

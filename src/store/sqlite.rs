@@ -22,7 +22,7 @@ use async_trait::async_trait;
 
 use self::{location::LockFile, reader::Readers, writer::Writer};
 use super::{Begun, ChangeView, NewOperation, Settled, Settlement, Store, StoreError};
-use crate::domain::{Event, Operation, OperationId, Order, OrderId, Timestamp};
+use crate::domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
 
 /// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
 #[derive(Debug)]
@@ -87,16 +87,21 @@ impl Drop for Inner {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn look(&self, order: &OrderId, key: Option<(&str, &str)>) -> Result<ChangeView, StoreError> {
-        let order = order.clone();
+    async fn look(
+        &self,
+        order: Option<&OrderId>,
+        key: Option<(&str, &str)>,
+    ) -> Result<ChangeView, StoreError> {
+        let order = order.cloned();
         let key = key.map(|(client, key)| (client.to_owned(), key.to_owned()));
         let read = move |connection: &rusqlite::Connection| {
             let key = match &key {
                 Some((client, key)) => rows::key(connection, client, key)?,
                 None => None,
             };
-            let blocking = rows::blocking(connection, &order)?;
-            let change_count = orders::change_count(connection, &order)?;
+            let Some(order) = &order else { return Ok(ChangeView { key, ..ChangeView::default() }) };
+            let blocking = rows::blocking(connection, order)?;
+            let change_count = orders::change_count(connection, order)?;
             Ok(ChangeView { key, blocking, change_count })
         };
         self.inner.readers.run(read).await
@@ -120,6 +125,16 @@ impl Store for SqliteStore {
 
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
         self.inner.readers.run(move |connection| rows::operation(connection, id)).await
+    }
+
+    async fn operation_of_page(&self, token: &str) -> Result<Option<Operation>, StoreError> {
+        let token = token.to_owned();
+        self.inner.readers.run(move |connection| rows::of_page(connection, &token)).await
+    }
+
+    async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError> {
+        let id = id.clone();
+        self.inner.readers.run(move |connection| commands::memory(connection, &id)).await
     }
 
     async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {

@@ -12,12 +12,12 @@ use super::{PROVIDER, check, config::Settings, error, evidence, mapping, update,
 use crate::{
     adapter::{
         AccountSettings, AdapterContext, Answer, Capabilities, Deadline, ErrorKind, Exchange, KeyError,
-        OperationCapability, ProviderAdapter, ProviderError, Purpose, Result, Transport, Verdict, Violation,
-        transport::LinkHealth,
+        Notification, NotificationError, OperationCapability, Performed, ProviderAdapter, ProviderError,
+        Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
     },
     domain::{
-        AccountName, DeliveryChannel, Intent, Mode, Money, Operation, OperationId, OperationKind, Order,
-        OrderPatch, OrderStatus, ProviderReference, Timestamp,
+        AccountName, DeliveryChannel, Intent, Mode, Operation, OperationId, OperationKind, Order, OrderPatch,
+        OrderStatus, Part, ProviderReference, Timestamp,
     },
 };
 
@@ -46,6 +46,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     },
     capture: OperationCapability::UNSUPPORTED,
     refund: OperationCapability::UNSUPPORTED,
+    payment_methods: &[],
     delivery_channels: &DeliveryChannel::ALL,
     currencies: check::CURRENCIES,
 };
@@ -182,7 +183,12 @@ impl ProviderAdapter for Lyra {
         self.call(SDK_TEST, &json!({"value": "guichet"}), Purpose::Read(deadline)).await.map(|_| ())
     }
 
-    async fn fetch(&self, reference: &ProviderReference, deadline: Deadline) -> Result<Order> {
+    async fn fetch(
+        &self,
+        reference: &ProviderReference,
+        _memory: &dyn Recall,
+        deadline: Deadline,
+    ) -> Result<Order> {
         let body = wire::ByReference { payment_order_id: reference.as_str() };
         self.call_for_order(GET, &body, Purpose::Read(deadline), reference).await
     }
@@ -192,7 +198,13 @@ impl ProviderAdapter for Lyra {
         if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
 
-    async fn update(&self, _operation: OperationId, before: &Order, patch: &OrderPatch) -> Result<Order> {
+    async fn update(
+        &self,
+        _operation: OperationId,
+        before: &Order,
+        patch: &OrderPatch,
+        _memory: &dyn Recall,
+    ) -> Result<Order> {
         let body = update::request(before, patch)
             .ok_or_else(|| ProviderError::unsupported(PROVIDER, OperationKind::Update))?;
         let after = self.call_for_order(UPDATE, &body, Purpose::Change, before.reference()).await?;
@@ -203,33 +215,41 @@ impl ProviderAdapter for Lyra {
         }
     }
 
-    async fn cancel(
-        &self,
-        _operation: OperationId,
-        before: &Order,
-        _amount: Money,
-        full: bool,
-    ) -> Result<Order> {
-        if !full {
+    async fn cancel(&self, _operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        if !part.full {
             return Err(ProviderError::unsupported(PROVIDER, OperationKind::Cancel));
         }
         let body = wire::ByReference { payment_order_id: before.reference().as_str() };
         let after = self.call_for_order(CANCEL, &body, Purpose::Change, before.reference()).await?;
         if after.status == OrderStatus::Canceled {
-            Ok(after)
+            Ok(Performed { order: Some(after), accepted: false })
         } else {
             Err(unusable(CANCEL, true, "the answer does not tell a canceled order"))
         }
     }
 
-    async fn settle(&self, operation: &Operation, deadline: Deadline) -> Result<Verdict> {
-        let now = self.fetch(&operation.order_id.reference, deadline).await?;
+    async fn settle(
+        &self,
+        operation: &Operation,
+        memory: &dyn Recall,
+        deadline: Deadline,
+    ) -> Result<Verdict> {
+        let Some(before) = operation.intent.before() else { return Ok(Verdict::NoTrace(None)) };
+        let now = self.fetch(before.reference(), memory, deadline).await?;
         let is_done = match &operation.intent {
             Intent::Update { before, patch } => evidence::shows_update(before, patch, &now),
             Intent::Cancel { .. } => now.status == OrderStatus::Canceled,
+            Intent::Create { .. } | Intent::Capture { .. } | Intent::Refund { .. } => false,
         };
-        let now = Box::new(now);
+        let now = Some(Box::new(now));
         Ok(if is_done { Verdict::Done(now) } else { Verdict::NoTrace(now) })
+    }
+
+    fn verify_notification(
+        &self,
+        _raw: &RawNotification,
+    ) -> std::result::Result<Notification, NotificationError> {
+        Err(NotificationError::Unreadable("not built yet".to_owned()))
     }
 }
 

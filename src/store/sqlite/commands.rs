@@ -9,14 +9,16 @@ use super::{
     writer::Step::{self, Keep, Undo},
 };
 use crate::{
-    domain::{Field, Intent, NewEvent, Operation, OperationStatus, Order, Timestamp, operation::Failure},
+    domain::{
+        Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind, OperationStatus, Order,
+        OrderId, OrderMemory, Timestamp, operation::Failure,
+    },
     store::{Begun, NewOperation, Settled, Settlement, StoreError},
 };
 
 /// See [`crate::store::Store::begin`]. Decides in this order: key, guard, change count, reference.
 pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<Begun>, StoreError> {
     let operation = &new.operation;
-    let order = &operation.order_id;
 
     let mut instead_of = None;
     if let Some(key) = &new.key
@@ -29,29 +31,40 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
         instead_of = Some(record.operation.id);
     }
 
-    // A status seen here for the first time was changed by somebody else: its event names no operation.
-    orders::keep(connection, operation.intent.before(), None)?;
-
-    // The unique index decides, but an operation that begins at its end never enters it.
+    if let Some(before) = operation.intent.before() {
+        // A status seen here for the first time was changed by somebody else: its event names no operation.
+        orders::keep(connection, before, None)?;
+    }
+    // The unique index decides, but an operation that begins at its end never enters it, nor does a creation.
     let enters_the_index = operation.status.blocks_the_order();
-    if !enters_the_index && let Some(open) = rows::blocking(connection, order)? {
+    if let Some(order) = &operation.order_id
+        && !enters_the_index
+        && let Some(open) = rows::blocking(connection, order)?
+    {
         return Ok(Undo(Begun::Blocked(open)));
     }
     if !rows::insert_operation(connection, operation, new.claims_reference.as_deref())? {
-        let open = rows::blocking(connection, order)?;
-        let open = open.ok_or_else(|| StoreError::Corrupt(format!("the guard of {order}")))?;
+        let order = operation.order_id.as_ref();
+        let open = order.map(|order| rows::blocking(connection, order)).transpose()?.flatten();
+        let open = open.ok_or_else(|| StoreError::Corrupt(format!("the guard of {}", operation.id)))?;
         return Ok(Undo(Begun::Blocked(open)));
     }
-
-    if !orders::count_begin(connection, order, new.change_count)? {
+    if let Some(order) = &operation.order_id
+        && !orders::count_begin(connection, order, new.change_count)?
+    {
         return Ok(Undo(Begun::Outdated));
     }
     if let Some(reference) = &new.claims_reference
-        && let Some(holder) = orders::holder_of_reference(connection, order, reference)?
+        && let Some(holder) = orders::holder_of_reference(connection, operation, reference)?
     {
         return Ok(Undo(Begun::ReferenceInUse(holder)));
     }
-
+    if let (Some(limit), Some(amount)) = (new.limit, operation.amount) {
+        let left = limit.saturating_sub(rows::moved(connection, operation)?);
+        if amount.value() > left {
+            return Ok(Undo(Begun::LimitExceeded(left.max(0))));
+        }
+    }
     if let Some(key) = &new.key
         && !rows::tie_key(connection, key, operation, instead_of)?
     {
@@ -112,24 +125,35 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         next_check_at: settlement.next_check_at,
         ..operation
     };
-    let next = change_status(connection, next, from, &settlement.settled_by)?;
-
+    let made = match (&next.intent, &next.order_after) {
+        (Intent::Create { .. }, Some(order)) if happens => Some(order.clone()),
+        _ => None,
+    };
+    let mut next = next;
+    if let Some(order) = &made {
+        // Before the operation, whose row names it.
+        orders::keep(connection, order, Some(next.id))?;
+        orders::mark_known(connection, &order.id)?;
+        next.order_id = Some(order.id.clone());
+        events::append(connection, &NewEvent::created(order, next.id))?;
+    }
+    let next = change_status(connection, next, from, &settlement.settled_by, settlement.releases_reference)?;
     // An order that was found in another status after a refusal got there without this operation.
     let behind_it = happens.then_some(next.id);
     let kept = match &settlement.order_after {
-        Some(copy) => orders::keep(connection, copy, behind_it)?,
-        None => orders::Kept::Ignored,
+        Some(copy) if made.is_none() => orders::keep(connection, copy, behind_it)?,
+        _ => orders::Kept::Ignored,
     };
     if next.status == OperationStatus::Succeeded
-        && let Intent::Update { patch, .. } = &next.intent
+        && let (Intent::Update { patch, .. }, Some(order)) = (&next.intent, &next.order_id)
     {
         match &patch.merchant_reference {
             Field::Keep => {}
-            Field::Clear => orders::set_reference(connection, &next.order_id, None)?,
-            Field::Set(reference) => orders::set_reference(connection, &next.order_id, Some(reference))?,
+            Field::Clear => orders::set_reference(connection, order, None)?,
+            Field::Set(reference) => orders::set_reference(connection, order, Some(reference))?,
         }
         if !next.already_done && kept != orders::Kept::StatusChanged {
-            let event = updated(connection, &next, settlement.order_after.as_ref())?;
+            let event = updated(connection, &next, order, settlement.order_after.as_ref())?;
             events::append(connection, &event)?;
         }
     }
@@ -144,7 +168,7 @@ fn plan_again(
 ) -> Result<Step<Settled>, StoreError> {
     let from = operation.status;
     let next = Operation { checks: settlement.checks, next_check_at: settlement.next_check_at, ..operation };
-    rows::update_operation(connection, &next, from)?;
+    rows::update_operation(connection, &next, from, settlement.releases_reference)?;
     if let Some(copy) = &settlement.order_after {
         orders::keep(connection, copy, None)?;
     }
@@ -155,11 +179,12 @@ fn plan_again(
 fn updated(
     connection: &Connection,
     operation: &Operation,
+    order: &OrderId,
     read_after: Option<&Order>,
 ) -> Result<NewEvent, StoreError> {
     // The newest copy: when `read_after` came too late to be kept, the kept one is newer still.
-    let Some(copy) = orders::copy(connection, &operation.order_id)? else {
-        return Err(StoreError::Corrupt(format!("no copy of {}", operation.order_id)));
+    let Some(copy) = orders::copy(connection, order)? else {
+        return Err(StoreError::Corrupt(format!("no copy of {order}")));
     };
     let mut event = NewEvent::updated(&copy, operation.id);
     if read_after.is_none() {
@@ -177,13 +202,20 @@ fn change_status(
     mut next: Operation,
     from: OperationStatus,
     actor: &str,
+    releases_reference: bool,
 ) -> Result<Operation, StoreError> {
     if next.status.is_final() {
         next.next_check_at = None;
     }
-    rows::update_operation(connection, &next, from)?;
-    orders::count_change(connection, &next.order_id)?;
+    rows::update_operation(connection, &next, from, releases_reference)?;
+    if let Some(order) = &next.order_id {
+        orders::count_change(connection, order)?;
+    }
     events::append(connection, &NewEvent::operation(&next))?;
+    let ended = matches!(next.status, OperationStatus::Succeeded | OperationStatus::Refused);
+    if next.kind == OperationKind::Refund && ended && !next.already_done {
+        events::append(connection, &NewEvent::refund(&next))?;
+    }
     let detail = json!({
         "from": from.as_str(),
         "to": next.status.as_str(),
@@ -221,7 +253,7 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             let status = OperationStatus::Unknown;
             Operation { status, updated_at: at, next_check_at: Some(at), ..operation }
         };
-        changed.push(change_status(connection, next, from, "recovery")?);
+        changed.push(change_status(connection, next, from, "recovery", false)?);
     }
     Ok(Keep(changed))
 }
@@ -238,4 +270,42 @@ pub(super) fn save_copies(connection: &Connection, copies: &[Order]) -> Result<S
 pub(super) fn check_writable(connection: &Connection) -> Result<Step<()>, StoreError> {
     events::next(connection, "write_checks")?;
     Ok(Keep(()))
+}
+
+/// See [`crate::store::Store::memory`].
+pub(super) fn memory(connection: &Connection, id: &OrderId) -> Result<OrderMemory, StoreError> {
+    let mut memory = OrderMemory { copy: orders::copy(connection, id)?, ..OrderMemory::default() };
+    if memory.copy.is_none() {
+        return Ok(memory);
+    }
+    for operation in rows::effective(connection, id)? {
+        match operation.intent {
+            Intent::Create { planned } => {
+                memory.creation =
+                    Some(Creation { operation: operation.id, at: operation.created_at, planned: *planned });
+            }
+            Intent::Update { patch, .. } => {
+                if operation.status == OperationStatus::Succeeded
+                    && let Some(creation) = &mut memory.creation
+                {
+                    creation.planned.order.apply(&patch);
+                    if let Some(expires_at) = patch.expires_at.value() {
+                        creation.planned.expires_at = *expires_at;
+                    }
+                }
+            }
+            Intent::Cancel { part, .. } | Intent::Capture { part, .. } | Intent::Refund { part, .. } => {
+                if !operation.already_done {
+                    memory.movements.push(Movement {
+                        operation: operation.id,
+                        kind: operation.kind,
+                        amount: part.amount,
+                        status: operation.status,
+                        at: operation.created_at,
+                    });
+                }
+            }
+        }
+    }
+    Ok(memory)
 }

@@ -9,22 +9,30 @@ use crate::{
     store::StoreError,
 };
 
-/// Writes an event with the next numbers of its order and of all events. The order must be known.
+/// Writes an event with the next numbers of its stream and of all events. Its order must be known, if it has one.
 pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), StoreError> {
-    let sequence: i64 = connection
-        .prepare_cached(
-            "UPDATE orders SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence",
-        )?
-        .query_row([event.order_id.to_string()], |row| row.get(0))?;
+    let stream = event.stream();
+    let sequence: i64 = if event.order_id.is_some() {
+        connection
+            .prepare_cached(
+                "UPDATE orders SET last_sequence = last_sequence + 1 WHERE id = ?1 RETURNING last_sequence",
+            )?
+            .query_row([&stream], |row| row.get(0))?
+    } else {
+        connection
+            .prepare_cached("SELECT COALESCE(MAX(sequence), 0) + 1 FROM events WHERE stream = ?1")?
+            .query_row([&stream], |row| row.get(0))?
+    };
     connection
         .prepare_cached(
-            "INSERT INTO events (id, position, order_id, sequence, event_type, operation_id, occurred_at, data) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO events (id, position, stream, order_id, sequence, event_type, operation_id, occurred_at, data) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             EventId::generate().to_string(),
             next(connection, "events")?,
-            event.order_id.to_string(),
+            stream,
+            event.order_id.as_ref().map(ToString::to_string),
             sequence,
             event.event_type.as_str(),
             event.operation_id.map(|id| id.to_string()),
@@ -50,7 +58,7 @@ pub(super) fn of_order(
 ) -> Result<Vec<Event>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, sequence, event_type, operation_id, occurred_at, data FROM events \
-         WHERE order_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+         WHERE stream = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
     )?;
     let mut rows = statement.query(params![order.to_string(), after, limit])?;
     let mut events = Vec::new();
@@ -63,7 +71,7 @@ pub(super) fn of_order(
             sequence: row.get(1)?,
             event: NewEvent {
                 event_type: EventType::from_stored(row.get(2)?),
-                order_id: order.clone(),
+                order_id: Some(order.clone()),
                 operation_id: operation_id
                     .map(|id| word("operation id", &id, id.parse().ok()))
                     .transpose()?,
@@ -95,7 +103,7 @@ pub(super) fn audit(
             actor,
             action,
             operation.id.to_string(),
-            operation.order_id.to_string(),
+            operation.order_id.as_ref().map(ToString::to_string),
             operation.request_id,
             encode(detail)?,
         ])?;

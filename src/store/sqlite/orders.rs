@@ -7,7 +7,7 @@ use super::{
     rows::{decode, encode, word},
 };
 use crate::{
-    domain::{NewEvent, OperationId, Order, OrderId, OrderStatus},
+    domain::{NewEvent, Operation, OperationId, Order, OrderId, OrderStatus},
     store::StoreError,
 };
 
@@ -140,23 +140,43 @@ pub(super) fn set_reference(
     Ok(())
 }
 
-/// Another order of the same account that has this merchant reference, or may be getting it right now.
+/// Marks an order as known here: it was made by an operation.
+pub(super) fn mark_known(connection: &Connection, id: &OrderId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE orders SET known_here = TRUE WHERE id = ?1")?
+        .execute([id.to_string()])?;
+    Ok(())
+}
+
+/// Whether another order of the same account has this merchant reference, or may be getting it right now: `Some`
+/// with that order, as far as it is known.
 pub(super) fn holder_of_reference(
     connection: &Connection,
-    id: &OrderId,
+    operation: &Operation,
     reference: &str,
-) -> Result<Option<OrderId>, StoreError> {
-    let holder: Option<String> = connection
+) -> Result<Option<Option<OrderId>>, StoreError> {
+    let holder: Option<Option<String>> = connection
         .prepare_cached(
             "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 AND id <> ?3 \
              AND known_here = TRUE AND status IN \
              ('pending', 'processing', 'in_review', 'authorized', 'paid', 'partially_refunded') \
              UNION ALL \
-             SELECT order_id FROM operations WHERE account = ?1 AND claims_reference = ?2 AND order_id <> ?3 \
+             SELECT order_id FROM operations WHERE account = ?1 AND claims_reference = ?2 AND id <> ?4 \
+             AND (order_id IS NULL OR order_id <> ?3) \
              AND status IN ('pending', 'sending', 'accepted', 'unknown', 'needs_review') \
              LIMIT 1",
         )?
-        .query_row(params![id.account.as_str(), reference, id.to_string()], |row| row.get(0))
+        .query_row(
+            params![
+                operation.account.as_str(),
+                reference,
+                operation.order_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+                operation.id.to_string()
+            ],
+            |row| row.get(0),
+        )
         .optional()?;
-    holder.map(|holder| word("order id", &holder, holder.parse().ok())).transpose()
+    holder
+        .map(|order| order.map(|order| word("order id", &order, order.parse().ok())).transpose())
+        .transpose()
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    domain::{Operation, OperationId, OperationStatus, OrderId, Timestamp},
+    domain::{Intent, Operation, OperationId, OperationStatus, OrderId, Timestamp},
     store::{IdempotencyKey, KeyRecord, StoreError},
 };
 
@@ -75,15 +75,15 @@ pub(super) fn insert_operation(
     let inserted = connection
         .prepare_cached(
             "INSERT INTO operations (id, order_id, account, provider, client, kind, status, claims_reference, \
-             created_at, updated_at, next_check_at, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+             created_at, updated_at, next_check_at, page_token, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
              ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
              DO NOTHING",
         )?
         .execute(params![
             operation.id.to_string(),
-            operation.order_id.to_string(),
-            operation.order_id.account.as_str(),
+            operation.order_id.as_ref().map(ToString::to_string),
+            operation.account.as_str(),
             operation.provider,
             operation.client,
             operation.kind.as_str(),
@@ -92,9 +92,46 @@ pub(super) fn insert_operation(
             operation.created_at.as_millis(),
             operation.updated_at.as_millis(),
             operation.next_check_at.map(Timestamp::as_millis),
+            match &operation.intent {
+                Intent::Create { planned } => planned.page_token.as_deref(),
+                Intent::Update { .. }
+                | Intent::Cancel { .. }
+                | Intent::Capture { .. }
+                | Intent::Refund { .. } => None,
+            },
             encode(operation)?,
         ])?;
     Ok(inserted == 1)
+}
+
+/// What all operations of this kind on this order move together, in minor units: what is done, accepted, unknown or
+/// in review.
+pub(super) fn moved(connection: &Connection, like: &Operation) -> Result<i64, StoreError> {
+    let Some(order) = &like.order_id else { return Ok(0) };
+    let others = operations(
+        connection,
+        "SELECT body FROM operations WHERE order_id = ?1 AND kind = ?2 AND id <> ?3 \
+         AND status NOT IN ('refused', 'not_executed')",
+        params![order.to_string(), like.kind.as_str(), like.id.to_string()],
+    )?;
+    let amounts = others.iter().filter(|other| !other.already_done).filter_map(|other| other.amount);
+    Ok(amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.value())))
+}
+
+/// The creation whose payer's pages have this token.
+pub(super) fn of_page(connection: &Connection, token: &str) -> Result<Option<Operation>, StoreError> {
+    let found = operations(connection, "SELECT body FROM operations WHERE page_token = ?1", params![token])?;
+    Ok(found.into_iter().next())
+}
+
+/// Every operation of an order that took effect or may have, oldest first.
+pub(super) fn effective(connection: &Connection, order: &OrderId) -> Result<Vec<Operation>, StoreError> {
+    operations(
+        connection,
+        "SELECT body FROM operations WHERE order_id = ?1 \
+         AND status NOT IN ('pending', 'refused', 'not_executed') ORDER BY created_at, id",
+        params![order.to_string()],
+    )
 }
 
 /// Writes the next state of an operation that was `from`.
@@ -102,10 +139,12 @@ pub(super) fn update_operation(
     connection: &Connection,
     operation: &Operation,
     from: OperationStatus,
+    releases_reference: bool,
 ) -> Result<(), StoreError> {
     let updated = connection
         .prepare_cached(
-            "UPDATE operations SET status = ?3, updated_at = ?4, next_check_at = ?5, body = ?6 \
+            "UPDATE operations SET status = ?3, updated_at = ?4, next_check_at = ?5, body = ?6, order_id = ?7, \
+             claims_reference = CASE WHEN ?8 THEN NULL ELSE claims_reference END \
              WHERE id = ?1 AND status = ?2",
         )?
         .execute(params![
@@ -115,6 +154,8 @@ pub(super) fn update_operation(
             operation.updated_at.as_millis(),
             operation.next_check_at.map(Timestamp::as_millis),
             encode(operation)?,
+            operation.order_id.as_ref().map(ToString::to_string),
+            releases_reference,
         ])?;
     if updated == 1 {
         Ok(())

@@ -1,0 +1,53 @@
+//! What guichet itself knows of an order, for what its provider does not tell.
+
+use super::{Money, OperationId, OperationKind, OperationStatus, Order, PlannedOrder, Timestamp};
+
+/// Everything remembered of one order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OrderMemory {
+    /// How it was made, when it was made here.
+    pub creation: Option<Creation>,
+    /// Cancels, captures and refunds asked for here that took effect or may have, oldest first.
+    pub movements: Vec<Movement>,
+    /// The last known copy.
+    pub copy: Option<Order>,
+}
+
+/// How an order was made here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Creation {
+    /// The operation that made it.
+    pub operation: OperationId,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// What was asked for, with every update that succeeded since.
+    pub planned: PlannedOrder,
+}
+
+/// An operation that moved an amount, or may have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Movement {
+    /// Its id.
+    pub operation: OperationId,
+    /// `cancel`, `capture` or `refund`.
+    pub kind: OperationKind,
+    /// How much.
+    pub amount: Money,
+    /// How it ended, or where it is: never refused and never not executed.
+    pub status: OperationStatus,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
+impl OrderMemory {
+    /// The sum of the movements of this kind that are done or accepted, in minor units.
+    pub fn moved(&self, kind: OperationKind) -> i64 {
+        self.movements
+            .iter()
+            .filter(|movement| movement.kind == kind)
+            .filter(|movement| {
+                matches!(movement.status, OperationStatus::Succeeded | OperationStatus::Accepted)
+            })
+            .fold(0, |sum: i64, movement| sum.saturating_add(movement.amount.value()))
+    }
+}

@@ -1,0 +1,150 @@
+//! Making an order.
+
+use std::sync::Arc;
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    Caller, Orders,
+    change::{Attempt, CallerKey, Changed, idempotency_key, new_operation, not_begun, replay},
+    decide::{refused, unsupported},
+    failure::store_problem,
+    not_found,
+};
+use crate::{
+    adapter::{Account, Violation},
+    config::RouteRule,
+    domain::{AccountName, Intent, NewOrder, OperationId, OperationKind, OperationStatus, Timestamp},
+    problem::{Problem, ProblemCode},
+    store::NewOperation,
+};
+
+/// An order to be made, as it comes from a caller.
+#[derive(Debug)]
+pub struct NewCreation {
+    /// Where; `None` leaves it to the routes.
+    pub account: Option<AccountName>,
+    /// What.
+    pub order: NewOrder,
+    /// The caller's key.
+    pub key: CallerKey,
+    /// When the caller gets its answer at the latest.
+    pub deadline: Instant,
+}
+
+impl Orders {
+    /// Makes an order. Detached from the caller as [`Orders::change`] is.
+    ///
+    /// # Errors
+    /// Everything that keeps it from being begun; what the provider refused is in the operation.
+    pub async fn create(self: &Arc<Self>, caller: &Caller, new: NewCreation) -> Result<Changed, Problem> {
+        let deadline = new.deadline;
+        let (orders, caller) = (Arc::clone(self), caller.clone());
+        self.detached(deadline, |begun| async move { orders.make(&caller, new, begun).await }).await
+    }
+
+    async fn make(
+        &self,
+        caller: &Caller,
+        new: NewCreation,
+        begun: oneshot::Sender<crate::domain::Operation>,
+    ) -> Result<Changed, Problem> {
+        let key = Some(&new.key);
+        // Before anything else: a replay must not depend on accounts and routes of today.
+        let view = self.store.look(None, Some((&caller.client, &new.key.0))).await.map_err(store_problem)?;
+        if let Some(record) = &view.key
+            && let Some(answer) = replay(record, key)
+        {
+            return answer;
+        }
+        let account = self.account_for(caller, new.account.as_ref(), &new.order)?;
+        check(&account, &new.order)?;
+        let id = OperationId::generate();
+        let planned = account.adapter.plan_create(new.order, id, Timestamp::now()).map_err(refused)?;
+        let claims_reference = Some(planned.order.merchant_reference.clone());
+        let intent = Intent::Create { planned: Box::new(planned) };
+        let operation = new_operation(&account, caller, id, intent, OperationStatus::Sending);
+        let new_operation = NewOperation {
+            key: idempotency_key(caller, key),
+            change_count: 0,
+            claims_reference,
+            limit: None,
+            operation,
+        };
+        match self.attempt(&account, new_operation, &mut Some(begun), new.deadline).await? {
+            Attempt::Ended(operation) => Ok(Changed { operation: *operation, replayed: false }),
+            Attempt::NotBegun(refusal) => not_begun(refusal, key, None),
+        }
+    }
+
+    /// The account a caller names, or the one of the first route that fits.
+    fn account_for(
+        &self,
+        caller: &Caller,
+        named: Option<&AccountName>,
+        order: &NewOrder,
+    ) -> Result<Account, Problem> {
+        let registry = self.registry();
+        let usable = |name: &AccountName| {
+            registry.account(name).filter(|account| caller.accounts.contains(account.name.as_str())).cloned()
+        };
+        if let Some(name) = named {
+            return usable(name).ok_or_else(not_found);
+        }
+        let routes = self.routes();
+        let fits = routes.iter().filter(|route| fits(route, order)).filter_map(|route| {
+            let account = usable(&route.account.parse().ok()?)?;
+            let brand = account.adapter.brand().unwrap_or_default();
+            (route.brands.is_empty() || route.brands.iter().any(|wanted| wanted == brand)).then_some(account)
+        });
+        let mut fits = fits.filter(|account| account.adapter.capabilities().create.supported);
+        fits.next().ok_or_else(|| {
+            Problem::invalid(vec![Violation::invalid(
+                "/account",
+                "is required: no route of the configuration fits this order",
+            )])
+        })
+    }
+}
+
+/// Whether a route takes this order; its brands are those of the account.
+fn fits(route: &RouteRule, order: &NewOrder) -> bool {
+    let value = u64::try_from(order.amount.value()).unwrap_or_default();
+    let currency = order.amount.currency();
+    let named = |list: &[String], word: &str| list.is_empty() || list.iter().any(|entry| entry == word);
+    named(&route.currencies, currency.code())
+        && route.min_value.is_none_or(|min| value >= min)
+        && route.max_value.is_none_or(|max| value <= max)
+        && (route.payment_methods.is_empty()
+            || order.payment_method.as_ref().is_some_and(|method| route.payment_methods.contains(method)))
+}
+
+/// What the account's capabilities say, before its adapter is asked.
+fn check(account: &Account, order: &NewOrder) -> Result<(), Problem> {
+    let capabilities = account.adapter.capabilities();
+    if !capabilities.create.supported {
+        return Err(unsupported(OperationKind::Create));
+    }
+    let currency = order.amount.currency();
+    if !capabilities.currencies.contains(&currency.code()) {
+        let problem = Problem::invalid(vec![Violation {
+            pointer: "/amount/currency".to_owned(),
+            code: "currency_not_supported",
+            detail: format!("must be one of {}", capabilities.currencies.join(", ")),
+        }]);
+        return Err(Problem { code: ProblemCode::CurrencyNotSupported, ..problem });
+    }
+    let mut violations = Vec::new();
+    if !capabilities.delivery_channels.contains(&order.delivery.channel) {
+        let known = capabilities.delivery_channels.iter().map(|channel| channel.as_str());
+        let known = known.collect::<Vec<_>>().join(", ");
+        violations.push(Violation::unsupported("/delivery/channel", &format!("must be one of {known}")));
+    }
+    if let Some(method) = &order.payment_method
+        && !capabilities.payment_methods.contains(&method.as_str())
+    {
+        let known = capabilities.payment_methods.join(", ");
+        violations.push(Violation::unsupported("/payment_method", &format!("must be one of {known}")));
+    }
+    if violations.is_empty() { Ok(()) } else { Err(refused(violations)) }
+}
