@@ -145,11 +145,12 @@ async fn reload_on_hangup(
     while hangup.recv().await.is_some() {
         let loaded = config::load(file.as_deref(), &environment).and_then(|settings| {
             settings.validate_for_serve()?;
-            Ok((app::registry(&settings)?, http::Identities::new(&settings.auth)))
+            Ok((app::registry(&settings)?, settings.routes, http::Identities::new(&settings.auth)))
         });
         match loaded {
-            Ok((registry, identities)) => {
+            Ok((registry, routes, identities)) => {
                 orders.replace_registry(registry);
+                orders.replace_routes(routes);
                 api.replace_identities(identities);
                 tracing::info!("accounts and clients were reloaded");
             }

@@ -191,6 +191,8 @@ pub enum Verdict {
     Accepted(Option<Box<Order>>),
     /// The provider explicitly says that it refused it, with its reason.
     Refused(Box<ProviderError>),
+    /// The order was changed, but not evidently by this operation: neither done nor absent can be said.
+    Unclear(Option<Box<Order>>),
     /// No trace of it in this read. It proves that nothing happened only after the settling time, because a
     /// late request may still arrive; and only where the adapter declares effects of this kind findable.
     NoTrace(Option<Box<Order>>),

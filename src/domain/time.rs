@@ -40,6 +40,13 @@ impl Timestamp {
         Self::from_millis(self.as_millis().saturating_add(millis))
     }
 
+    /// This much earlier; the earliest instant there is when that is too much.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.as_millis().saturating_sub(millis))
+    }
+
     /// How long before `self` the instant `earlier` was; zero when it was not before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(

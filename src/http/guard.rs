@@ -143,8 +143,9 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
 fn route(path: &str) -> String {
     let mut parts = path.split('/').skip(1);
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("orders"), None, ..) => "/orders".to_owned(),
         (Some("orders"), Some(_), None, _) => "/orders/{id}".to_owned(),
-        (Some("orders"), Some(_), Some(action @ ("cancel" | "events")), None) => {
+        (Some("orders"), Some(_), Some(action @ ("cancel" | "capture" | "refund" | "events")), None) => {
             format!("/orders/{{id}}/{action}")
         }
         (Some("operations"), Some(_), None, _) => "/operations/{id}".to_owned(),

@@ -3,9 +3,12 @@
 mod accounts;
 mod auth;
 mod body;
+mod create;
 mod dto;
 mod error;
+mod forms;
 mod guard;
+mod movements;
 mod openapi;
 mod operations;
 mod orders;
@@ -102,8 +105,11 @@ impl Api {
 /// Every documented route, with its documentation.
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(create::create_order))
         .routes(routes!(orders::read_order, orders::update_order))
-        .routes(routes!(orders::cancel_order))
+        .routes(routes!(movements::cancel_order))
+        .routes(routes!(movements::capture_order))
+        .routes(routes!(movements::refund_order))
         .routes(routes!(orders::list_order_events))
         .routes(routes!(operations::read_operation))
         .routes(routes!(accounts::list_accounts))

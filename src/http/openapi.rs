@@ -39,12 +39,60 @@ pub(super) fn base() -> Document {
     document
 }
 
-/// What a cancel may name.
+/// What a cancel, a capture or a refund may name.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CancelRequest)]
-pub(super) struct CancelBody {
-    /// The part to cancel; without it all that is left.
+#[schema(as = Part)]
+pub(super) struct PartBody {
+    /// The part; without it all that is left.
     amount: Option<MoneyDto>,
+}
+
+/// An order to be made.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NewOrder,
+    example = json!({"account": "systempay", "amount": {"value": 1990, "currency": "EUR"}, "merchant_reference": "cart-42",
+        "description": "Cart 42", "return_url": "https://shop.example/back", "metadata": {"cart": "42"}}))]
+pub(super) struct CreateBody {
+    /// The configured account; without it the first route that fits picks one.
+    #[schema(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length = 32, example = "systempay")]
+    account: Option<String>,
+    /// What the payer is asked for.
+    amount: MoneyDto,
+    /// Your own reference; reaches the provider unchanged.
+    #[schema(min_length = 1, max_length = 64, example = "cart-42")]
+    merchant_reference: String,
+    /// What it is for.
+    #[schema(min_length = 1, max_length = 255, example = "Cart 42")]
+    description: Option<String>,
+    /// `automatic` (default), or `manual`: the money is only reserved until you capture.
+    #[schema(pattern = "^(automatic|manual)$", example = "automatic")]
+    capture: Option<String>,
+    /// Payment method to restrict the page to, where the account takes it: `card`, `wechat_pay`, `alipay`, ...
+    #[schema(min_length = 1, max_length = 64, example = "card")]
+    payment_method: Option<String>,
+    /// When it can no longer be paid, where the provider lets you choose; default 7 days or the provider's own.
+    #[schema(format = DateTime, example = "2026-12-01T00:00:00Z")]
+    expires_at: Option<String>,
+    /// BCP 47 language tag.
+    #[schema(pattern = "^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", example = "fr-FR")]
+    locale: Option<String>,
+    /// How the payer is told.
+    delivery: Option<DeliveryPatchBody>,
+    /// Who pays.
+    customer: Option<CustomerPatchBody>,
+    /// Where the payer's browser comes back to.
+    #[schema(
+        pattern = "^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        max_length = 1024,
+        example = "https://shop.example/back"
+    )]
+    return_url: Option<String>,
+    /// Your own labels.
+    #[schema(value_type = Option<Object>, example = json!({"cart": "42"}))]
+    metadata: Option<Value>,
+    /// Members of the provider's own, by its schema below.
+    #[schema(value_type = Option<Object>)]
+    provider_options: Option<Value>,
 }
 
 /// Changes to how the payer is told.
@@ -246,25 +294,32 @@ fn complete(document: &mut Value) {
         put(document, &["components", "schemas", &name], (provider.options_schema)());
     }
     options.push(json!({"type": "null"}));
-    put(
-        document,
-        &["components", "schemas", "OrderPatch", "properties", "provider_options"],
-        json!({"anyOf": options, "description": "Members of the provider's own."}),
-    );
+    for request in ["OrderPatch", "NewOrder"] {
+        put(
+            document,
+            &["components", "schemas", request, "properties", "provider_options"],
+            json!({"anyOf": options, "description": "Members of the provider's own."}),
+        );
+    }
     put(document, &["components", "schemas", "OrderPatch", "minProperties"], json!(1));
-    for request in ["Money", "CancelRequest", "DeliveryPatch", "CustomerPatch", "OrderPatch"] {
+    for request in ["Money", "Part", "DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder"] {
         put(document, &["components", "schemas", request, "additionalProperties"], json!(false));
     }
-    put(
-        document,
-        &["components", "schemas", "OrderPatch", "properties", "metadata"],
-        json!({"type": ["object", "null"], "maxProperties": 50, "example": {"cart": "42"},
-            "additionalProperties": {"type": ["string", "null"], "maxLength": 255},
-            "description": "Your own labels, merged one by one; `null` removes one."}),
-    );
+    for (request, meaning) in [
+        ("OrderPatch", "Your own labels, merged one by one; `null` removes one."),
+        ("NewOrder", "Your own labels."),
+    ] {
+        put(
+            document,
+            &["components", "schemas", request, "properties", "metadata"],
+            json!({"type": ["object", "null"], "maxProperties": 50, "example": {"cart": "42"},
+                "additionalProperties": {"type": ["string", "null"], "maxLength": 255},
+                "description": meaning}),
+        );
+    }
     let currencies: Vec<&str> = Currency::all().map(Currency::code).collect();
     put(document, &["components", "schemas", "Money", "properties", "currency", "enum"], json!(currencies));
-    for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch"] {
+    for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder"] {
         say_what_texts_may_hold(document, request);
     }
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };

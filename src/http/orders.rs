@@ -14,25 +14,23 @@ use tokio::time::Instant;
 use super::{
     Api,
     auth::Authenticated,
-    body::{Members, fingerprint, instant, money, object, read_object, text, word},
+    body::{Members, fingerprint, instant, money, object, read_object, text},
     dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto},
     error::Failed,
-    openapi::{CancelBody, PatchBody},
+    forms::{customer, delivery, locale, metadata, return_url},
+    openapi::PatchBody,
 };
 use crate::{
     adapter::Violation,
     config::Scope,
-    domain::{
-        DeliveryChannel, Operation, OperationKind, OperationStatus, OrderId, OrderPatch,
-        request::{CustomerPatch, DeliveryPatch},
-    },
+    domain::{Operation, OperationKind, OperationStatus, OrderId, OrderPatch},
     orders::{Caller, ChangeRequest, Changed, NewChange, Precondition, ReadOptions},
     problem::{Problem, ProblemCode},
 };
 
-const JSON: &[&str] = &["application/json"];
+pub(super) const JSON: &[&str] = &["application/json"];
 const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest age a caller may accept, in seconds: a day.
 const MAX_AGE_SECONDS: u64 = 86_400;
 
@@ -110,51 +108,6 @@ pub(super) async fn update_order(
     change(&api, &caller, &headers, id, ChangeRequest::Update(Box::new(patch)), key, print, deadline).await
 }
 
-/// Cancel an order before the money moves.
-///
-/// Without a body, or without `amount`, all that is left is canceled; an amount equal to what is left is the same.
-/// Canceling an order that is already canceled is 200 with the outcome `already_done`. An `Idempotency-Key` is
-/// required when an amount is named. Scope: `orders:cancel`.
-#[utoipa::path(
-    post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
-    params(
-        ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
-            example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Required when an amount is named. 1 to 255 visible ASCII characters, new for every thing you want done", pattern = "^[!-~]{1,255}$"),
-        ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
-    ),
-    request_body(content = Option<CancelBody>, description = "Nothing, or the part to cancel"),
-    responses(
-        (status = 200, description = "The order after the change", body = ChangedOrderDto),
-        (status = 202, description = "Sent, the result is not known yet: look at the operation, do not repeat", body = OpenOperationDto,
-            headers(("Location" = String, description = "The operation"))),
-    ),
-    security(("apiKey" = []), ("bearer" = []))
-)]
-pub(super) async fn cancel_order(
-    State(api): State<Api>,
-    authenticated: Authenticated,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failed> {
-    let deadline = Instant::now() + api.request_timeout;
-    let caller = authenticated.with(Scope::OrdersCancel)?;
-    let id = order_id(&api, &caller, &id)?;
-    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
-    let mut errors = Vec::new();
-    let mut members = Members::new(&body, "");
-    let amount = members.field("amount", &mut errors, money);
-    members.end(&mut errors);
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors).into());
-    }
-    let amount = amount.value().copied();
-    let key = idempotency_key(&headers, amount.is_some())?;
-    let print = fingerprint("POST", "/orders/{id}/cancel", &id.to_string(), &body, false);
-    change(&api, &caller, &headers, id, ChangeRequest::Cancel { amount }, key, print, deadline).await
-}
-
 /// List what happened to an order.
 ///
 /// Operations, notifications and status changes known here, oldest first. Scope: `orders:read`.
@@ -205,14 +158,14 @@ pub(super) async fn list_order_events(
 }
 
 /// The id in the path; what is no id is as absent as an unknown order.
-fn order_id(api: &Api, caller: &Caller, text: &str) -> Result<OrderId, Problem> {
+pub(super) fn order_id(api: &Api, caller: &Caller, text: &str) -> Result<OrderId, Problem> {
     let id = text.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
     api.orders.check_route(caller, &id)?;
     Ok(id)
 }
 
-#[allow(clippy::too_many_arguments, reason = "one call of three handlers")]
-async fn change(
+#[allow(clippy::too_many_arguments, reason = "one call of all handlers of changes")]
+pub(super) async fn change(
     api: &Api,
     caller: &Caller,
     headers: &HeaderMap,
@@ -238,7 +191,7 @@ async fn change(
 }
 
 /// What became of an operation, as an answer to the request that asked for it.
-fn answer(operation: &Operation) -> Result<Response, Failed> {
+pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
     match operation.status {
         OperationStatus::Succeeded => {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
@@ -286,7 +239,7 @@ fn open(status: StatusCode, operation: &Operation) -> Response {
 }
 
 /// The caller's key: an RFC 8941 string in quotes, or bare.
-fn idempotency_key(headers: &HeaderMap, required: bool) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap, required: bool) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else {
         return if required { Err(Problem::plain(ProblemCode::IdempotencyKeyMissing)) } else { Ok(None) };
@@ -395,86 +348,6 @@ fn patch(body: &Map<String, Value>) -> Result<OrderPatch, Problem> {
         errors.push(Violation::invalid("", "at least one member to change"));
     }
     if errors.is_empty() { Ok(patch) } else { Err(Problem::invalid(errors)) }
-}
-
-fn locale(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<String> {
-    let tag = value.as_str().filter(|tag| {
-        let mut parts = tag.split('-');
-        let language = parts.next().unwrap_or_default();
-        (2..=3).contains(&language.len())
-            && language.bytes().all(|b| b.is_ascii_lowercase())
-            && parts
-                .all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
-    });
-    if tag.is_none() {
-        errors.push(Violation::invalid(pointer, "a BCP 47 language tag such as fr-FR"));
-    }
-    tag.map(str::to_owned)
-}
-
-fn delivery(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<DeliveryPatch> {
-    let mut members = Members::new(object(value, pointer, errors)?, pointer);
-    let channel = word(&["link", "email", "sms", "whatsapp"], DeliveryChannel::from_word);
-    let patch = DeliveryPatch {
-        channel: members.field("channel", errors, channel),
-        recipient: members.field("recipient", errors, text(1, 254)),
-        subject: members.field("subject", errors, text(1, 255)),
-        message: members.field("message", errors, text(1, 20_000)),
-        template: members.field("template", errors, text(1, 127)),
-    };
-    members.end(errors);
-    Some(patch)
-}
-
-fn customer(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<CustomerPatch> {
-    let mut members = Members::new(object(value, pointer, errors)?, pointer);
-    let patch = CustomerPatch {
-        email: members.field("email", errors, text(3, 150)),
-        first_name: members.field("first_name", errors, text(1, 63)),
-        last_name: members.field("last_name", errors, text(1, 63)),
-    };
-    members.end(errors);
-    Some(patch)
-}
-
-fn return_url(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<String> {
-    let address = value.as_str().filter(|text| {
-        text.len() <= 1024
-            && url::Url::parse(text)
-                .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
-    });
-    if address.is_none() {
-        errors.push(Violation::invalid(pointer, "an http or https address of at most 1024 characters"));
-    }
-    address.map(str::to_owned)
-}
-
-fn metadata(
-    value: &Value,
-    pointer: &str,
-    errors: &mut Vec<Violation>,
-) -> Option<std::collections::BTreeMap<String, Option<String>>> {
-    let object = object(value, pointer, errors)?;
-    let mut labels = std::collections::BTreeMap::new();
-    for (name, value) in object {
-        let at = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-        match value {
-            Value::Null => {
-                labels.insert(name.clone(), None);
-            }
-            Value::String(label) if label.chars().count() <= 255 => {
-                labels.insert(name.clone(), Some(label.clone()));
-            }
-            Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                errors
-                    .push(Violation::invalid(&at, "a text of at most 255 characters, or null to remove it"));
-            }
-        }
-    }
-    if object.len() > 50 {
-        errors.push(Violation::invalid(pointer, "at most 50 labels"));
-    }
-    Some(labels)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Orders {
                 absent.failure = Some(problem.to_failure());
                 absent
             }
-            Ok(Verdict::Accepted(order) | Verdict::NoTrace(order)) => {
+            Ok(Verdict::Accepted(order) | Verdict::Unclear(order) | Verdict::NoTrace(order)) => {
                 return self.look_later(&operation, order.map(|order| *order)).await;
             }
             Err(error) => {

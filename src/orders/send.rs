@@ -113,7 +113,7 @@ impl Orders {
                 refused.failure = Some(change_problem(&error).to_failure());
                 refused
             }
-            Ok(Verdict::NoTrace(_)) | Err(_) => {
+            Ok(Verdict::NoTrace(_) | Verdict::Unclear(_)) | Err(_) => {
                 let mut unknown = settlement(operation, OperationStatus::Unknown, "answer");
                 unknown.next_check_at = Some(next_check(0, unknown.at));
                 unknown.releases_reference = operation.repeat_harmless;

@@ -1,6 +1,6 @@
 //! One Lyra shop, spoken to in canonical terms.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +8,14 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{PROVIDER, check, config::Settings, error, evidence, mapping, update, wire};
+use super::{
+    PROVIDER, check,
+    config::Settings,
+    create, error, evidence, mapping, notification, payments,
+    status::{DetailedStatus, PaymentOrderStatus},
+    update,
+    wire::{self, Transaction},
+};
 use crate::{
     adapter::{
         AccountSettings, AdapterContext, Answer, Capabilities, Deadline, ErrorKind, Exchange, KeyError,
@@ -16,18 +23,34 @@ use crate::{
         Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
     },
     domain::{
-        AccountName, DeliveryChannel, Intent, Mode, Operation, OperationId, OperationKind, Order, OrderPatch,
-        OrderStatus, Part, ProviderReference, Timestamp,
+        AccountName, Action, DeliveryChannel, Intent, Mode, NewOrder, Operation, OperationId, OperationKind,
+        Order, OrderMemory, OrderPatch, OrderStatus, Part, PlannedOrder, ProviderReference, Timestamp,
     },
 };
 
+const CREATE: &str = "Charge/CreatePaymentOrder";
 const GET: &str = "Charge/PaymentOrder/Get";
 const UPDATE: &str = "Charge/PaymentOrder/Update";
 const CANCEL: &str = "Charge/PaymentOrder/Cancel";
 const SDK_TEST: &str = "Charge/SDKTest";
+const TRANSACTIONS: &str = "Order/Get";
+const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
+const VALIDATE: &str = "Transaction/Validate";
+const TRANSACTION_UPDATE: &str = "Transaction/Update";
+
+/// How much earlier than our intent the platform may date an effect of it: its clock is not ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
 const CAPABILITIES: Capabilities = Capabilities {
-    create: OperationCapability::UNSUPPORTED,
+    // Two creations are two orders. A lost one can be found only once somebody has paid it, so only one that the
+    // platform tells nobody about may be repeated.
+    create: OperationCapability {
+        supported: true,
+        partial: false,
+        from: &[],
+        findable: false,
+        repeat_harmless: true,
+    },
     // Doing it twice changes the order once, but tells the payer twice.
     update: OperationCapability {
         supported: true,
@@ -36,17 +59,38 @@ const CAPABILITIES: Capabilities = Capabilities {
         findable: true,
         repeat_harmless: false,
     },
-    // Whether a refused order may still be cancelled is not documented: the provider decides.
+    // Whether a refused order may still be cancelled is not documented: the provider decides. A paid one until its
+    // remittance, a part of it by lowering its amount.
     cancel: OperationCapability {
         supported: true,
-        partial: false,
-        from: &[OrderStatus::Pending, OrderStatus::Declined],
+        partial: true,
+        from: &[
+            OrderStatus::Pending,
+            OrderStatus::Declined,
+            OrderStatus::Processing,
+            OrderStatus::Authorized,
+            OrderStatus::Paid,
+        ],
         findable: true,
         repeat_harmless: true,
     },
-    capture: OperationCapability::UNSUPPORTED,
-    refund: OperationCapability::UNSUPPORTED,
-    payment_methods: &[],
+    // A part would need two calls, the amount first.
+    capture: OperationCapability {
+        supported: true,
+        partial: false,
+        from: &[OrderStatus::Authorized, OrderStatus::Processing],
+        findable: true,
+        repeat_harmless: true,
+    },
+    // Two refunds of a part are two refunds.
+    refund: OperationCapability {
+        supported: true,
+        partial: true,
+        from: &[OrderStatus::Paid, OrderStatus::PartiallyRefunded],
+        findable: true,
+        repeat_harmless: false,
+    },
+    payment_methods: create::PAYMENT_METHOD_WORDS,
     delivery_channels: &DeliveryChannel::ALL,
     currencies: check::CURRENCIES,
 };
@@ -58,6 +102,8 @@ pub(super) struct Lyra {
     settings: Settings,
     authorization: HeaderValue,
     transport: Transport,
+    /// Where the platform sends the notifications of orders made here.
+    notifications: String,
 }
 
 /// Builds the adapter of one account.
@@ -72,7 +118,8 @@ pub(super) fn build(
         .ok_or_else(|| vec![account.error("password", "cannot be written in a request header")])?;
     let transport = Transport::new(PROVIDER, context.connect_timeout, context.provider_timeout)
         .map_err(|problem| vec![account.error("", problem)])?;
-    Ok(Arc::new(Lyra { account: name.clone(), settings, authorization, transport }))
+    let notifications = context.notification_url(name);
+    Ok(Arc::new(Lyra { account: name.clone(), settings, authorization, transport, notifications }))
 }
 
 impl Lyra {
@@ -104,17 +151,125 @@ impl Lyra {
         purpose: Purpose,
         reference: &ProviderReference,
     ) -> Result<Order> {
-        let answer = self.call(service, body, purpose).await?;
         let is_change = matches!(purpose, Purpose::Change);
-        let read = serde_json::from_value::<wire::PaymentOrder>(answer)
-            .map_err(|_| "the answer is not a payment order")
-            .and_then(|wire| mapping::order(&self.account, self.settings.mode, Timestamp::now(), wire));
-        match read {
-            Ok(order) if order.reference() == reference => Ok(order),
-            Ok(_) => Err(unusable(service, is_change, "the answer is about another payment order")),
-            Err(problem) => Err(unusable(service, is_change, problem)),
+        let order = self.read_order(service, is_change, self.call(service, body, purpose).await?)?;
+        if order.reference() == reference {
+            Ok(order)
+        } else {
+            Err(unusable(service, is_change, "the answer is about another payment order"))
         }
     }
+
+    fn read_order(&self, service: &'static str, is_change: bool, answer: Value) -> Result<Order> {
+        serde_json::from_value::<wire::PaymentOrder>(answer)
+            .map_err(|_| "the answer is not a payment order")
+            .and_then(|wire| mapping::order(&self.account, self.settings.mode, Timestamp::now(), wire))
+            .map_err(|problem| unusable(service, is_change, problem))
+    }
+
+    /// Calls a service of transactions and gives the transaction.
+    async fn call_for_transaction(
+        &self,
+        service: &'static str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Transaction> {
+        let answer = self.call(service, body, Purpose::Change).await?;
+        serde_json::from_value(answer).map_err(|_| unusable(service, true, "the answer is not a transaction"))
+    }
+
+    /// Every transaction with this merchant reference; none when there are too many to tell.
+    async fn transactions(&self, merchant_reference: &str, deadline: Deadline) -> Result<Vec<Transaction>> {
+        let body = wire::ByMerchantReference { order_id: merchant_reference };
+        let answer = match self.call(TRANSACTIONS, &body, Purpose::Read(deadline)).await {
+            Ok(answer) => answer,
+            // PSP_010: none yet. PSP_015: more than the platform lists, so nobody can tell which is this order's.
+            Err(error) if matches!(error.code.as_deref(), Some("PSP_010" | "PSP_015")) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        serde_json::from_value::<wire::OrderTransactions>(answer)
+            .map(|answer| answer.transactions)
+            .map_err(|_| unusable(TRANSACTIONS, false, "the answer is not a list of transactions"))
+    }
+
+    /// The order, and of a paid one its transactions.
+    async fn read(
+        &self,
+        reference: &ProviderReference,
+        memory: &dyn Recall,
+        deadline: Deadline,
+    ) -> Result<(Order, Vec<Transaction>)> {
+        let body = wire::ByReference { payment_order_id: reference.as_str() };
+        let mut order = self.call_for_order(GET, &body, Purpose::Read(deadline), reference).await?;
+        let is_paid = PaymentOrderStatus::read(&order.provider_status.code) == PaymentOrderStatus::Paid;
+        let memory = match memory.recall().await {
+            Ok(memory) => memory,
+            // Whose payment it is cannot be told without it.
+            Err(error) if is_paid => return Err(error),
+            Err(_) => OrderMemory::default(),
+        };
+        if let Some(creation) = &memory.creation {
+            order.metadata.clone_from(&creation.planned.order.metadata);
+        }
+        if !is_paid {
+            return Ok((order, Vec::new()));
+        }
+        let transactions = match order.merchant_reference.clone() {
+            Some(merchant_reference) => self.transactions(&merchant_reference, deadline).await?,
+            None => Vec::new(),
+        };
+        let creation = memory.creation.map(|creation| creation.operation);
+        let payment = payments::of(&order, &transactions, creation);
+        payments::apply(&mut order, payment.as_ref());
+        order.as_of = Timestamp::now();
+        Ok((order, transactions))
+    }
+
+    /// Cancels an accepted payment that is not remitted yet, all or part of it.
+    async fn cancel_payment(&self, operation: OperationId, before: &Order, part: Part) -> Result<()> {
+        let uuid = payment_of(before, CANCEL_OR_REFUND)?;
+        let comment = operation.to_string();
+        if part.full {
+            let body = wire::CancelOrRefund {
+                uuid,
+                resolution_mode: "CANCELLATION_ONLY",
+                amount: None,
+                currency: None,
+                comment,
+            };
+            let after = self.call_for_transaction(CANCEL_OR_REFUND, &body).await?;
+            let is_canceled = DetailedStatus::read(&after.detailed_status) == DetailedStatus::Cancelled;
+            return expect(
+                CANCEL_OR_REFUND,
+                after.uuid == uuid && is_canceled,
+                "the answer does not tell a cancelled payment",
+            );
+        }
+        let present = before.action(Action::Cancel).and_then(|action| action.max).unwrap_or(before.amount);
+        let amount = present.saturating_sub(part.amount.value());
+        let currency = before.currency.code();
+        let card_update = wire::CardUpdate { amount, currency };
+        let body = wire::TransactionUpdate { uuid, card_update, comment };
+        let after = self.call_for_transaction(TRANSACTION_UPDATE, &body).await?;
+        expect(
+            TRANSACTION_UPDATE,
+            after.uuid == uuid && after.amount == amount && after.currency == currency,
+            "the answer does not tell the amount that was to remain",
+        )
+    }
+}
+
+/// The payment behind an order as read.
+fn payment_of<'a>(order: &'a Order, service: &'static str) -> Result<&'a str> {
+    order.provider_data.get(payments::UUID).and_then(Value::as_str).ok_or_else(|| {
+        ProviderError::new(PROVIDER, service, ErrorKind::StateConflict, "the order has no payment to change")
+    })
+}
+
+/// An answer to a change counts only when it tells what was to be done.
+fn expect(service: &'static str, holds: bool, problem: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(unusable(service, true, problem)) }
 }
 
 /// The answer inside the envelope, or what it says went wrong. The envelope decides; HTTP only says whether
@@ -186,11 +341,36 @@ impl ProviderAdapter for Lyra {
     async fn fetch(
         &self,
         reference: &ProviderReference,
-        _memory: &dyn Recall,
+        memory: &dyn Recall,
         deadline: Deadline,
     ) -> Result<Order> {
-        let body = wire::ByReference { payment_order_id: reference.as_str() };
-        self.call_for_order(GET, &body, Purpose::Read(deadline), reference).await
+        self.read(reference, memory, deadline).await.map(|(order, _)| order)
+    }
+
+    fn plan_create(
+        &self,
+        order: NewOrder,
+        _operation: OperationId,
+        now: Timestamp,
+    ) -> std::result::Result<PlannedOrder, Vec<Violation>> {
+        let violations = check::create(&order, now);
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        let expires_at = order.expires_at.unwrap_or_else(|| now.plus(create::LIFE));
+        Ok(PlannedOrder { order, expires_at, reference: None, page_token: None })
+    }
+
+    async fn create(&self, operation: OperationId, planned: &PlannedOrder) -> Result<Order> {
+        let body = create::request(operation, planned, self.notifications.clone());
+        let answer = self.call(CREATE, &body, Purpose::Change).await?;
+        let mut order = self.read_order(CREATE, true, answer)?;
+        let is_ours = order.amount == body.amount
+            && order.currency.code() == body.currency
+            && order.merchant_reference == body.order_id;
+        expect(CREATE, is_ours, "the answer tells another order than was asked for")?;
+        order.metadata.clone_from(&planned.order.metadata);
+        Ok(order)
     }
 
     fn check_update(&self, before: &Order, patch: &OrderPatch) -> std::result::Result<(), Vec<Violation>> {
@@ -203,29 +383,76 @@ impl ProviderAdapter for Lyra {
         _operation: OperationId,
         before: &Order,
         patch: &OrderPatch,
-        _memory: &dyn Recall,
+        memory: &dyn Recall,
     ) -> Result<Order> {
-        let body = update::request(before, patch)
+        let creation = memory.recall().await?.creation;
+        let body = update::request(before, patch, creation.as_ref(), &self.notifications)
             .ok_or_else(|| ProviderError::unsupported(PROVIDER, OperationKind::Update))?;
-        let after = self.call_for_order(UPDATE, &body, Purpose::Change, before.reference()).await?;
-        if after.amount == body.amount && after.currency.code() == body.currency {
-            Ok(after)
-        } else {
-            Err(unusable(UPDATE, true, "the answer tells another amount than was sent"))
+        let mut after = self.call_for_order(UPDATE, &body, Purpose::Change, before.reference()).await?;
+        expect(
+            UPDATE,
+            after.amount == body.amount && after.currency.code() == body.currency,
+            "the answer tells another amount than was sent",
+        )?;
+        if let Some(mut creation) = creation {
+            creation.planned.order.apply(patch);
+            after.metadata = creation.planned.order.metadata;
         }
+        Ok(after)
     }
 
-    async fn cancel(&self, _operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+    async fn cancel(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        if !matches!(before.status, OrderStatus::Pending | OrderStatus::Declined) {
+            self.cancel_payment(operation, before, part).await?;
+            return Ok(Performed::default());
+        }
         if !part.full {
             return Err(ProviderError::unsupported(PROVIDER, OperationKind::Cancel));
         }
         let body = wire::ByReference { payment_order_id: before.reference().as_str() };
-        let after = self.call_for_order(CANCEL, &body, Purpose::Change, before.reference()).await?;
-        if after.status == OrderStatus::Canceled {
-            Ok(Performed { order: Some(after), accepted: false })
-        } else {
-            Err(unusable(CANCEL, true, "the answer does not tell a canceled order"))
+        let mut after = self.call_for_order(CANCEL, &body, Purpose::Change, before.reference()).await?;
+        expect(CANCEL, after.status == OrderStatus::Canceled, "the answer does not tell a canceled order")?;
+        after.metadata.clone_from(&before.metadata);
+        Ok(Performed { order: Some(after), accepted: false })
+    }
+
+    async fn capture(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        if !part.full {
+            return Err(ProviderError::unsupported(PROVIDER, OperationKind::Capture));
         }
+        let uuid = payment_of(before, VALIDATE)?;
+        let body = wire::Validate { uuid, comment: operation.to_string() };
+        let after = self.call_for_transaction(VALIDATE, &body).await?;
+        let is_validated = matches!(
+            DetailedStatus::read(&after.detailed_status),
+            DetailedStatus::Authorised
+                | DetailedStatus::Captured
+                | DetailedStatus::WaitingAuthorisation
+                | DetailedStatus::Suspended
+        );
+        expect(VALIDATE, after.uuid == uuid && is_validated, "the answer does not tell a validated payment")?;
+        Ok(Performed::default())
+    }
+
+    async fn refund(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
+        let uuid = payment_of(before, CANCEL_OR_REFUND)?;
+        let (amount, currency) = (part.amount.value(), part.amount.currency().code());
+        let body = wire::CancelOrRefund {
+            uuid,
+            resolution_mode: "REFUND_ONLY",
+            amount: Some(amount),
+            currency: Some(currency),
+            comment: operation.to_string(),
+        };
+        let credit = self.call_for_transaction(CANCEL_OR_REFUND, &body).await?;
+        let is_ours = credit.operation_type.as_deref() == Some("CREDIT")
+            && credit.amount == amount
+            && credit.currency == currency
+            && credit.parent().is_none_or(|parent| parent == uuid);
+        expect(CANCEL_OR_REFUND, is_ours, "the answer does not tell this refund")?;
+        let status = DetailedStatus::read(&credit.detailed_status);
+        expect(CANCEL_OR_REFUND, status.gives_back(), "the answer tells a refund that gives nothing back")?;
+        Ok(Performed::default())
     }
 
     async fn settle(
@@ -234,22 +461,40 @@ impl ProviderAdapter for Lyra {
         memory: &dyn Recall,
         deadline: Deadline,
     ) -> Result<Verdict> {
+        if let Intent::Create { planned } = &operation.intent {
+            // Found only once it is paid, and then without its number: no read tells which order it is.
+            let transactions = self.transactions(&planned.order.merchant_reference, deadline).await?;
+            let ours = operation.id.to_string();
+            let is_paid =
+                transactions.iter().any(|transaction| transaction.creation() == Some(ours.as_str()));
+            return Ok(if is_paid { Verdict::Done(None) } else { Verdict::NoTrace(None) });
+        }
         let Some(before) = operation.intent.before() else { return Ok(Verdict::NoTrace(None)) };
-        let now = self.fetch(before.reference(), memory, deadline).await?;
+        let (now, transactions) = self.read(before.reference(), memory, deadline).await?;
         let is_done = match &operation.intent {
+            Intent::Create { .. } => false,
             Intent::Update { before, patch } => evidence::shows_update(before, patch, &now),
-            Intent::Cancel { .. } => now.status == OrderStatus::Canceled,
-            Intent::Create { .. } | Intent::Capture { .. } | Intent::Refund { .. } => false,
+            Intent::Cancel { before, part } => evidence::shows_cancel(before, *part, &now),
+            Intent::Capture { before, .. } => evidence::shows_capture(before, &now),
+            Intent::Refund { before, part } => {
+                let since = operation.created_at.minus(CLOCK_SKEW);
+                evidence::shows_refund(before, *part, &now, &transactions, since)
+            }
         };
+        let changed_otherwise = !is_done && evidence::changed_otherwise(&operation.intent, &now);
         let now = Some(Box::new(now));
-        Ok(if is_done { Verdict::Done(now) } else { Verdict::NoTrace(now) })
+        Ok(match (is_done, changed_otherwise) {
+            (true, _) => Verdict::Done(now),
+            (false, true) => Verdict::Unclear(now),
+            (false, false) => Verdict::NoTrace(now),
+        })
     }
 
     fn verify_notification(
         &self,
-        _raw: &RawNotification,
+        raw: &RawNotification,
     ) -> std::result::Result<Notification, NotificationError> {
-        Err(NotificationError::Unreadable("not built yet".to_owned()))
+        notification::verify(&self.settings, raw)
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::options;
+use serde_json::Value;
+
+use super::{options, wire::OUR_LABEL};
 use crate::{
     adapter::Violation,
-    domain::{DeliveryChannel, Field, Order, OrderPatch, Timestamp, request::DeliveryPatch},
+    domain::{
+        CaptureMode, DeliveryChannel, Field, NewOrder, Order, OrderPatch, Timestamp, request::DeliveryPatch,
+    },
 };
 
 /// Currencies of the platform. IDR, KHR and CNY are left out: the platform's documentation and its published
@@ -21,7 +25,77 @@ const REFERENCE_CHARS_MAX: usize = 64;
 /// Furthest end of an order's life.
 const LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
+const LOCALE_RULE: &str = "must be a language and a country, such as fr-FR";
 const NOT_CLEARED: &str = "cannot be cleared at this provider";
+
+/// Everything that is wrong with a new order that capabilities do not say.
+pub(super) fn create(order: &NewOrder, now: Timestamp) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    reference(&order.merchant_reference, &mut violations);
+    if let Some(expires_at) = order.expires_at {
+        expiry(expires_at, now, &mut violations);
+    }
+    if let Some(locale) = &order.locale
+        && !is_locale(locale)
+    {
+        violations.push(Violation::invalid("/locale", LOCALE_RULE));
+    }
+    let delivery = &order.delivery;
+    let taken = taken(Some(delivery.channel));
+    for (name, text) in
+        [("subject", &delivery.subject), ("message", &delivery.message), ("template", &delivery.template)]
+    {
+        if text.is_some() && !taken.contains(&name) {
+            violations.push(Violation::unsupported(
+                &format!("/delivery/{name}"),
+                "is not for this delivery channel",
+            ));
+        }
+    }
+    if order.metadata.contains_key(OUR_LABEL) {
+        violations.push(Violation::invalid(
+            &format!("/metadata/{OUR_LABEL}"),
+            "is the label guichet itself puts on orders; take another name",
+        ));
+    }
+    options::check(&order.provider_options, order.amount.value(), &mut violations);
+    if order.provider_options.contains_key("bcc") && delivery.channel != DeliveryChannel::Email {
+        violations.push(Violation::unsupported("/provider_options/bcc", "is for orders sent by e-mail"));
+    }
+    let validates = order.provider_options.get("manual_validation").and_then(Value::as_bool);
+    if validates.is_some_and(|validates| validates != (order.capture == CaptureMode::Manual)) {
+        violations.push(Violation::invalid(
+            "/provider_options/manual_validation",
+            "contradicts `capture`, which says the same thing",
+        ));
+    }
+    violations
+}
+
+fn reference(reference: &str, violations: &mut Vec<Violation>) {
+    if !((1..=REFERENCE_CHARS_MAX).contains(&reference.len())
+        && reference.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+    {
+        violations
+            .push(Violation::invalid("/merchant_reference", "must be 1 to 64 printable ASCII characters"));
+    }
+}
+
+fn expiry(expires_at: Timestamp, now: Timestamp, violations: &mut Vec<Violation>) {
+    if expires_at <= now || expires_at > now.plus(LIFE_MAX) {
+        violations.push(Violation::invalid("/expires_at", "must be in the future, at most 90 days ahead"));
+    }
+}
+
+/// The members of `delivery` that a channel has, besides itself.
+fn taken(channel: Option<DeliveryChannel>) -> &'static [&'static str] {
+    match channel {
+        None | Some(DeliveryChannel::Link) => &[],
+        Some(DeliveryChannel::Email) => &["recipient", "subject", "message", "template"],
+        Some(DeliveryChannel::Sms) => &["recipient", "message"],
+        Some(DeliveryChannel::Whatsapp) => &["recipient"],
+    }
+}
 
 /// Everything that is wrong with a change.
 pub(super) fn update(before: &Order, patch: &OrderPatch, now: Timestamp) -> Vec<Violation> {
@@ -35,12 +109,8 @@ pub(super) fn update(before: &Order, patch: &OrderPatch, now: Timestamp) -> Vec<
             &format!("must be one of {}", CURRENCIES.join(", ")),
         ));
     }
-    if let Some(reference) = patch.merchant_reference.value()
-        && !((1..=REFERENCE_CHARS_MAX).contains(&reference.len())
-            && reference.bytes().all(|byte| matches!(byte, b' '..=b'~')))
-    {
-        violations
-            .push(Violation::invalid("/merchant_reference", "must be 1 to 64 printable ASCII characters"));
+    if let Some(wanted) = patch.merchant_reference.value() {
+        reference(wanted, &mut violations);
     }
     if patch.payment_method.is_named() {
         violations.push(Violation::unsupported(
@@ -48,21 +118,24 @@ pub(super) fn update(before: &Order, patch: &OrderPatch, now: Timestamp) -> Vec<
             "cannot be changed on an order of this provider",
         ));
     }
-    if let Some(expires_at) = patch.expires_at.value()
-        && (*expires_at <= now || *expires_at > now.plus(LIFE_MAX))
-    {
-        violations.push(Violation::invalid("/expires_at", "must be in the future, at most 90 days ahead"));
+    if let Some(expires_at) = patch.expires_at.value() {
+        expiry(*expires_at, now, &mut violations);
     }
     if let Some(locale) = patch.locale.value()
         && !is_locale(locale)
     {
-        violations.push(Violation::invalid("/locale", "must be a language and a country, such as fr-FR"));
+        violations.push(Violation::invalid("/locale", LOCALE_RULE));
     }
     if let Some(patch) = patch.delivery.value() {
         delivery(before, patch, &mut violations);
     }
     for (name, value) in patch.metadata.value().into_iter().flatten() {
-        if value.is_none() {
+        if name == OUR_LABEL {
+            violations.push(Violation::invalid(
+                &format!("/metadata/{OUR_LABEL}"),
+                "is the label guichet itself puts on orders; take another name",
+            ));
+        } else if value.is_none() {
             let pointer = format!("/metadata/{}", name.replace('~', "~0").replace('/', "~1"));
             violations.push(Violation::unsupported(&pointer, NOT_CLEARED));
         }
@@ -119,12 +192,7 @@ fn delivery(before: &Order, patch: &DeliveryPatch, violations: &mut Vec<Violatio
     if patch.recipient.is_cleared() {
         violations.push(Violation::unsupported("/delivery/recipient", NOT_CLEARED));
     }
-    let taken: &[&str] = match present {
-        None | Some(DeliveryChannel::Link) => &[],
-        Some(DeliveryChannel::Email) => &["recipient", "subject", "message", "template"],
-        Some(DeliveryChannel::Sms) => &["recipient", "message"],
-        Some(DeliveryChannel::Whatsapp) => &["recipient"],
-    };
+    let taken = taken(present);
     for (name, field) in [
         ("recipient", &patch.recipient),
         ("subject", &patch.subject),

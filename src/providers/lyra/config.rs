@@ -42,9 +42,9 @@ pub(super) struct Settings {
     pub(super) shop_id: String,
     /// Test or live, as the password says.
     pub(super) mode: Mode,
-    password: SecretString,
+    pub(super) password: SecretString,
     /// Still accepted on notifications while a password is being changed.
-    previous_password: Option<SecretString>,
+    pub(super) previous_password: Option<SecretString>,
 }
 
 /// Never shows a password.

@@ -2,8 +2,8 @@
 
 use crate::adapter::{
     ErrorKind::{
-        self, AlreadyDone, AmountExceeded, CurrencyNotSupported, Declined, Incident, InvalidRequest,
-        Misconfigured, NotFound, OutcomeUnknown, Refused, StateConflict, Temporary,
+        self, AlreadyDone, AlreadyRefunded, AmountExceeded, CurrencyNotSupported, Declined, Incident,
+        InvalidRequest, Misconfigured, NotFound, OutcomeUnknown, Refused, StateConflict, Temporary,
     },
     ProviderError,
 };
@@ -188,7 +188,7 @@ pub const ERROR_CODES: &[CodeRow] = &[
     row("PSP_615", Refused, "", "refund not allowed or declined"),
     row("PSP_638", Refused, "", "refund not allowed or declined"),
     row("PSP_639", Refused, "", "refund not allowed or declined"),
-    row("PSP_104", AlreadyDone, "", "already refunded in full"),
+    row("PSP_104", AlreadyRefunded, "", "already refunded in full"),
     row("PSP_105", AlreadyDone, "", "already cancelled"),
     row("PSP_678", AlreadyDone, "", "already cancelled"),
     row("PSP_102", StateConflict, "", "cannot be cancelled"),

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::options;
-use crate::domain::{Field, Order, OrderPatch, Timestamp};
+use super::{options, payments::UUID, status::DetailedStatus, wire::Transaction};
+use crate::domain::{Action, Field, Intent, Order, OrderPatch, OrderStatus, Part, Timestamp};
 
 /// Whether `after` is what the update was to make of `before`, and the update is what made it so.
 ///
@@ -16,6 +16,61 @@ pub(super) fn shows_update(before: &Order, patch: &OrderPatch, after: &Order) ->
     let was_different = wanted_in(before).iter().any(|is_there| !*is_there);
     let was_changed = after.updated_at.is_some() && after.updated_at != before.updated_at;
     all_there && (was_different || was_changed || !names_invisible(patch))
+}
+
+/// Whether `now` is what the cancel was to make of `before`: canceled, or less by exactly the part. A part is taken
+/// off by naming what remains, so that state is its proof.
+pub(super) fn shows_cancel(before: &Order, part: Part, now: &Order) -> bool {
+    if part.full {
+        return now.status == OrderStatus::Canceled;
+    }
+    let wanted = before.amounts.canceled.map(|canceled| canceled.saturating_add(part.amount.value()));
+    wanted.is_some() && now.amounts.canceled == wanted
+}
+
+/// Whether a payment that waited for its validation waits no more and was not released.
+pub(super) fn shows_capture(before: &Order, now: &Order) -> bool {
+    let waits = |order: &Order| order.action(Action::Capture).is_some_and(|action| action.allowed);
+    waits(before) && !waits(now) && matches!(now.status, OrderStatus::Paid | OrderStatus::Processing)
+}
+
+/// Whether exactly this refund came on top of what had been given back: a credit of its amount, made since the
+/// intent, that explains the difference. Nothing else runs on the order meanwhile but what its back office does.
+pub(super) fn shows_refund(
+    before: &Order,
+    part: Part,
+    now: &Order,
+    transactions: &[Transaction],
+    since: Timestamp,
+) -> bool {
+    let amount = part.amount.value();
+    let (Some(was), Some(is)) = (before.amounts.refunded, now.amounts.refunded) else { return false };
+    let payment = before.provider_data.get(UUID).and_then(Value::as_str);
+    let made_since = |transaction: &Transaction| {
+        let date = transaction.creation_date.as_deref().and_then(|date| Timestamp::parse(date).ok());
+        date.is_some_and(|date| date >= since)
+    };
+    let mut credits = transactions.iter();
+    let is_there = credits.any(|transaction| {
+        transaction.operation_type.as_deref() == Some("CREDIT")
+            && transaction.amount == amount
+            && transaction.currency == part.amount.currency().code()
+            && transaction.parent().is_none_or(|parent| Some(parent) == payment)
+            && DetailedStatus::read(&transaction.detailed_status).gives_back()
+            && made_since(transaction)
+    });
+    is.saturating_sub(was) == amount && is_there
+}
+
+/// Whether the order shows a change that is not the wanted one, so that its absence proves nothing.
+pub(super) fn changed_otherwise(intent: &Intent, now: &Order) -> bool {
+    match intent {
+        Intent::Create { .. } => false,
+        Intent::Update { before, .. } => before.updated_at != now.updated_at || before.amount != now.amount,
+        Intent::Cancel { before, part } => !part.full && before.amounts != now.amounts,
+        Intent::Capture { .. } => false,
+        Intent::Refund { before, .. } => before.amounts.refunded != now.amounts.refunded,
+    }
 }
 
 /// For each named member that a read tells: whether the order has it as wanted.

@@ -44,7 +44,8 @@ pub(super) fn order(
         amount: wire.amount,
         currency,
         amounts: amounts(status, wire.amount),
-        checkout: wire.payment_url.map(|url| Checkout {
+        // Nobody can pay any more once it is paid, canceled or expired.
+        checkout: wire.payment_url.filter(|_| status.is_payable()).map(|url| Checkout {
             method: CheckoutMethod::Get,
             link: url.clone(),
             url,
@@ -121,7 +122,7 @@ fn provider_data(wire: &wire::PaymentOrder) -> Map<String, Value> {
 }
 
 fn actions(status: PaymentOrderStatus, amount: i64, delivery: Option<&Delivery>) -> Vec<AvailableAction> {
-    // Capture and refund are of transactions, which come in a later stage.
+    // Of a paid order its transactions decide: see `payments`.
     let denied = |why: &str, refund: &str| {
         vec![
             AvailableAction::denied(Action::Update, why),

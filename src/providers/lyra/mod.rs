@@ -10,20 +10,22 @@
 //! - An update wants amount, currency and the whole channel every time, and what happens to members that are
 //!   not sent is not documented: all are sent again, except the rendered subject and text, which name the
 //!   old amount.
-//! - A `PAID` order does not tell what became of its money; its transactions do, which are read in a later
-//!   stage. Until then amounts are untold and a paid order is not final.
+//! - A `PAID` order does not tell what became of its money; its transactions do, found by the merchant's reference
+//!   (`payments`). A payment that cannot be told from another order's is not moved.
 //! - Members without a value are `null` or absent, and new members and codes appear without notice.
 
 mod adapter;
 mod check;
 mod config;
+mod create;
 pub mod error;
 mod evidence;
 mod mapping;
 mod notification;
 mod options;
+mod payments;
 mod signature;
-mod status;
+pub mod status;
 mod update;
 mod wire;
 

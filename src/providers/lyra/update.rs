@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    options,
-    wire::{
-        BillingDetails, CardOptions, ChannelOptions, Customer, MailOptions, PhoneOptions, TransactionOptions,
-        UpdateRequest,
-    },
+    create, options,
+    wire::{CardOptions, ChannelOptions, MailOptions, OrderRequest, PhoneOptions, TransactionOptions},
 };
-use crate::domain::{DeliveryChannel, Field, Order, OrderPatch};
+use crate::domain::{Creation, Customer, DeliveryChannel, Field, NewDelivery, Order, OrderPatch};
 
-/// The body, or `None` when the order's channel is one guichet cannot name again.
-pub(super) fn request(before: &Order, patch: &OrderPatch) -> Option<UpdateRequest> {
+/// The body, or `None` when the order's channel is one guichet cannot name again. `creation` is how the order was made
+/// here, if it was: what the platform does not tell back is sent again from it.
+pub(super) fn request(
+    before: &Order,
+    patch: &OrderPatch,
+    creation: Option<&Creation>,
+    notifications: &str,
+) -> Option<OrderRequest> {
     let named = options::named(&patch.provider_options);
     let option = |wire: &str| named.get(wire).or_else(|| before.provider_data.get(wire)).cloned();
     let (amount, currency) = patch
@@ -26,11 +29,12 @@ pub(super) fn request(before: &Order, patch: &OrderPatch) -> Option<UpdateReques
     let has_card_options = card_options.manual_validation.is_some() || card_options.capture_delay.is_some();
     // `false` is the platform's default: it is sent only when the caller says so.
     let form_is_due = |form: &Value| named.contains_key("dataCollectionForm") || *form == Value::Bool(true);
-    Some(UpdateRequest {
-        payment_order_id: before.reference().to_string(),
+    let stored = stored(creation, patch);
+    Some(OrderRequest {
+        payment_order_id: Some(before.reference().to_string()),
         amount,
         currency: currency.code(),
-        channel_options: channel(before, patch, option("bcc"))?,
+        channel_options: channel(before, patch, &stored.delivery, option("bcc"))?,
         order_id: merged(&patch.merchant_reference, before.merchant_reference.as_ref()),
         expiration_date: merged(&patch.expires_at, before.expires_at.as_ref())
             .map(|instant| instant.to_seconds_with_offset()),
@@ -42,10 +46,59 @@ pub(super) fn request(before: &Order, patch: &OrderPatch) -> Option<UpdateReques
         tax_rate: option("taxRate"),
         tax_amount: option("taxAmount"),
         transaction_options: has_card_options.then_some(TransactionOptions { card_options }),
-        customer: customer(patch),
-        metadata: metadata(before, patch),
-        return_url: patch.return_url.value().cloned(),
+        customer: create::customer(&stored.customer),
+        metadata: match creation {
+            Some(creation) => create::metadata(creation.operation, &stored.metadata),
+            None => stored.metadata,
+        },
+        return_url: stored.return_url,
+        ipn_target_url: creation.map(|_| notifications.to_owned()),
+        payment_methods: None,
     })
+}
+
+/// What the platform does not tell back: the caller's own texts, labels, payer and return address, as they will be.
+#[derive(Default)]
+struct Stored {
+    delivery: NewDelivery,
+    customer: Customer,
+    metadata: BTreeMap<String, String>,
+    return_url: Option<String>,
+}
+
+fn stored(creation: Option<&Creation>, patch: &OrderPatch) -> Stored {
+    if let Some(creation) = creation {
+        let mut order = creation.planned.order.clone();
+        order.apply(patch);
+        return Stored {
+            delivery: order.delivery,
+            customer: order.customer,
+            metadata: order.metadata,
+            return_url: order.return_url,
+        };
+    }
+    let customer = patch.customer.value().cloned().unwrap_or_default();
+    let delivery = patch.delivery.value().cloned().unwrap_or_default();
+    Stored {
+        delivery: NewDelivery {
+            subject: delivery.subject.value().cloned(),
+            message: delivery.message.value().cloned(),
+            ..NewDelivery::default()
+        },
+        customer: Customer {
+            email: customer.email.value().cloned(),
+            first_name: customer.first_name.value().cloned(),
+            last_name: customer.last_name.value().cloned(),
+        },
+        metadata: patch
+            .metadata
+            .value()
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, label)| Some((name.clone(), label.clone()?)))
+            .collect(),
+        return_url: patch.return_url.value().cloned(),
+    }
 }
 
 /// What a member will be: named, kept, or none when cleared.
@@ -57,12 +110,17 @@ fn merged<T: Clone>(field: &Field<T>, before: Option<&T>) -> Option<T> {
     }
 }
 
-/// The whole channel, which an update must name. Texts only when this caller gave them.
-fn channel(before: &Order, patch: &OrderPatch, bcc: Option<Value>) -> Option<ChannelOptions> {
+/// The whole channel, which an update must name. Texts are the callers' own, never those the platform rendered.
+fn channel(
+    before: &Order,
+    patch: &OrderPatch,
+    texts: &NewDelivery,
+    bcc: Option<Value>,
+) -> Option<ChannelOptions> {
     let delivery = before.delivery.as_ref()?;
     let named = patch.delivery.value().cloned().unwrap_or_default();
     let recipient = merged(&named.recipient, delivery.recipient.as_ref());
-    let message = named.message.value().cloned();
+    let message = texts.message.clone();
     Some(match delivery.channel? {
         DeliveryChannel::Link => ChannelOptions { channel_type: "URL", ..ChannelOptions::default() },
         DeliveryChannel::Email => ChannelOptions {
@@ -75,7 +133,7 @@ fn channel(before: &Order, patch: &OrderPatch, bcc: Option<Value>) -> Option<Cha
                     Field::Clear => None,
                     Field::Set(template) => Some(Value::from(template)),
                 },
-                subject: named.subject.value().cloned(),
+                subject: texts.subject.clone(),
                 body: message,
             }),
             ..ChannelOptions::default()
@@ -91,27 +149,4 @@ fn channel(before: &Order, patch: &OrderPatch, bcc: Option<Value>) -> Option<Cha
             ..ChannelOptions::default()
         },
     })
-}
-
-fn customer(patch: &OrderPatch) -> Option<Customer> {
-    let customer = patch.customer.value()?;
-    let first_name = customer.first_name.value().cloned();
-    let last_name = customer.last_name.value().cloned();
-    let has_name = first_name.is_some() || last_name.is_some();
-    let email = customer.email.value().cloned();
-    (has_name || email.is_some()).then(|| Customer {
-        email,
-        billing_details: has_name.then_some(BillingDetails { first_name, last_name }),
-    })
-}
-
-/// The platform does not tell an order's labels; what is known of them is sent with the new ones.
-fn metadata(before: &Order, patch: &OrderPatch) -> BTreeMap<String, String> {
-    let mut metadata = before.metadata.clone();
-    for (name, value) in patch.metadata.value().into_iter().flatten() {
-        if let Some(value) = value {
-            metadata.insert(name.clone(), value.clone());
-        }
-    }
-    metadata
 }

@@ -99,11 +99,13 @@ pub(super) struct ByReference<'a> {
     pub(super) payment_order_id: &'a str,
 }
 
-/// The request of `Charge/PaymentOrder/Update`. What is `None` is left out.
+/// The request of `Charge/CreatePaymentOrder` and `Charge/PaymentOrder/Update`. What is `None` is left out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct UpdateRequest {
-    pub(super) payment_order_id: String,
+pub(super) struct OrderRequest {
+    /// Which order to change; a new one has none yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment_order_id: Option<String>,
     pub(super) amount: i64,
     pub(super) currency: &'static str,
     pub(super) channel_options: ChannelOptions,
@@ -133,7 +135,145 @@ pub(super) struct UpdateRequest {
     pub(super) metadata: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) return_url: Option<String>,
+    /// Where notifications of this order go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ipn_target_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment_methods: Option<Vec<&'static str>>,
 }
+
+/// The request of `Order/Get`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ByMerchantReference<'a> {
+    pub(super) order_id: &'a str,
+}
+
+/// The request of `Transaction/CancelOrRefund`. The resolution mode is always named: `AUTO` would cancel a whole
+/// payment where a part was to be refunded.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CancelOrRefund<'a> {
+    pub(super) uuid: &'a str,
+    pub(super) resolution_mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) amount: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) currency: Option<&'static str>,
+    pub(super) comment: String,
+}
+
+/// The request of `Transaction/Validate`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Validate<'a> {
+    pub(super) uuid: &'a str,
+    pub(super) comment: String,
+}
+
+/// The request of `Transaction/Update` that leaves a smaller amount.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TransactionUpdate<'a> {
+    pub(super) uuid: &'a str,
+    pub(super) card_update: CardUpdate,
+    pub(super) comment: String,
+}
+
+/// `cardUpdate`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CardUpdate {
+    pub(super) amount: i64,
+    pub(super) currency: &'static str,
+}
+
+/// `V4/OrderTransactions`.
+#[derive(Deserialize)]
+pub(super) struct OrderTransactions {
+    #[serde(default)]
+    pub(super) transactions: Vec<Transaction>,
+}
+
+/// `V4/PaymentTransaction`, as far as it is used.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Transaction {
+    pub(super) uuid: String,
+    #[serde(deserialize_with = "whole")]
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    pub(super) detailed_status: String,
+    /// `DEBIT`, `CREDIT` or `VERIFICATION`; a payment when absent.
+    pub(super) operation_type: Option<String>,
+    pub(super) creation_date: Option<String>,
+    pub(super) metadata: Option<Value>,
+    pub(super) transaction_details: Option<PaymentDetails>,
+}
+
+/// `transactionDetails` of a transaction.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PaymentDetails {
+    pub(super) parent_transaction_uuid: Option<String>,
+    pub(super) card_details: Option<PaymentCard>,
+}
+
+/// `cardDetails` of a transaction.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PaymentCard {
+    pub(super) capture_response: Option<CaptureResponse>,
+}
+
+/// `captureResponse`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CaptureResponse {
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub(super) refund_amount: Option<i64>,
+}
+
+/// `orderDetails`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OrderDetails {
+    pub(super) order_id: Option<String>,
+    pub(super) mode: Option<String>,
+}
+
+/// `V4/Payment`, the text of a notification.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Payment {
+    pub(super) shop_id: Option<String>,
+    pub(super) order_status: Option<String>,
+    pub(super) order_details: Option<OrderDetails>,
+    #[serde(default)]
+    pub(super) transactions: Vec<Transaction>,
+}
+
+impl Transaction {
+    /// The creation that this transaction's metadata names.
+    pub(super) fn creation(&self) -> Option<&str> {
+        self.metadata.as_ref()?.get(OUR_LABEL)?.as_str()
+    }
+
+    /// The payment that a credit gives back.
+    pub(super) fn parent(&self) -> Option<&str> {
+        self.transaction_details.as_ref()?.parent_transaction_uuid.as_deref()
+    }
+
+    /// What the platform says was given back of this payment, in minor units.
+    pub(super) fn refund_amount(&self) -> i64 {
+        let card = self.transaction_details.as_ref().and_then(|details| details.card_details.as_ref());
+        let response = card.and_then(|card| card.capture_response.as_ref());
+        response.and_then(|response| response.refund_amount).unwrap_or(0)
+    }
+}
+
+/// The label under which our operation's id travels with an order and its transactions.
+pub(super) const OUR_LABEL: &str = "guichet";
 
 /// `channelOptions`.
 #[derive(Serialize, Default)]
