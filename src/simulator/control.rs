@@ -10,6 +10,7 @@ use super::exchange::Core;
 use super::faults::{Fault, FaultId, ListedFault};
 use super::journal::LoggedRequest;
 use super::ledger::{Effect, Mail};
+use super::notices::SentNotice;
 use super::platform::{ControlError, PayerAction, Platform};
 
 /// Controls running simulators from the same process; `/_control` has the same powers over HTTP.
@@ -98,6 +99,25 @@ impl SimulatorControl {
     /// `NotFound` for an unknown provider, brand or order.
     pub fn order(&self, provider: &str, brand: &str, order: &str) -> Result<Value, ControlError> {
         self.platform(provider)?.order(brand, order)
+    }
+
+    /// Does what the back office or the night does (`remit`), to one order or to all of the brand.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand, order or action, `Invalid` where it cannot be done now.
+    pub fn act(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+    ) -> Result<Value, ControlError> {
+        self.platform(provider)?.act(brand, order, action)
+    }
+
+    /// The notifications made, oldest first.
+    pub fn notices(&self) -> Vec<SentNotice> {
+        self.core.frame.notices.list()
     }
 
     /// All orders of a brand, oldest first.

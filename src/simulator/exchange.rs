@@ -12,6 +12,7 @@ use super::control_http;
 use super::faults::{FaultId, FaultKind, FaultPlan, Moment};
 use super::journal::{Journal, LoggedRequest};
 use super::ledger::Ledger;
+use super::notices::Notices;
 use super::platform::{Call, Platform, Received, Refusal, Target, answer};
 
 /// More than the 2 MiB that a client should ever read.
@@ -24,6 +25,7 @@ pub(crate) struct Frame {
     pub(crate) journal: Journal,
     pub(crate) ledger: Ledger,
     pub(crate) faults: FaultPlan,
+    pub(crate) notices: Notices,
 }
 
 /// The frame and the platforms in it.

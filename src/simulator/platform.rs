@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::SandboxAccount;
 use super::faults::FaultKind;
 
 /// A request as it came in, body included.
@@ -136,6 +137,14 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
     /// What the payer does, as on the page. Returns the status of the order after it.
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError>;
+
+    /// What a person in the back office, or the night, does: `remit` and the like. To one order, or to all of the
+    /// brand where `order` is `None`. Returns what is worth telling.
+    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError>;
+
+    /// The accounts of a sandbox: one per simulated shop, with the settings an adapter needs to reach it.
+    /// `base` is scheme, host and port of the simulators, without a slash at the end.
+    fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount>;
 
     /// The order as the platform would answer it.
     fn order(&self, brand: &str, order: &str) -> Result<Value, ControlError>;

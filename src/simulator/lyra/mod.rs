@@ -46,6 +46,7 @@ use serde_json::{Value, json};
 
 use self::order::Order;
 use self::transaction::Transaction;
+use super::SandboxAccount;
 use super::exchange::Frame;
 use super::faults::FaultKind;
 use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target};
@@ -214,6 +215,27 @@ impl Platform for Lyra {
             order.transactions.push(added);
             uuid
         })
+    }
+
+    fn act(&self, brand: &str, _: Option<&str>, action: &str) -> Result<Value, ControlError> {
+        self.known_book(brand)?;
+        Err(ControlError::NotFound(format!("action {action}")))
+    }
+
+    fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
+        DEMO_SHOPS
+            .iter()
+            .map(|shop| SandboxAccount {
+                name: shop.brand,
+                provider: "lyra",
+                settings: vec![
+                    ("brand", shop.brand.to_owned()),
+                    ("base_url", format!("{base}/lyra/{}/api-payment/", shop.brand)),
+                    ("shop_id", shop.shop_id.to_owned()),
+                    ("password", shop.password.to_owned()),
+                ],
+            })
+            .collect()
     }
 
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
