@@ -120,6 +120,35 @@ impl SimulatorControl {
         self.core.frame.notices.list()
     }
 
+    /// Waits until this many attempts to deliver a notification have ended since the last reset, whatever the
+    /// answer was.
+    pub async fn wait_for_notices(&self, attempts: u64) {
+        self.core.frame.notices.wait_for(attempts).await;
+    }
+
+    /// Sends a notification again: its true body, once, and no fault applies.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown number, `Invalid` when nobody has named an address for it.
+    pub fn resend_notice(&self, sequence: u64) -> Result<(), ControlError> {
+        self.core.frame.notices.resend(sequence)
+    }
+
+    /// Sets where the notifications of a brand go when the order names no address; an empty one takes it away.
+    /// A reset keeps it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider or brand, `Invalid` for what is no web address.
+    pub fn set_notification_url(&self, provider: &str, brand: &str, url: &str) -> Result<(), ControlError> {
+        self.core.set_notification_url(provider, brand, url)
+    }
+
+    /// Replaces the pauses before the second attempt to deliver a notification and the later ones; none means one
+    /// attempt. A reset keeps them.
+    pub fn set_notification_pauses(&self, pauses: &[Duration]) {
+        self.core.frame.notices.set_pauses(pauses);
+    }
+
     /// All orders of a brand, oldest first.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::faults::{Fault, FaultId};
 use super::platform::{ControlError, PayerAction, Received, json as json_answer};
 
 /// Method, path and meaning of every control call, as `GET /_control` lists them.
-const ENDPOINTS: [(&str, &str, &str); 21] = [
+const ENDPOINTS: [(&str, &str, &str); 23] = [
     ("GET", "/_control", "this help"),
     ("GET", "/_control/requests", "service calls received, newest 10,000, with counters"),
     ("GET", "/_control/effects", "changes of state really made"),
@@ -49,7 +49,13 @@ const ENDPOINTS: [(&str, &str, &str); 21] = [
         "/_control/act/{provider}/{brand}",
         "{\"action\": \"remit\", \"order\": null}: what the back office or the night does, to one order or to all",
     ),
-    ("GET", "/_control/notices", "notifications made, newest 10,000"),
+    ("GET", "/_control/notices", "notifications made, newest 10,000, with the attempts to deliver them"),
+    ("POST", "/_control/notices/{sequence}/resend", "send one again: the true body, once"),
+    (
+        "POST",
+        "/_control/notification-url/{provider}/{brand}",
+        "{\"url\": \"http://...\"}: where notifications go when the order names no address; null takes it away",
+    ),
     ("POST", "/_control/reset", "back to the start"),
 ];
 
@@ -79,6 +85,12 @@ struct Act {
     order: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotificationUrl {
+    url: Option<String>,
+}
+
 /// Answers a control call.
 pub(crate) fn serve(core: &Core, request: &Received) -> Response<Bytes> {
     match dispatch(core, request) {
@@ -106,6 +118,17 @@ fn dispatch(core: &Core, request: &Received) -> Result<Value, ControlError> {
         ("GET", ["effects"]) => Ok(json!({"effects": frame.ledger.effects()})),
         ("GET", ["mailbox"]) => Ok(json!({"mails": frame.ledger.mails()})),
         ("GET", ["notices"]) => Ok(json!({"notices": frame.notices.list()})),
+        ("POST", ["notices", sequence, "resend"]) => {
+            let number =
+                sequence.parse().map_err(|_| ControlError::NotFound(format!("notice {sequence}")))?;
+            frame.notices.resend(number)?;
+            Ok(json!({}))
+        }
+        ("POST", ["notification-url", provider, brand]) => {
+            let wanted: NotificationUrl = parse(request)?;
+            core.set_notification_url(provider, brand, wanted.url.as_deref().unwrap_or_default())?;
+            Ok(json!({}))
+        }
         ("POST", ["act", provider, brand]) => {
             let act: Act = parse(request)?;
             let platform = core

@@ -24,10 +24,14 @@ pub struct Effect {
     pub provider: String,
     /// Brand of the platform.
     pub brand: String,
-    /// `create`, `update`, `cancel`, `pay` or `decline`.
+    /// `create`, `update`, `cancel`, `pay`, `decline`, `capture`, `refund`, `remit` and the like.
     pub action: String,
     /// The provider's identifier of the order.
     pub order: String,
+    /// The provider's identifier of the transaction that it made or changed; `None` when only the order changed.
+    pub transaction: Option<String>,
+    /// What it moved, in minor units: the part refunded, canceled or captured; `None` where there is no such part.
+    pub amount: Option<i64>,
     /// Amount before, in minor units; `None` for a creation.
     pub amount_before: Option<i64>,
     /// Amount after, in minor units.
@@ -135,6 +139,8 @@ mod tests {
                 brand: "systempay".into(),
                 action: "update".into(),
                 order: "a".into(),
+                transaction: None,
+                amount: None,
                 amount_before: None,
                 amount_after,
                 currency: "EUR".into(),

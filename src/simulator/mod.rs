@@ -11,6 +11,7 @@ mod body;
 mod clock;
 mod control;
 mod control_http;
+mod delivery;
 mod exchange;
 mod faults;
 mod journal;
@@ -34,7 +35,7 @@ pub use control::SimulatorControl;
 pub use faults::{Fault, FaultId, FaultKind, ListedFault, Moment};
 pub use journal::LoggedRequest;
 pub use ledger::{Effect, Mail};
-pub use notices::SentNotice;
+pub use notices::{Attempt, SentNotice};
 pub use platform::{ControlError, PayerAction};
 
 use exchange::{Core, Frame};
@@ -80,7 +81,7 @@ pub struct RunningSimulators {
 /// Binds the listener and serves in the background.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the address cannot be bound, or no HTTP client can be made.
 pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let listener = TcpListener::bind(options.listen).await?;
     let local_addr = listener.local_addr()?;
@@ -92,6 +93,8 @@ pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let (stop, stopping) = watch::channel(false);
     let (alive, gone) = mpsc::channel(1);
     let lifeline = server::Lifeline { stop: stopping, _alive: alive };
+    let client = delivery::client().map_err(io::Error::other)?;
+    tokio::spawn(delivery::run(Arc::clone(&core), client, lifeline.clone()));
     tokio::spawn(server::run(listener, Arc::clone(&core), lifeline));
     Ok(RunningSimulators { local_addr, core, stop, gone })
 }

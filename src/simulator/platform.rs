@@ -108,7 +108,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Reads what the request is addressed to. No effect.
     fn target(&self, request: &Received) -> Target;
 
-    /// The fault that an amount of the request or of its order stands for.
+    /// The fault that an amount of the request or of its order stands for. Asked for the service `notification` too.
     fn magic(&self, call: &Call) -> Option<FaultKind>;
 
     /// Does what the request asks and answers. The only way to an effect through a service.

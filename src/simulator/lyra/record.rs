@@ -38,6 +38,8 @@ impl Lyra {
             brand: book.shop.brand.to_owned(),
             action: action.to_owned(),
             order: order.id.clone(),
+            transaction: None,
+            amount: None,
             amount_before,
             amount_after: order.amount,
             currency: order.currency.clone(),
