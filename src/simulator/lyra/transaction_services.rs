@@ -1,0 +1,136 @@
+//! The services that change a transaction, read strictly and handed to its rules.
+//!
+//! Source: Lyra REST API V4, `Transaction/CancelOrRefund`, `/Cancel`, `/Refund`, `/Validate` and `/Update`.
+
+use serde_json::Value;
+
+use super::Lyra;
+use super::members::Members;
+use super::order::Order;
+use super::rules::{self, CardUpdate, Part, Resolution, Step};
+use super::services::{
+    CANCEL_OR_REFUND, REFUND, Session, TRANSACTION_CANCEL, TRANSACTION_UPDATE, VALIDATE, transaction_id,
+};
+use super::text::knows_currency;
+use super::wishes::is_currency;
+use crate::simulator::platform::Refusal;
+
+/// What a request asks for, once it has passed the input layer.
+#[derive(Debug)]
+enum Asked {
+    CancelOrRefund(Resolution, Option<Part>),
+    Cancel,
+    Refund(Option<Part>),
+    Validate,
+    Update(CardUpdate),
+}
+
+impl Lyra {
+    /// Changes a transaction, enters it in the ledger, and answers the transaction or the new credit. The platform
+    /// does not notify what a service did: the Back Office rules speak of operations of the Back Office (inferred).
+    pub(super) fn operate(&self, session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refusal> {
+        let asked = Asked::read(&session.call.service, members)?;
+        let uuid = transaction_id(members)?;
+        let mut orders = session.book.orders();
+        let id = orders.with_transaction(uuid).map(|order| order.id.clone());
+        // Inferred for the other mode, as for payment orders; `INT_912` is described too.
+        let order = id.and_then(|id| orders.by_id.get_mut(&id)).filter(|order| order.mode == session.mode);
+        let order = order.ok_or_else(|| Refusal::new("PSP_010"))?;
+        let step = asked.carry_out(order, uuid, session)?;
+        self.enter_step(session.book, order, &step, session.call.sequence, session.now);
+        order.shown(&step.uuid, &session.book.shop).ok_or_else(|| Refusal::new("PSP_010"))
+    }
+}
+
+impl Asked {
+    fn read(service: &str, members: &Members<'_>) -> Result<Self, Refusal> {
+        members.text("comment", "INT_902")?;
+        match service {
+            CANCEL_OR_REFUND => {
+                members.only(&[
+                    "uuid",
+                    "amount",
+                    "currency",
+                    "resolutionMode",
+                    "comment",
+                    "transactionOptions",
+                ])?;
+                members.object("transactionOptions", "INT_902")?;
+                let mode = members.read("resolutionMode", "INT_902", resolution)?;
+                Ok(Self::CancelOrRefund(mode.unwrap_or(Resolution::Auto), part(members)?))
+            }
+            REFUND => {
+                members.only(&["uuid", "amount", "currency", "comment"])?;
+                Ok(Self::Refund(part(members)?))
+            }
+            TRANSACTION_UPDATE => {
+                members.only(&["uuid", "cardUpdate", "comment"])?;
+                card_update(members).map(Self::Update)
+            }
+            TRANSACTION_CANCEL | VALIDATE => {
+                members.only(&["uuid", "comment"])?;
+                Ok(if service == VALIDATE { Self::Validate } else { Self::Cancel })
+            }
+            // Not reached: the dispatch knows every service.
+            _ => Err(Refusal::new("INT_901")),
+        }
+    }
+
+    fn carry_out(&self, order: &mut Order, uuid: &str, session: &Session<'_>) -> Result<Step, Refusal> {
+        match self {
+            Self::CancelOrRefund(mode, part) => {
+                rules::cancel_or_refund(order, uuid, *mode, part.as_ref(), session.now)
+            }
+            Self::Cancel => rules::cancel(order, uuid),
+            Self::Refund(part) => rules::refund(order, uuid, part.as_ref(), session.now),
+            Self::Validate => rules::validate(order, uuid),
+            Self::Update(wanted) => rules::update(order, uuid, wanted),
+        }
+    }
+}
+
+fn resolution(value: &Value) -> Option<Resolution> {
+    match value.as_str()? {
+        "AUTO" => Some(Resolution::Auto),
+        "CANCELLATION_ONLY" => Some(Resolution::CancellationOnly),
+        "REFUND_ONLY" => Some(Resolution::RefundOnly),
+        _ => None,
+    }
+}
+
+/// Amount and currency. Inferred: none means all, and one does not go without the other.
+fn part(members: &Members<'_>) -> Result<Option<Part>, Refusal> {
+    let amount = members.integer("amount", "INT_009")?;
+    if amount.is_some_and(|amount| amount <= 0) {
+        return Err(members.wrong("amount", "INT_009"));
+    }
+    let currency = members
+        .read("currency", "INT_010", |value| value.as_str().filter(|text| is_currency(text)))?
+        .map(str::to_owned);
+    if currency.as_deref().is_some_and(|currency| !knows_currency(currency)) {
+        return Err(Refusal::new("PSP_519"));
+    }
+    match (amount, currency) {
+        (None, None) => Ok(None),
+        (Some(amount), Some(currency)) => Ok(Some(Part { amount, currency })),
+        (Some(_), None) => Err(members.missing("currency", "INT_010")),
+        (None, Some(_)) => Err(members.missing("amount", "INT_009")),
+    }
+}
+
+fn card_update(members: &Members<'_>) -> Result<CardUpdate, Refusal> {
+    let card =
+        members.object("cardUpdate", "INT_902")?.ok_or_else(|| members.missing("cardUpdate", "INT_902"))?;
+    card.only(&["amount", "currency", "expectedCaptureDate", "manualValidation"])?;
+    let wanted = CardUpdate {
+        part: part(&card)?,
+        due: card.date("expectedCaptureDate", "INT_902")?,
+        manual_validation: card
+            .word("manualValidation", "INT_005", &["YES", "NO"])?
+            .map(|word| word == "YES"),
+    };
+    if wanted.part.is_none() && wanted.due.is_none() && wanted.manual_validation.is_none() {
+        return Err(members.wrong("cardUpdate", "INT_902"));
+    }
+    Ok(wanted)
+}
