@@ -102,8 +102,35 @@ pub(crate) struct Job {
 
 #[derive(Debug, Clone)]
 struct Made {
+    sequence: u64,
+    at: Timestamp,
     notice: Notice,
-    listed: SentNotice,
+    /// Where it goes, or went last.
+    url: String,
+    fault: Option<FaultKind>,
+    attempts: Vec<Attempt>,
+}
+
+impl Made {
+    /// Whose notice it is, by brand and order.
+    fn order(&self) -> (String, String) {
+        (self.notice.brand.clone(), self.notice.order.clone())
+    }
+
+    fn listed(self) -> SentNotice {
+        SentNotice {
+            sequence: self.sequence,
+            at: self.at,
+            provider: self.notice.provider.to_owned(),
+            brand: self.notice.brand,
+            order: self.notice.order,
+            url: self.url,
+            content_type: self.notice.content_type.to_owned(),
+            body: String::from_utf8_lossy(&self.notice.body).into_owned(),
+            fault: self.fault,
+            attempts: self.attempts,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -167,21 +194,8 @@ impl Notices {
         let mut state = lock(&self.state);
         let url = state.url(&notice);
         let has_address = !url.is_empty();
-        let sequence = state.made.push(|sequence| Made {
-            listed: SentNotice {
-                sequence,
-                at,
-                provider: notice.provider.to_owned(),
-                brand: notice.brand.clone(),
-                order: notice.order.clone(),
-                url,
-                content_type: notice.content_type.to_owned(),
-                body: String::from_utf8_lossy(&notice.body).into_owned(),
-                fault: None,
-                attempts: Vec::new(),
-            },
-            notice,
-        });
+        let (fault, attempts) = (None, Vec::new());
+        let sequence = state.made.push(|sequence| Made { sequence, at, notice, url, fault, attempts });
         if has_address {
             self.enqueue(Job { age: state.age, sequence, way: Way::New });
         }
@@ -215,14 +229,14 @@ impl Notices {
         let mut state = lock(&self.state);
         let notice = state.made(job)?.notice.clone();
         let url = state.url(&notice);
-        state.made(job)?.listed.url.clone_from(&url);
+        state.made(job)?.url.clone_from(&url);
         Some(Notice { url, ..notice })
     }
 
     /// Notes the fault that hits a notice.
     pub(crate) fn hit(&self, job: Job, fault: &FaultKind) {
         if let Some(made) = lock(&self.state).made(job) {
-            made.listed.fault = Some(fault.clone());
+            made.fault = Some(fault.clone());
         }
     }
 
@@ -230,7 +244,7 @@ impl Notices {
     pub(crate) fn hold(&self, job: Job) -> bool {
         let mut state = lock(&self.state);
         let Some(made) = state.made(job) else { return false };
-        let order = (made.listed.brand.clone(), made.listed.order.clone());
+        let order = made.order();
         let is_first = !state.held.contains_key(&order);
         if is_first {
             state.held.insert(order, job.sequence);
@@ -242,8 +256,8 @@ impl Notices {
     pub(crate) fn attempted(&self, job: Job, attempt: Attempt) {
         let mut state = lock(&self.state);
         let Some(made) = state.made(job) else { return };
-        made.listed.attempts.push(attempt);
-        let order = (made.listed.brand.clone(), made.listed.order.clone());
+        made.attempts.push(attempt);
+        let order = made.order();
         if let Some(sequence) = state.held.shift_remove(&order) {
             self.enqueue(Job { age: job.age, sequence, way: Way::Late });
         }
@@ -273,7 +287,7 @@ impl Notices {
     }
 
     pub(crate) fn list(&self) -> Vec<SentNotice> {
-        lock(&self.state).made.list().into_iter().map(|made| made.listed).collect()
+        lock(&self.state).made.list().into_iter().map(Made::listed).collect()
     }
 
     /// Forgets all notices, those under way included; addresses and pauses stay.

@@ -79,3 +79,114 @@ impl Lyra {
         Ok(json!({"transactions": changed}))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use serde_json::json;
+
+    use super::*;
+    use crate::simulator::PayerAction;
+    use crate::simulator::rig::Rig;
+
+    /// A paid order and its transaction's present state.
+    fn paid(rig: &Rig, draft: &Value) -> String {
+        let id = rig.control.add_order("lyra", "systempay", draft).unwrap();
+        rig.control.payer("lyra", "systempay", &id, PayerAction::Pay).unwrap();
+        id
+    }
+
+    async fn states(rig: &Rig, reference: &str) -> Vec<String> {
+        let answer = rig.done("systempay", "Order/Get", &json!({"orderId": reference})).await;
+        let listed = answer["transactions"].as_array().unwrap().iter();
+        listed
+            .map(|one| format!("{} {}", one["operationType"], one["detailedStatus"]).replace('"', ""))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_night_takes_one_order_or_all() {
+        let rig = Rig::new().await;
+        let one = paid(&rig, &json!({"orderId": "one"}));
+        paid(&rig, &json!({"orderId": "two"}));
+        paid(&rig, &json!({"orderId": "waits", "manualValidation": true}));
+        paid(&rig, &json!({"orderId": "later", "captureDelay": 2}));
+        let remit = |order: Option<&str>| rig.control.act("lyra", "systempay", order, "remit").unwrap();
+        assert_eq!(remit(Some(&one))["transactions"].as_array().unwrap().len(), 1);
+        assert_eq!(remit(None)["transactions"].as_array().unwrap().len(), 1);
+        assert_eq!(remit(None), json!({"transactions": []}));
+        for (reference, state) in [
+            ("one", "DEBIT CAPTURED"),
+            ("two", "DEBIT CAPTURED"),
+            ("waits", "DEBIT AUTHORISED_TO_VALIDATE"),
+            ("later", "DEBIT AUTHORISED"),
+        ] {
+            assert_eq!(states(&rig, reference).await, [state], "{reference}");
+        }
+        rig.control.advance(std::time::Duration::from_secs(49 * 3600));
+        remit(None);
+        assert_eq!(states(&rig, "later").await, ["DEBIT CAPTURED"]);
+        let remitted = rig.control.effects().into_iter().filter(|effect| effect.action == "remit");
+        let remitted: Vec<_> = remitted.map(|effect| (effect.amount, effect.status_after)).collect();
+        assert_eq!(remitted, vec![(Some(10_000), "CAPTURED".to_owned()); 3]);
+    }
+
+    #[tokio::test]
+    async fn a_person_refunds_and_the_night_remits_the_credit() {
+        let rig = Rig::new().await;
+        let id = paid(&rig, &json!({"orderId": "one"}));
+        let act = |action: &str| rig.control.act("lyra", "systempay", Some(&id), action);
+        assert_eq!(
+            act("back_office_refund"),
+            Err(ControlError::Invalid("back_office_refund changed nothing: PSP_076".to_owned()))
+        );
+        act("remit").unwrap();
+        act("back_office_refund").unwrap();
+        assert_eq!(states(&rig, "one").await, ["DEBIT CAPTURED", "CREDIT AUTHORISED"]);
+        act("remit").unwrap();
+        assert_eq!(states(&rig, "one").await, ["DEBIT CAPTURED", "CREDIT CAPTURED"]);
+        assert!(act("back_office_cancel").is_err());
+        let actions: Vec<_> = rig.control.effects().into_iter().map(|effect| effect.action).collect();
+        assert_eq!(actions, ["pay", "remit", "refund", "remit"]);
+    }
+
+    #[tokio::test]
+    async fn every_action_has_its_state() {
+        let rig = Rig::new().await;
+        for (action, waits, state) in [
+            ("expire", true, "DEBIT EXPIRED"),
+            ("back_office_validate", true, "DEBIT AUTHORISED"),
+            ("back_office_cancel", true, "DEBIT CANCELLED"),
+            ("back_office_cancel", false, "DEBIT CANCELLED"),
+            ("fail_capture", false, "DEBIT CAPTURE_FAILED"),
+        ] {
+            let reference = format!("{action} {waits}");
+            let id = paid(&rig, &json!({"orderId": reference, "manualValidation": waits}));
+            rig.control.act("lyra", "systempay", Some(&id), action).unwrap();
+            assert_eq!(states(&rig, &reference).await, [state], "{action}");
+            assert!(rig.control.act("lyra", "systempay", Some(&id), "expire").is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_actions_are_told_apart_over_http() {
+        let rig = Rig::new().await;
+        let open = rig.control.add_order("lyra", "systempay", &json!({})).unwrap();
+        for (path, body, status) in [
+            ("lyra/systempay", json!({"action": "remit"}), 200),
+            ("lyra/systempay", json!({"action": "remit", "order": open}), 400),
+            ("lyra/systempay", json!({"action": "remit", "order": "x"}), 404),
+            ("lyra/systempay", json!({"action": "dance"}), 404),
+            ("lyra/systempay", json!({"action": "back_office_refund"}), 400),
+            ("lyra/nobody", json!({"action": "remit"}), 404),
+            ("nobody/systempay", json!({"action": "remit"}), 404),
+        ] {
+            let (answered, _) = rig.order_control(Method::POST, &format!("/act/{path}"), &body).await;
+            assert_eq!(answered, status, "{path} {body}");
+        }
+        let (_, help) = rig.order_control(Method::GET, "", &Value::Null).await;
+        for action in help["providers"]["lyra"]["actions"].as_array().unwrap() {
+            assert!(super::action(action["action"].as_str().unwrap()).is_some());
+        }
+    }
+}
