@@ -32,13 +32,15 @@ pub struct Effect {
     pub transaction: Option<String>,
     /// What it moved, in minor units: the part refunded, canceled or captured; `None` where there is no such part.
     pub amount: Option<i64>,
-    /// Amount before, in minor units; `None` for a creation.
+    /// Amount before, in minor units: of the transaction that changed (of the payment for a refund), else of the order.
+    /// `None` for a creation.
     pub amount_before: Option<i64>,
     /// Amount after, in minor units.
     pub amount_after: i64,
     /// Currency after.
     pub currency: String,
-    /// Status before, in the provider's words; `None` for a creation.
+    /// Status before, in the provider's words, of the same one, but of the order for what the payer did; `None` for a
+    /// creation.
     pub status_before: Option<String>,
     /// Status after, in the provider's words.
     pub status_after: String,
