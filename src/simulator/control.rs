@@ -10,6 +10,7 @@ use super::exchange::Core;
 use super::faults::{Fault, FaultId, ListedFault};
 use super::journal::LoggedRequest;
 use super::ledger::{Effect, Mail};
+use super::notices::SentNotice;
 use super::platform::{ControlError, PayerAction, Platform};
 
 /// Controls running simulators from the same process; `/_control` has the same powers over HTTP.
@@ -98,6 +99,54 @@ impl SimulatorControl {
     /// `NotFound` for an unknown provider, brand or order.
     pub fn order(&self, provider: &str, brand: &str, order: &str) -> Result<Value, ControlError> {
         self.platform(provider)?.order(brand, order)
+    }
+
+    /// Does what the back office or the night does (`remit`), to one order or to all of the brand.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider, brand, order or action, `Invalid` where it cannot be done now.
+    pub fn act(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+    ) -> Result<Value, ControlError> {
+        self.platform(provider)?.act(brand, order, action)
+    }
+
+    /// The notifications made, oldest first.
+    pub fn notices(&self) -> Vec<SentNotice> {
+        self.core.frame.notices.list()
+    }
+
+    /// Waits until this many attempts to deliver a notification have ended since the last reset, whatever the
+    /// answer was.
+    pub async fn wait_for_notices(&self, attempts: u64) {
+        self.core.frame.notices.wait_for(attempts).await;
+    }
+
+    /// Sends a notification again: its true body, once, and no fault applies.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown number, `Invalid` when nobody has named an address for it.
+    pub fn resend_notice(&self, sequence: u64) -> Result<(), ControlError> {
+        self.core.frame.notices.resend(sequence)
+    }
+
+    /// Sets where the notifications of a brand go when the order names no address; an empty one takes it away.
+    /// A reset keeps it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown provider or brand, `Invalid` for what is no web address.
+    pub fn set_notification_url(&self, provider: &str, brand: &str, url: &str) -> Result<(), ControlError> {
+        self.core.set_notification_url(provider, brand, url)
+    }
+
+    /// Replaces the pauses before the second attempt to deliver a notification and the later ones; none means one
+    /// attempt. A reset keeps them.
+    pub fn set_notification_pauses(&self, pauses: &[Duration]) {
+        self.core.frame.notices.set_pauses(pauses);
     }
 
     /// All orders of a brand, oldest first.

@@ -13,7 +13,7 @@ use super::faults::{Fault, FaultId};
 use super::platform::{ControlError, PayerAction, Received, json as json_answer};
 
 /// Method, path and meaning of every control call, as `GET /_control` lists them.
-const ENDPOINTS: [(&str, &str, &str); 19] = [
+const ENDPOINTS: [(&str, &str, &str); 23] = [
     ("GET", "/_control", "this help"),
     ("GET", "/_control/requests", "service calls received, newest 10,000, with counters"),
     ("GET", "/_control/effects", "changes of state really made"),
@@ -44,6 +44,18 @@ const ENDPOINTS: [(&str, &str, &str); 19] = [
         "/_control/orders/{provider}/{brand}/{id}/transactions",
         "add a transaction; a merge patch over it",
     ),
+    (
+        "POST",
+        "/_control/act/{provider}/{brand}",
+        "{\"action\": \"remit\", \"order\": null}: what the back office or the night does, to one order or to all",
+    ),
+    ("GET", "/_control/notices", "notifications made, newest 10,000, with the attempts to deliver them"),
+    ("POST", "/_control/notices/{sequence}/resend", "send one again: the true body, once"),
+    (
+        "POST",
+        "/_control/notification-url/{provider}/{brand}",
+        "{\"url\": \"http://...\"}: where notifications go when the order names no address; null takes it away",
+    ),
     ("POST", "/_control/reset", "back to the start"),
 ];
 
@@ -63,6 +75,20 @@ struct Status {
 #[serde(deny_unknown_fields)]
 struct Payer {
     action: PayerAction,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Act {
+    action: String,
+    #[serde(default)]
+    order: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotificationUrl {
+    url: Option<String>,
 }
 
 /// Answers a control call.
@@ -91,6 +117,25 @@ fn dispatch(core: &Core, request: &Received) -> Result<Value, ControlError> {
         })),
         ("GET", ["effects"]) => Ok(json!({"effects": frame.ledger.effects()})),
         ("GET", ["mailbox"]) => Ok(json!({"mails": frame.ledger.mails()})),
+        ("GET", ["notices"]) => Ok(json!({"notices": frame.notices.list()})),
+        ("POST", ["notices", sequence, "resend"]) => {
+            let number =
+                sequence.parse().map_err(|_| ControlError::NotFound(format!("notice {sequence}")))?;
+            frame.notices.resend(number)?;
+            Ok(json!({}))
+        }
+        ("POST", ["notification-url", provider, brand]) => {
+            let wanted: NotificationUrl = parse(request)?;
+            core.set_notification_url(provider, brand, wanted.url.as_deref().unwrap_or_default())?;
+            Ok(json!({}))
+        }
+        ("POST", ["act", provider, brand]) => {
+            let act: Act = parse(request)?;
+            let platform = core
+                .platform(provider)
+                .ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))?;
+            platform.act(brand, act.order.as_deref(), &act.action)
+        }
         ("GET", ["faults"]) => Ok(json!({"faults": frame.faults.list()})),
         ("POST", ["faults"]) => {
             let fault: Fault = parse(request)?;

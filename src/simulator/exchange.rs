@@ -12,7 +12,8 @@ use super::control_http;
 use super::faults::{FaultId, FaultKind, FaultPlan, Moment};
 use super::journal::{Journal, LoggedRequest};
 use super::ledger::Ledger;
-use super::platform::{Call, Platform, Received, Refusal, Target, answer};
+use super::notices::Notices;
+use super::platform::{Call, ControlError, Platform, Received, Refusal, Target, answer};
 
 /// More than the 2 MiB that a client should ever read.
 const PADDING: usize = 2 * 1024 * 1024;
@@ -24,6 +25,7 @@ pub(crate) struct Frame {
     pub(crate) journal: Journal,
     pub(crate) ledger: Ledger,
     pub(crate) faults: FaultPlan,
+    pub(crate) notices: Notices,
 }
 
 /// The frame and the platforms in it.
@@ -38,6 +40,25 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn platform(&self, name: &str) -> Option<&Arc<dyn Platform>> {
         self.platforms.iter().find(|platform| platform.name() == name)
+    }
+
+    /// Where the notices of a brand go that name no address; an empty one takes the address away.
+    pub(crate) fn set_notification_url(
+        &self,
+        provider: &str,
+        brand: &str,
+        url: &str,
+    ) -> Result<(), ControlError> {
+        let platform =
+            self.platform(provider).ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))?;
+        platform.orders(brand)?;
+        let is_web =
+            |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !url.is_empty() && !is_web(url) {
+            return Err(ControlError::Invalid(format!("{url} is no web address")));
+        }
+        self.frame.notices.set_address(provider, brand, url);
+        Ok(())
     }
 
     /// Answers one request. Must not be dropped half way: the effect of a request does not depend on whether the
@@ -141,6 +162,13 @@ impl Core {
                 serve();
                 platform.refuse(call, &Refusal::new(code)).into()
             }
+            // The plan gives these to deliveries only.
+            FaultKind::NotifyNever
+            | FaultKind::NotifyTwice
+            | FaultKind::NotifyLate { .. }
+            | FaultKind::NotifyForged
+            | FaultKind::NotifyAltered
+            | FaultKind::NotifyOutOfOrder => serve().into(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::delivery::NOTIFICATION;
 use super::platform::Call;
 use super::recent::lock;
 
@@ -97,6 +98,47 @@ pub enum FaultKind {
         /// The provider's error code, `PSP_999`.
         code: String,
     },
+    /// The notification is not sent.
+    NotifyNever,
+    /// The notification is sent again after it was delivered.
+    NotifyTwice,
+    /// The notification is sent later. Real time, whatever the simulators' clock says.
+    NotifyLate {
+        /// Milliseconds of real time.
+        ms: u64,
+    },
+    /// Instead of the notification comes one signed without the shop's key, once.
+    NotifyForged,
+    /// The notification comes with one byte changed, once.
+    NotifyAltered,
+    /// The notification is kept until the next one of its order was sent.
+    NotifyOutOfOrder,
+}
+
+impl FaultKind {
+    /// Whether it goes wrong with a notification, and not with a service call.
+    pub(crate) fn is_for_notifications(&self) -> bool {
+        match self {
+            Self::NotifyNever
+            | Self::NotifyTwice
+            | Self::NotifyLate { .. }
+            | Self::NotifyForged
+            | Self::NotifyAltered
+            | Self::NotifyOutOfOrder => true,
+            Self::Refuse { .. }
+            | Self::Delay { .. }
+            | Self::LoseAnswer
+            | Self::CutBefore
+            | Self::CutMidAnswer
+            | Self::HttpStatus { .. }
+            | Self::Garbage { .. }
+            | Self::Empty { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongEnvelope { .. }
+            | Self::Hold { .. }
+            | Self::ErrorAfterEffect { .. } => false,
+        }
+    }
 }
 
 /// One entry of the fault plan. Absent criteria match everything.
@@ -108,7 +150,7 @@ pub struct Fault {
     /// The brand, or the shop that the credentials name.
     #[serde(default)]
     pub shop_or_brand: Option<String>,
-    /// The service, in the provider's spelling.
+    /// The service, in the provider's spelling, or `notification`.
     #[serde(default)]
     pub service: Option<String>,
     /// The provider's identifier of the order, or the merchant's reference (a creation has no identifier yet).
@@ -164,6 +206,7 @@ impl Fault {
         let order =
             |wanted: &String| call.order.as_ref() == Some(wanted) || call.reference.as_ref() == Some(wanted);
         self.provider == provider
+            && self.kind.is_for_notifications() == (call.service == NOTIFICATION)
             && self.shop_or_brand.as_ref().is_none_or(place)
             && self.service.as_ref().is_none_or(|wanted| *wanted == call.service)
             && self.order.as_ref().is_none_or(order)
@@ -316,6 +359,17 @@ mod tests {
         assert!(plan.take("lyra", &call("Get")).is_some());
         assert!(plan.take("lyra", &call("Get")).is_none());
         assert_eq!(plan.list()[0].used, 2);
+    }
+
+    #[test]
+    fn faults_of_notifications_and_of_services_do_not_mix() {
+        let plan = FaultPlan::default();
+        plan.add(Fault::new("lyra", FaultKind::NotifyNever));
+        assert!(plan.take("lyra", &call("Get")).is_none());
+        assert!(plan.take("lyra", &call(NOTIFICATION)).is_some());
+        plan.add(Fault::new("lyra", FaultKind::LoseAnswer));
+        assert!(plan.take("lyra", &call(NOTIFICATION)).is_none());
+        assert!(plan.take("lyra", &call("Get")).is_some());
     }
 
     #[test]

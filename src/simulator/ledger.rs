@@ -24,17 +24,23 @@ pub struct Effect {
     pub provider: String,
     /// Brand of the platform.
     pub brand: String,
-    /// `create`, `update`, `cancel`, `pay` or `decline`.
+    /// `create`, `update`, `cancel`, `pay`, `decline`, `capture`, `refund`, `remit` and the like.
     pub action: String,
     /// The provider's identifier of the order.
     pub order: String,
-    /// Amount before, in minor units; `None` for a creation.
+    /// The provider's identifier of the transaction that it made or changed; `None` when only the order changed.
+    pub transaction: Option<String>,
+    /// What it moved, in minor units: the part refunded, canceled or captured; `None` where there is no such part.
+    pub amount: Option<i64>,
+    /// Amount before, in minor units: of the transaction that changed (of the payment for a refund), else of the order.
+    /// `None` for a creation.
     pub amount_before: Option<i64>,
     /// Amount after, in minor units.
     pub amount_after: i64,
     /// Currency after.
     pub currency: String,
-    /// Status before, in the provider's words; `None` for a creation.
+    /// Status before, in the provider's words, of the same one, but of the order for what the payer did; `None` for a
+    /// creation.
     pub status_before: Option<String>,
     /// Status after, in the provider's words.
     pub status_after: String,
@@ -135,6 +141,8 @@ mod tests {
                 brand: "systempay".into(),
                 action: "update".into(),
                 order: "a".into(),
+                transaction: None,
+                amount: None,
                 amount_before: None,
                 amount_after,
                 currency: "EUR".into(),

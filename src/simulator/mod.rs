@@ -11,11 +11,13 @@ mod body;
 mod clock;
 mod control;
 mod control_http;
+mod delivery;
 mod exchange;
 mod faults;
 mod journal;
 mod ledger;
 pub mod lyra;
+mod notices;
 mod platform;
 mod recent;
 #[cfg(test)]
@@ -33,6 +35,7 @@ pub use control::SimulatorControl;
 pub use faults::{Fault, FaultId, FaultKind, ListedFault, Moment};
 pub use journal::LoggedRequest;
 pub use ledger::{Effect, Mail};
+pub use notices::{Attempt, SentNotice};
 pub use platform::{ControlError, PayerAction};
 
 use exchange::{Core, Frame};
@@ -56,7 +59,7 @@ impl Default for SimulatorOptions {
 }
 
 /// An account of the sandbox, as the configuration would spell it. The credentials are worth nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxAccount {
     /// Name of the account.
     pub name: &'static str,
@@ -78,7 +81,7 @@ pub struct RunningSimulators {
 /// Binds the listener and serves in the background.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the address cannot be bound, or no HTTP client can be made.
 pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let listener = TcpListener::bind(options.listen).await?;
     let local_addr = listener.local_addr()?;
@@ -90,6 +93,8 @@ pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let (stop, stopping) = watch::channel(false);
     let (alive, gone) = mpsc::channel(1);
     let lifeline = server::Lifeline { stop: stopping, _alive: alive };
+    let client = delivery::client().map_err(io::Error::other)?;
+    tokio::spawn(delivery::run(Arc::clone(&core), client, lifeline.clone()));
     tokio::spawn(server::run(listener, Arc::clone(&core), lifeline));
     Ok(RunningSimulators { local_addr, core, stop, gone })
 }
@@ -100,30 +105,24 @@ impl RunningSimulators {
         self.local_addr
     }
 
-    /// Base URL of the Lyra REST services of a brand; the services are under `V4/<Service>`.
-    pub fn lyra_base_url(&self, brand: &str) -> String {
+    /// Scheme, host and port that reach the simulators from this machine.
+    pub fn base_url(&self) -> String {
         let mut reachable = self.local_addr;
         if reachable.ip().is_unspecified() {
             reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
-        format!("http://{reachable}/lyra/{brand}/api-payment/")
+        format!("http://{reachable}")
+    }
+
+    /// Base URL of the Lyra REST services of a brand; the services are under `V4/<Service>`.
+    pub fn lyra_base_url(&self, brand: &str) -> String {
+        format!("{}/lyra/{brand}/api-payment/", self.base_url())
     }
 
     /// The accounts of a sandbox: one per simulated shop, with the settings an adapter needs to reach it.
     pub fn sandbox_accounts(&self) -> Vec<SandboxAccount> {
-        lyra::DEMO_SHOPS
-            .iter()
-            .map(|shop| SandboxAccount {
-                name: shop.brand,
-                provider: "lyra",
-                settings: vec![
-                    ("brand", shop.brand.to_owned()),
-                    ("base_url", self.lyra_base_url(shop.brand)),
-                    ("shop_id", shop.shop_id.to_owned()),
-                    ("password", shop.password.to_owned()),
-                ],
-            })
-            .collect()
+        let base = self.base_url();
+        self.core.platforms.iter().flat_map(|platform| platform.sandbox_accounts(&base)).collect()
     }
 
     /// A handle with all powers of the control API.
@@ -148,6 +147,7 @@ impl Core {
             platform.reset();
         }
         self.frame.ledger.reset();
+        self.frame.notices.reset();
         self.frame.journal.reset();
     }
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::SandboxAccount;
 use super::faults::FaultKind;
 
 /// A request as it came in, body included.
@@ -107,7 +108,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Reads what the request is addressed to. No effect.
     fn target(&self, request: &Received) -> Target;
 
-    /// The fault that an amount of the request or of its order stands for.
+    /// The fault that an amount of the request or of its order stands for. Asked for the service `notification` too.
     fn magic(&self, call: &Call) -> Option<FaultKind>;
 
     /// Does what the request asks and answers. The only way to an effect through a service.
@@ -136,6 +137,14 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
     /// What the payer does, as on the page. Returns the status of the order after it.
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError>;
+
+    /// What a person in the back office, or the night, does: `remit` and the like. To one order, or to all of the
+    /// brand where `order` is `None`. Returns what is worth telling.
+    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError>;
+
+    /// The accounts of a sandbox: one per simulated shop, with the settings an adapter needs to reach it.
+    /// `base` is scheme, host and port of the simulators, without a slash at the end.
+    fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount>;
 
     /// The order as the platform would answer it.
     fn order(&self, brand: &str, order: &str) -> Result<Value, ControlError>;

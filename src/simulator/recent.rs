@@ -31,6 +31,14 @@ impl<T: Clone> Recent<T> {
         self.numbered
     }
 
+    /// The entry of this number, while it is kept.
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        let kept = u64::try_from(self.kept.len()).ok()?;
+        let dropped = self.numbered.checked_sub(kept)?;
+        let index = number.checked_sub(dropped)?.checked_sub(1)?;
+        self.kept.get_mut(usize::try_from(index).ok()?)
+    }
+
     pub(crate) fn list(&self) -> Vec<T> {
         self.kept.iter().cloned().collect()
     }
@@ -52,6 +60,8 @@ mod tests {
             recent.push(|number| number);
         }
         assert_eq!(recent.list(), [2, 3]);
+        assert_eq!(recent.get_mut(2).copied(), Some(2));
+        assert_eq!([0, 1, 4].map(|number| recent.get_mut(number).copied()), [None; 3]);
         recent.clear();
         assert_eq!(recent.push(|number| number), 1);
     }

@@ -1,6 +1,12 @@
 //! What the tests of the simulators share: a running one, and a client that keeps connections as a service does.
 
-use http::Method;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::lyra::demo_shop;
@@ -87,6 +93,53 @@ impl Rig {
         let effects = self.control.effects().into_iter();
         effects.map(|effect| (effect.action, effect.amount_before, effect.amount_after)).collect()
     }
+}
+
+/// A merchant's server: keeps the notifications that reach it.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbox {
+    pub(crate) url: String,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Media type and body.
+    received: Vec<(String, String)>,
+    /// What it answers next; then 200 `ok`.
+    answers: VecDeque<(u16, &'static str)>,
+}
+
+impl Inbox {
+    /// Answers these in turn, then 200 `ok`.
+    pub(crate) async fn answering(answers: &[(u16, &'static str)]) -> Self {
+        let kept = Kept { received: Vec::new(), answers: answers.iter().copied().collect() };
+        let kept = Arc::new(Mutex::new(kept));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/ipn?shop=1", listener.local_addr().unwrap());
+        let router = Router::new().fallback(receive).with_state(Arc::clone(&kept));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, kept }
+    }
+
+    pub(crate) fn received(&self) -> Vec<(String, String)> {
+        self.kept.lock().unwrap().received.clone()
+    }
+
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.received().into_iter().map(|(_, body)| body).collect()
+    }
+}
+
+async fn receive(
+    State(kept): State<Arc<Mutex<Kept>>>,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, &'static str) {
+    let mut kept = kept.lock().unwrap();
+    kept.received.push((headers[CONTENT_TYPE].to_str().unwrap().to_owned(), body));
+    let (status, text) = kept.answers.pop_front().unwrap_or((200, "ok"));
+    (StatusCode::from_u16(status).unwrap(), text)
 }
 
 /// Sends the request and reads its JSON.

@@ -30,7 +30,7 @@ pub(crate) struct Lifeline {
 
 impl Lifeline {
     /// Completes when the simulators shall stop.
-    async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         // An error means that the sender is gone, which says the same.
         let _ = self.stop.clone().wait_for(|stop| *stop).await;
     }

@@ -52,6 +52,7 @@ impl Lyra {
             metadata: wishes.metadata,
             customer: wishes.customer,
             returns: wishes.returns,
+            ipn_url: wishes.ipn_url,
             transactions: Vec::new(),
             patch: None,
         };
@@ -149,6 +150,8 @@ fn apply(order: &mut Order, wishes: Wishes, channel: Channel, locale: String) {
     keep_or_none(&mut order.returns.success, wishes.returns.success);
     keep_or_none(&mut order.returns.refused, wishes.returns.refused);
     keep_or_none(&mut order.returns.cancel, wishes.returns.cancel);
+    keep_or_none(&mut order.returns.mode, wishes.returns.mode);
+    keep_or_none(&mut order.ipn_url, wishes.ipn_url);
 }
 
 fn keep<T>(slot: &mut T, wanted: Option<T>) {

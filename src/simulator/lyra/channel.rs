@@ -20,6 +20,10 @@ const MESSAGE_CHARS: usize = 10_000;
 /// Ends of phone numbers that stand for trouble at the WhatsApp gateway.
 const WHATS_APP_TROUBLE: [(&str, &str); 2] = [("991001", "PSP_1001"), ("991002", "PSP_1002")];
 
+/// Ends of phone numbers that stand for trouble with the SMS account or gateway.
+const SMS_TROUBLE: [(&str, &str); 4] =
+    [("991028", "PSP_1028"), ("991029", "PSP_1029"), ("991030", "PSP_1030"), ("991044", "PSP_1044")];
+
 /// The input layer; `None` when the request has no `channelOptions`.
 pub(super) fn read(members: &Members<'_>) -> Result<Option<Channel>, Refusal> {
     let Some(options) = members.object("channelOptions", "INT_902")? else { return Ok(None) };
@@ -92,7 +96,7 @@ pub(super) fn check(channel: &Channel, shop: &DemoShop, locale: &str) -> Result<
         }
         Channel::Sms { phone, .. } => {
             if is_phone(phone) {
-                Ok(())
+                trouble(&SMS_TROUBLE, phone)
             } else {
                 Err(Refusal::new("PSP_1031"))
             }
@@ -111,8 +115,12 @@ fn whats_app(phone: &str, shop: &DemoShop, locale: &str) -> Result<(), Refusal> 
     if !WHATS_APP_LOCALES.contains(&locale) {
         return Err(Refusal::new("PSP_1004"));
     }
-    let trouble = WHATS_APP_TROUBLE.iter().find(|(end, _)| phone.ends_with(end));
-    trouble.map_or(Ok(()), |(_, code)| Err(Refusal::new(*code)))
+    trouble(&WHATS_APP_TROUBLE, phone)
+}
+
+fn trouble(table: &[(&str, &str)], phone: &str) -> Result<(), Refusal> {
+    let hit = table.iter().find(|(end, _)| phone.ends_with(end));
+    hit.map_or(Ok(()), |(_, code)| Err(Refusal::new(*code)))
 }
 
 /// What a change must send again, missing altogether. Source: provider page `Charge/PaymentOrder/Update`: the
@@ -202,6 +210,13 @@ mod tests {
         refused(json!({"channelType": "SMS"}), "INT_836");
         refused(json!({"channelType": "SMS", "smsOptions": {"message": "m"}}), "INT_838");
         refused(json!({"channelType": "SMS", "smsOptions": {"phoneNumber": "0611111111"}}), "PSP_1031");
+        for end in ["1028", "1029", "1030", "1044"] {
+            let phone = format!("+3360099{end}");
+            refused(
+                json!({"channelType": "SMS", "smsOptions": {"phoneNumber": phone}}),
+                &format!("PSP_{end}"),
+            );
+        }
         refused(json!({"channelType": "WHATSAPP"}), "INT_839");
         refused(json!({"channelType": "WHATSAPP", "whatsAppOptions": {}}), "INT_837");
         refused(json!({"channelType": "WHATSAPP", "whatsAppOptions": {"phoneNumber": "x"}}), "PSP_1031");

@@ -3,7 +3,7 @@
 //! Source: tables of the provider pages `Charge/PaymentOrder/Get`, `/Update` and `/Cancel`, in English; codes those
 //! pages do not list are described by third-party clients of Lyra REST API V4.
 
-const TEXTS: [(&str, &str); 68] = [
+const TEXTS: [(&str, &str); 82] = [
     ("INT_005", "Invalid manualValidation"),
     ("INT_006", "Invalid captureDelay"),
     ("INT_009", "Invalid amount"),
@@ -44,10 +44,20 @@ const TEXTS: [(&str, &str); 68] = [
     ("INT_927", "Invalid returnMode"),
     ("INT_928", "Invalid installmentOptions"),
     ("PSP_010", "Transaction not found"),
+    ("PSP_011", "Not possible in the present state of the transaction"),
     ("PSP_015", "Too many results"),
+    ("PSP_075", "The transaction is captured and cannot be cancelled"),
+    ("PSP_076", "The transaction is not captured and cannot be refunded"),
+    ("PSP_083", "The transaction is not paid"),
     ("PSP_099", "Too many attempts"),
+    ("PSP_102", "The transaction cannot be cancelled"),
+    ("PSP_104", "The transaction is already refunded in full"),
+    ("PSP_105", "The transaction is already cancelled"),
     ("PSP_106", "Call limit exceeded"),
+    ("PSP_510", "The amount is above the amount of the transaction"),
+    ("PSP_511", "The amount is above what is left of the transaction"),
     ("PSP_519", "Unknown currency"),
+    ("PSP_521", "No contract for this amount and currency"),
     ("PSP_606", "Currency not supported by the contract"),
     ("PSP_995", "Internal error"),
     ("PSP_996", "Internal error"),
@@ -69,8 +79,12 @@ const TEXTS: [(&str, &str); 68] = [
     ("PSP_1022", "The template does not exist for this locale"),
     ("PSP_1023", "The amount must be 0 when only registering"),
     ("PSP_1024", "The amount must not be 0 for a payment"),
+    ("PSP_1028", "The SMS was not sent"),
+    ("PSP_1029", "The SMS account was refused"),
+    ("PSP_1030", "The SMS account has no credit left"),
     ("PSP_1031", "Invalid phone number"),
     ("PSP_1033", "Invalid recipient address"),
+    ("PSP_1044", "SMS gateway unreachable"),
     ("PSP_1101", "The payment order is already cancelled"),
 ];
 

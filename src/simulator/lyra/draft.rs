@@ -37,6 +37,9 @@ struct Draft {
     merchant_comment: Option<String>,
     metadata: Option<Value>,
     return_url: Option<String>,
+    ipn_target_url: Option<String>,
+    /// Days until the remittance takes the payment.
+    capture_delay: i64,
 }
 
 impl Default for Draft {
@@ -61,6 +64,8 @@ impl Default for Draft {
             merchant_comment: None,
             metadata: None,
             return_url: None,
+            ipn_target_url: None,
+            capture_delay: 0,
         }
     }
 }
@@ -104,12 +109,13 @@ pub(super) fn add(lyra: &Lyra, book: &Book, draft: &Value) -> Result<String, Con
         tax_rate: None,
         tax_amount: None,
         manual_validation: draft.manual_validation,
-        capture_delay: 0,
+        capture_delay: draft.capture_delay,
         data_form: false,
         merchant_comment: draft.merchant_comment,
         metadata: draft.metadata,
         customer: None,
         returns: Returns { any: draft.return_url, ..Returns::default() },
+        ipn_url: draft.ipn_target_url,
         transactions: Vec::new(),
         patch: None,
     };

@@ -1,11 +1,15 @@
 //! Amounts that stand for faults, so that a person can order one from Swagger UI.
 //!
-//! One range for changes, one for reads and one for cancellations: after a change with a lost answer the order has
-//! that amount and can still be read; and an order can be made first whose cancellation goes wrong.
+//! One range for changes, one for reads, one for cancellations, one for what is done to the transactions of a paid
+//! order and one for its notifications: after a change with a lost answer the order has that amount and can still be
+//! read; and an order can be made, and paid, first of which a later step goes wrong.
 
 use serde_json::{Value, json};
 
-use super::services::{CANCEL, CREATE, GET, UPDATE};
+use super::services::{
+    CANCEL, CANCEL_OR_REFUND, CREATE, GET, REFUND, TRANSACTION_CANCEL, TRANSACTION_UPDATE, UPDATE, VALIDATE,
+};
+use crate::simulator::delivery::NOTIFICATION;
 use crate::simulator::faults::{FaultKind, Moment};
 use crate::simulator::platform::Call;
 
@@ -15,9 +19,14 @@ const LATE_MS: u64 = 20_000;
 const CHANGES: &[&str] = &[CREATE, UPDATE, CANCEL];
 const READS: &[&str] = &[GET];
 const CANCELS: &[&str] = &[CANCEL];
+const TRANSACTIONS: &[&str] = &[CANCEL_OR_REFUND, TRANSACTION_CANCEL, REFUND, VALIDATE, TRANSACTION_UPDATE];
+const NOTIFICATIONS: &[&str] = &[NOTIFICATION];
 
-/// One magic amount, in minor units: the amount of the request for a creation or a change, the order's present
-/// amount for a read or a cancellation.
+/// How late a late notification is.
+const LATE_NOTICE_MS: u64 = 3_000;
+
+/// One magic amount, in minor units: the amount of the request for a creation or a change of the payment order, the
+/// payment order's present amount for everything else, whatever became of its transactions.
 #[derive(Debug)]
 struct Magic {
     amount: i64,
@@ -26,7 +35,7 @@ struct Magic {
     fault: fn() -> FaultKind,
 }
 
-const TABLE: [Magic; 19] = [
+const TABLE: [Magic; 32] = [
     Magic {
         amount: 990_001,
         services: CHANGES,
@@ -81,6 +90,74 @@ const TABLE: [Magic; 19] = [
         meaning: "HTTP 500 with HTML, no effect",
         fault: || http_500(false),
     },
+    Magic {
+        amount: 990_031,
+        services: NOTIFICATIONS,
+        meaning: "never sent",
+        fault: || FaultKind::NotifyNever,
+    },
+    Magic {
+        amount: 990_032,
+        services: NOTIFICATIONS,
+        meaning: "sent twice",
+        fault: || FaultKind::NotifyTwice,
+    },
+    Magic {
+        amount: 990_033,
+        services: NOTIFICATIONS,
+        meaning: "sent 3 s late",
+        fault: || FaultKind::NotifyLate { ms: LATE_NOTICE_MS },
+    },
+    Magic { amount: 990_034, services: NOTIFICATIONS, meaning: "forged", fault: || FaultKind::NotifyForged },
+    Magic {
+        amount: 990_035,
+        services: NOTIFICATIONS,
+        meaning: "one byte altered",
+        fault: || FaultKind::NotifyAltered,
+    },
+    Magic {
+        amount: 990_036,
+        services: NOTIFICATIONS,
+        meaning: "out of order: the first one comes after the second",
+        fault: || FaultKind::NotifyOutOfOrder,
+    },
+    Magic {
+        amount: 990_041,
+        services: TRANSACTIONS,
+        meaning: "refused with PSP_011, no effect",
+        fault: || refuse("PSP_011"),
+    },
+    Magic {
+        amount: 990_042,
+        services: TRANSACTIONS,
+        meaning: "takes effect, answers 20 s late",
+        fault: late,
+    },
+    Magic {
+        amount: 990_043,
+        services: TRANSACTIONS,
+        meaning: "takes effect, the answer is lost",
+        fault: lose,
+    },
+    Magic { amount: 990_044, services: TRANSACTIONS, meaning: "connection cut, no effect", fault: cut },
+    Magic {
+        amount: 990_045,
+        services: TRANSACTIONS,
+        meaning: "takes effect, answers nonsense",
+        fault: nonsense,
+    },
+    Magic {
+        amount: 990_046,
+        services: TRANSACTIONS,
+        meaning: "HTTP 500 with HTML, no effect",
+        fault: || http_500(false),
+    },
+    Magic {
+        amount: 990_048,
+        services: TRANSACTIONS,
+        meaning: "takes effect, answers error PSP_999",
+        fault: wrong_error,
+    },
 ];
 
 fn refuse(code: &str) -> FaultKind {
@@ -121,10 +198,8 @@ pub(super) fn fault(call: &Call, present: impl FnOnce() -> Option<i64>) -> Optio
     let service = call.service.as_str();
     let amount = if service == CREATE || service == UPDATE {
         call.body.get("amount").and_then(Value::as_i64)
-    } else if service == GET || service == CANCEL {
-        present()
     } else {
-        None
+        present()
     }?;
     let hit = TABLE.iter().find(|magic| magic.amount == amount && magic.services.contains(&service))?;
     Some((hit.fault)())
@@ -153,6 +228,8 @@ mod tests {
         assert_eq!(fault(&call(CANCEL, 1), || Some(990_023)), Some(FaultKind::LoseAnswer));
         assert_eq!(fault(&call(GET, 1), || Some(990_015)), Some(FaultKind::Garbage { effect: true }));
         assert_eq!(fault(&call("Order/Get", 990_003), || Some(990_003)), None);
+        assert_eq!(fault(&call(REFUND, 1), || Some(990_043)), Some(FaultKind::LoseAnswer));
+        assert_eq!(fault(&call(NOTIFICATION, 1), || Some(990_032)), Some(FaultKind::NotifyTwice));
     }
 
     #[test]

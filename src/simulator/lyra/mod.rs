@@ -8,33 +8,41 @@
 //!
 //! What it does not imitate:
 //!
-//! - the `Transaction/*` services, `Charge/CreatePayment`, tokens and the JavaScript form;
-//! - notifications (IPN) and the signed data of a browser return: the browser is only sent on;
-//! - cards, 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and has no effect), the remittance
-//!   in the evening (a transaction stays `AUTHORISED`) and a capture so late that it is authorised later;
+//! - `Charge/CreatePayment`, `Transaction/Capture` (a batch, Brazil only), tokens and the JavaScript form;
+//! - cards (every payment is one VISA card), 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and
+//!   has no effect), a capture so late that it is authorised later (`WAITING_*` only come from the control API);
+//! - the night: the remittance and the end of a validation period come when the control API says so;
+//! - notifications about an abandoned payment, one address for each mode and each rule, retries at the quarter hours
+//!   (they come within a minute), and that a redirection counts as delivered (here only 2xx does);
 //! - delivery: e-mails, SMS and WhatsApp messages only reach the mailbox of the control API;
 //! - the channels INVOICE and IVR (`PSP_1016`), templates (one name exists, its text is the usual one), data
 //!   collection forms, the language deduced from a phone number;
-//! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...);
+//! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...), except
+//!   the address of notifications and the actions of `back_office.rs`;
+//! - `errorUrl`: it is checked, and no technical failure sends a payer there;
 //! - `mode`, `serverUrl`, `customer` and `formAction` in answers of newer releases (`patch_answer` can add members to
 //!   an order), call limits, HTTP 401 for wrong credentials (it answers 200).
 
+mod back_office;
 mod change;
 mod channel;
 mod codes;
 mod draft;
 mod envelope;
+mod ipn;
 mod magic;
 mod members;
 mod order;
 mod page;
 mod payer;
 mod record;
+mod rules;
 mod seeds;
 mod services;
 mod shops;
 mod text;
 mod transaction;
+mod transaction_services;
 mod wishes;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -46,6 +54,7 @@ use serde_json::{Value, json};
 
 use self::order::Order;
 use self::transaction::Transaction;
+use super::SandboxAccount;
 use super::exchange::Frame;
 use super::faults::FaultKind;
 use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target};
@@ -80,6 +89,11 @@ impl Orders {
     fn insert(&mut self, order: Order) {
         self.by_token.insert(order.token.clone(), order.id.clone());
         self.by_id.insert(order.id.clone(), order);
+    }
+
+    /// The order that has this transaction; the newest orders are looked at first.
+    fn with_transaction(&self, uuid: &str) -> Option<&Order> {
+        self.by_id.values().rev().find(|order| order.transactions.iter().any(|one| one.uuid == uuid))
     }
 
     /// A token that no other order of the brand has.
@@ -117,6 +131,17 @@ impl Lyra {
         self.book(brand).ok_or_else(|| ControlError::NotFound(format!("brand {brand}")))
     }
 
+    /// What a call names; for a transaction, the payment order that it belongs to.
+    fn read_call(&self, brand: &str, service: &str, request: &Received) -> Call {
+        let mut call = services::read_call(brand, service, request);
+        if let Some(uuid) = call.body.get("uuid").and_then(Value::as_str)
+            && let Some(book) = self.book(brand)
+        {
+            call.order = book.orders().with_transaction(uuid).map(|order| order.id.clone());
+        }
+        call
+    }
+
     /// Address of the payment page.
     fn link(&self, book: &Book, token: &str) -> String {
         format!("{}/lyra/{}/t/{token}", self.public_url, book.shop.brand)
@@ -152,7 +177,7 @@ impl Platform for Lyra {
             // Every operation is a POST, reads included.
             (Some("api-payment"), Some(rest)) if request.method == Method::POST => {
                 match rest.strip_prefix("V4/") {
-                    Some(service) => Target::Service(services::read_call(brand, service, request)),
+                    Some(service) => Target::Service(self.read_call(brand, service, request)),
                     None => Target::Nothing,
                 }
             }
@@ -202,18 +227,31 @@ impl Platform for Lyra {
         let now = self.frame.clock.now();
         self.with_order(brand, order, |_, order| {
             let mut added = Transaction::debit(order, "AUTHORISED", now);
-            // The patch may change what the platform computes from: the detailed status decides the status.
-            if let Some(detailed) = patch.get("detailedStatus").and_then(Value::as_str) {
-                detailed.clone_into(&mut added.detailed_status);
-            }
-            if let Some(uuid) = patch.get("uuid").and_then(Value::as_str) {
-                uuid.clone_into(&mut added.uuid);
-            }
-            added.patch = Some(patch.clone());
+            added.bend(patch);
             let uuid = added.uuid.clone();
             order.transactions.push(added);
             uuid
         })
+    }
+
+    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
+        self.back_office(brand, order, action)
+    }
+
+    fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
+        DEMO_SHOPS
+            .iter()
+            .map(|shop| SandboxAccount {
+                name: shop.brand,
+                provider: "lyra",
+                settings: vec![
+                    ("brand", shop.brand.to_owned()),
+                    ("base_url", format!("{base}/lyra/{}/api-payment/", shop.brand)),
+                    ("shop_id", shop.shop_id.to_owned()),
+                    ("password", shop.password.to_owned()),
+                ],
+            })
+            .collect()
     }
 
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
@@ -248,14 +286,21 @@ impl Platform for Lyra {
                     "shop_id": shop.shop_id,
                     "password": shop.password,
                     "production_password": shop.production_password,
+                    "hmac_key": shop.hmac_key,
+                    "production_hmac_key": shop.production_hmac_key,
                     "currencies": shop.currencies,
                 })
             })
+            .collect();
+        let actions: Vec<_> = back_office::ACTIONS
+            .iter()
+            .map(|(action, meaning)| json!({"action": action, "meaning": meaning}))
             .collect();
         json!({
             "note": "The credentials are public and worth nothing.",
             "shops": shops,
             "services": services::SERVICES,
+            "actions": actions,
             "magic_amounts": magic::help(),
         })
     }

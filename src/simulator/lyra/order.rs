@@ -64,6 +64,18 @@ pub(super) struct Returns {
     pub(super) success: Option<String>,
     pub(super) refused: Option<String>,
     pub(super) cancel: Option<String>,
+    pub(super) mode: Option<ReturnMode>,
+}
+
+/// How the browser carries the signed data of a return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReturnMode {
+    /// It carries none. Inferred: also when the request names no mode.
+    None,
+    /// In the query.
+    Get,
+    /// In a form.
+    Post,
 }
 
 /// A payment order.
@@ -97,6 +109,8 @@ pub(super) struct Order {
     pub(super) metadata: Option<Value>,
     pub(super) customer: Option<Value>,
     pub(super) returns: Returns,
+    /// Where notifications of this order go; the Back Office's address when `None`.
+    pub(super) ipn_url: Option<String>,
     pub(super) transactions: Vec<Transaction>,
     /// Merge patch of the control API over the answer.
     pub(super) patch: Option<Value>,

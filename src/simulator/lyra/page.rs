@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 
-use super::order::Order;
+use super::ipn::{Fields, return_fields, with_query};
+use super::order::{Order, ReturnMode};
 use super::payer::is_payable;
 use super::{Book, Lyra, text};
 use crate::simulator::platform::{PayerAction, Received, answer, html, see_other};
@@ -73,10 +74,10 @@ impl Lyra {
                 );
             }
         };
-        if self.pay(book, id, action).is_err() {
+        let Ok(attempt) = self.pay(book, id, action) else {
             // Paid, cancelled or expired since the page was shown: the page says so.
             return self.show(book, id);
-        }
+        };
         let orders = book.orders();
         let Some(order) = orders.by_id.get(id) else { return unknown(id) };
         let (own, title, said) = match action {
@@ -89,10 +90,32 @@ impl Lyra {
             }
         };
         match own.as_ref().or(order.returns.any.as_ref()) {
-            Some(address) => see_other(address),
+            Some(address) => {
+                let now = self.frame.clock.now();
+                let signed = || return_fields(order, attempt.transaction.as_deref(), &book.shop, now);
+                match order.returns.mode {
+                    Some(ReturnMode::Get) => see_other(&with_query(address, &signed())),
+                    Some(ReturnMode::Post) => html(StatusCode::OK, posting(address, &signed())),
+                    Some(ReturnMode::None) | None => see_other(address),
+                }
+            }
             None => html(StatusCode::OK, document(title, &format!("{}<p>{said}</p>", facts(book, order)))),
         }
     }
+}
+
+/// A page that posts the signed data to the return address by itself, and on a click where scripts are off.
+fn posting(address: &str, fields: &Fields) -> String {
+    let inputs: String = fields
+        .iter()
+        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value)))
+        .collect();
+    let form = format!(
+        "<form method=\"post\" action=\"{}\">{inputs}<button class=\"pay\">Back to the shop</button></form>\
+         <script>document.forms[0].submit()</script>",
+        escaped(address)
+    );
+    document("Back to the shop", &form)
 }
 
 fn unknown(token: &str) -> Response<Bytes> {
@@ -137,7 +160,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::escaped;
-    use crate::simulator::rig::{GET, Rig};
+    use crate::simulator::rig::{CREATE, GET, Rig};
 
     /// An order and the address of its page.
     async fn order(rig: &Rig, draft: &Value) -> (String, String) {
@@ -222,6 +245,59 @@ mod tests {
             assert_eq!(response.status(), 303, "{action}");
             assert_eq!(response.headers()["location"], "https://shop.example/back?a=1");
         }
+    }
+
+    /// The signed members of a browser return, in a form or a query.
+    fn members(encoded: &str) -> std::collections::HashMap<String, String> {
+        url::form_urlencoded::parse(encoded.as_bytes()).into_owned().collect()
+    }
+
+    /// An order whose returns carry data, and the address of its page.
+    async fn returning(rig: &Rig, mode: &str) -> String {
+        let body = json!({
+            "amount": 100, "currency": "EUR", "returnMode": mode, "returnUrl": "https://shop.example/back?a=1",
+            "successUrl": "https://shop.example/thanks", "refusedUrl": "https://shop.example/again",
+            "cancelUrl": "https://shop.example/cart"
+        });
+        rig.done("systempay", CREATE, &body).await["paymentURL"].as_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn each_result_has_its_address_and_the_browser_carries_signed_data() {
+        let rig = Rig::new().await;
+        let url = returning(&rig, "GET").await;
+        for (action, place, status, listed) in [
+            ("leave", "cart", "ABANDONED", 0),
+            ("decline", "again", "UNPAID", 1),
+            ("pay", "thanks", "PAID", 1),
+        ] {
+            let response = click(&rig, &url, action).await;
+            let location = response.headers()["location"].to_str().unwrap();
+            let (address, query) = location.split_once('?').unwrap();
+            assert_eq!(address, format!("https://shop.example/{place}"));
+            let members = members(query);
+            assert_eq!((members["kr-hash-key"].as_str(), members["kr-hash"].len()), ("sha256_hmac", 64));
+            let answer: Value = serde_json::from_str(&members["kr-answer"]).unwrap();
+            assert_eq!((&answer["orderStatus"], &answer["_type"]), (&json!(status), &json!("V4/Payment")));
+            assert_eq!(answer["transactions"].as_array().unwrap().len(), listed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_return_by_post_is_a_form_that_sends_itself() {
+        let rig = Rig::new().await;
+        let url = returning(&rig, "POST").await;
+        let page = click(&rig, &url, "pay").await.text().await.unwrap();
+        for text in [
+            "action=\"https://shop.example/thanks\"",
+            "name=\"kr-hash\"",
+            "&quot;orderStatus&quot;:&quot;PAID&quot;",
+            "submit()",
+        ] {
+            assert!(page.contains(text), "{text}");
+        }
+        let url = returning(&rig, "NONE").await;
+        assert_eq!(click(&rig, &url, "pay").await.headers()["location"], "https://shop.example/thanks");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::order::{Channel, Order};
+use super::rules::Step;
 use super::{Book, Lyra};
 use crate::simulator::ledger::{Effect, Mail};
 
@@ -38,11 +39,41 @@ impl Lyra {
             brand: book.shop.brand.to_owned(),
             action: action.to_owned(),
             order: order.id.clone(),
+            transaction: None,
+            amount: None,
             amount_before,
             amount_after: order.amount,
             currency: order.currency.clone(),
             status_before,
             status_after: order.status_at(now).to_owned(),
+            request,
+        });
+    }
+
+    /// Enters what was done to a transaction.
+    pub(super) fn enter_step(
+        &self,
+        book: &Book,
+        order: &Order,
+        step: &Step,
+        request: Option<u64>,
+        now: Timestamp,
+    ) {
+        let step = step.clone();
+        self.frame.ledger.effect(Effect {
+            sequence: 0,
+            at: now,
+            provider: "lyra".to_owned(),
+            brand: book.shop.brand.to_owned(),
+            action: step.action.to_owned(),
+            order: order.id.clone(),
+            transaction: Some(step.uuid),
+            amount: Some(step.amount),
+            amount_before: Some(step.amount_before),
+            amount_after: step.amount_after,
+            currency: step.currency,
+            status_before: Some(step.status_before),
+            status_after: step.status_after,
             request,
         });
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::members::Members;
 use super::order::Order;
 use super::shops::Mode;
-use super::transaction::order_transactions;
+use super::transaction::summary;
 use super::{Book, Lyra, envelope};
 use crate::simulator::platform::{Call, Received, Refusal, answer};
 
@@ -22,9 +22,28 @@ pub(super) const UPDATE: &str = "Charge/PaymentOrder/Update";
 pub(super) const CANCEL: &str = "Charge/PaymentOrder/Cancel";
 const SDK_TEST: &str = "Charge/SDKTest";
 const ORDER_GET: &str = "Order/Get";
+const TRANSACTION_GET: &str = "Transaction/Get";
+pub(super) const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
+pub(super) const TRANSACTION_CANCEL: &str = "Transaction/Cancel";
+pub(super) const REFUND: &str = "Transaction/Refund";
+pub(super) const VALIDATE: &str = "Transaction/Validate";
+pub(super) const TRANSACTION_UPDATE: &str = "Transaction/Update";
 
 /// All services of this simulator.
-pub(super) const SERVICES: [&str; 6] = [CREATE, GET, UPDATE, CANCEL, SDK_TEST, ORDER_GET];
+pub(super) const SERVICES: [&str; 12] = [
+    CREATE,
+    GET,
+    UPDATE,
+    CANCEL,
+    SDK_TEST,
+    ORDER_GET,
+    TRANSACTION_GET,
+    CANCEL_OR_REFUND,
+    TRANSACTION_CANCEL,
+    REFUND,
+    VALIDATE,
+    TRANSACTION_UPDATE,
+];
 
 /// Most transactions that `Order/Get` lists. Source: Lyra REST API V4, `Order/Get`, `PSP_015`.
 const LISTED_TRANSACTIONS: usize = 30;
@@ -99,7 +118,9 @@ impl Lyra {
             UPDATE => self.update(session, &members),
             CANCEL => self.cancel(session, &members),
             SDK_TEST => sdk_test(&members),
-            _ => order_get(session, &members),
+            ORDER_GET => order_get(session, &members),
+            TRANSACTION_GET => transaction_get(session, &members),
+            _ => self.operate(session, &members),
         }
     }
 
@@ -122,6 +143,14 @@ pub(super) fn order_id<'a>(members: &Members<'a>) -> Result<&'a str, Refusal> {
     id.ok_or_else(|| members.missing("paymentOrderId", "INT_902"))
 }
 
+/// The identifier of a transaction: 32 hexadecimal digits.
+pub(super) fn transaction_id<'a>(members: &Members<'a>) -> Result<&'a str, Refusal> {
+    let uuid = members.read("uuid", "INT_902", |value| {
+        value.as_str().filter(|text| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+    })?;
+    uuid.ok_or_else(|| members.missing("uuid", "INT_902"))
+}
+
 /// The connection and credential test: the same value back.
 fn sdk_test(members: &Members<'_>) -> Result<Value, Refusal> {
     members.only(&["value"])?;
@@ -140,8 +169,7 @@ fn order_get(session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refu
         orders.by_id.values().filter(same).filter(|order| !order.transactions.is_empty()).collect();
     let listed: Vec<Value> = paid
         .iter()
-        .flat_map(|order| &order.transactions)
-        .map(|transaction| transaction.answer(&session.book.shop))
+        .flat_map(|order| order.transactions.iter().map(|one| order.listed(one, &session.book.shop)))
         .filter(|answer| {
             wanted
                 .as_ref()
@@ -154,7 +182,17 @@ fn order_get(session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refu
     if listed.len() > LISTED_TRANSACTIONS {
         return Err(Refusal::new("PSP_015"));
     }
-    Ok(order_transactions(&paid, listed, &session.book.shop, session.now))
+    Ok(summary("V4/OrderTransactions", &paid, listed, &session.book.shop, session.now))
+}
+
+/// One transaction with its order.
+fn transaction_get(session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refusal> {
+    members.only(&["uuid"])?;
+    let uuid = transaction_id(members)?;
+    let orders = session.book.orders();
+    // Inferred for the other mode, as for payment orders.
+    let order = orders.with_transaction(uuid).filter(|order| order.mode == session.mode);
+    order.and_then(|order| order.shown(uuid, &session.book.shop)).ok_or_else(|| Refusal::new("PSP_010"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@ pub struct DemoShop {
     pub password: &'static str,
     /// Password of the PRODUCTION mode; each mode sees only its own orders.
     pub production_password: &'static str,
+    /// Key of the browser return in TEST mode, used as text.
+    pub hmac_key: &'static str,
+    /// Key of the browser return in PRODUCTION mode.
+    pub production_hmac_key: &'static str,
     /// `applicationProvider` of the answers.
     pub application_provider: &'static str,
     /// Name in the messages to payers.
@@ -25,7 +29,7 @@ pub struct DemoShop {
     pub data_form_currencies: &'static [&'static str],
 }
 
-/// All shops. The first one's shop and password are the demo values that Lyra publishes; the rest is invented.
+/// All shops. The first one's shop, test password and test key are the demo values that Lyra publishes; the rest is invented.
 /// `applicationProvider`: provider pages `Charge/PaymentOrder/Update` (NPS) and `/Get` of EpayNC (CSB).
 pub const DEMO_SHOPS: [DemoShop; 2] = [
     DemoShop {
@@ -33,6 +37,8 @@ pub const DEMO_SHOPS: [DemoShop; 2] = [
         shop_id: "69876357",
         password: "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M",
         production_password: "prodpassword_SIMULATORSYSTEMPAY0000000000000000000",
+        hmac_key: "38453613e7f44dc58732bad3dca2bca3",
+        production_hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000001",
         application_provider: "NPS",
         store_name: "DEMO STORE",
         locale: "fr_FR",
@@ -45,6 +51,8 @@ pub const DEMO_SHOPS: [DemoShop; 2] = [
         shop_id: "73239078",
         password: "testpassword_SIMULATOREPAYNC0000000000000000000",
         production_password: "prodpassword_SIMULATOREPAYNC0000000000000000000",
+        hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000002",
+        production_hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000003",
         application_provider: "CSB",
         store_name: "DEMO STORE",
         locale: "fr_FR",
@@ -77,6 +85,22 @@ impl Mode {
 }
 
 impl DemoShop {
+    /// The REST password of the mode, which signs notifications too.
+    pub(super) fn secret(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Test => self.password,
+            Mode::Production => self.production_password,
+        }
+    }
+
+    /// The key of the mode that signs browser returns.
+    pub(super) fn return_key(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Test => self.hmac_key,
+            Mode::Production => self.production_hmac_key,
+        }
+    }
+
     /// The mode that these credentials open, if they are right.
     pub(super) fn mode(&self, shop_id: &str, password: &str) -> Option<Mode> {
         if shop_id != self.shop_id {

@@ -1,24 +1,40 @@
-//! The transactions that a payment leaves, and the answer that lists them.
+//! The transactions that a payment leaves, and the answers that show them.
 //!
-//! Source: Lyra REST API V4, `Order/Get` and the transaction object.
+//! Source: Lyra REST API V4, `Transaction/Get`, `Order/Get` and the transaction object.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::change::days_after;
 use super::envelope::date;
 use super::order::Order;
 use super::shops::DemoShop;
 use crate::simulator::platform::merge;
+
+/// Contract with the acquirer, `mid`. Invented.
+const MERCHANT_CONTRACT: &str = "6969696";
 
 /// One transaction.
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
     pub(super) uuid: String,
     pub(super) created: Timestamp,
+    /// Minor units; `Transaction/Update` lowers it.
     pub(super) amount: i64,
+    /// Minor units that the issuer accepted; never changes.
+    pub(super) authorised: i64,
     pub(super) currency: String,
     pub(super) detailed_status: String,
-    pub(super) operation_type: &'static str,
+    /// `DEBIT`, `CREDIT` or `VERIFICATION`.
+    pub(super) operation_type: String,
+    /// The payment that a credit gives back.
+    pub(super) parent: Option<String>,
+    /// Place among the transactions of its payment order, from 1.
+    pub(super) number: usize,
+    /// When the remittance takes it at the earliest.
+    pub(super) due: Timestamp,
+    /// When the remittance took it.
+    pub(super) captured: Option<Timestamp>,
     pub(super) metadata: Option<Value>,
     /// Code of the acquirer that refused it.
     pub(super) acquirer_code: Option<String>,
@@ -48,17 +64,69 @@ impl Transaction {
             uuid: new_id(),
             created: now,
             amount: order.amount,
+            authorised: order.amount,
             currency: order.currency.clone(),
             detailed_status: detailed_status.to_owned(),
-            operation_type: "DEBIT",
+            operation_type: "DEBIT".to_owned(),
+            parent: None,
+            number: order.transactions.len().saturating_add(1),
+            due: days_after(now, order.capture_delay),
+            captured: None,
             metadata: order.metadata.clone(),
             acquirer_code: None,
             patch: None,
         }
     }
 
-    /// The `V4/PaymentTransaction` of the answers, with the control API's patch over it.
-    pub(super) fn answer(&self, shop: &DemoShop) -> Value {
+    /// A refund of this payment: first `AUTHORISED`, captured by the next remittance.
+    pub(super) fn credit(&self, order: &Order, amount: i64, now: Timestamp) -> Self {
+        Self {
+            amount,
+            authorised: amount,
+            currency: self.currency.clone(),
+            operation_type: "CREDIT".to_owned(),
+            parent: Some(self.uuid.clone()),
+            due: now,
+            ..Self::debit(order, "AUTHORISED", now)
+        }
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        status_of(&self.detailed_status)
+    }
+
+    pub(super) fn is_credit(&self) -> bool {
+        self.operation_type == "CREDIT"
+    }
+
+    /// Lays a merge patch of the control API over it. Members that the platform computes from are taken over, so
+    /// that later changes show; the rest stays as a patch over every answer.
+    pub(super) fn bend(&mut self, patch: &Value) {
+        let mut rest = patch.clone();
+        let mut take = |name: &str| {
+            let members = rest.as_object_mut()?;
+            members.get(name)?.is_string().then(|| members.remove(name))?
+        };
+        for (name, slot) in [
+            ("uuid", &mut self.uuid),
+            ("detailedStatus", &mut self.detailed_status),
+            ("currency", &mut self.currency),
+            ("operationType", &mut self.operation_type),
+        ] {
+            if let Some(Value::String(text)) = take(name) {
+                *slot = text;
+            }
+        }
+        if let Some(amount) = patch.get("amount").and_then(Value::as_i64) {
+            (self.amount, self.authorised) = (amount, amount);
+            rest.as_object_mut().map(|members| members.remove("amount"));
+        }
+        self.patch = Some(rest);
+    }
+
+    /// The `V4/PaymentTransaction` of the answers, with the control API's patch over it. `refunded` is what the
+    /// credits of this payment give back.
+    fn answer(&self, refunded: Option<i64>, manual_validation: bool, shop: &DemoShop) -> Value {
         let refused = self.acquirer_code.is_some();
         let mut answer = json!({
             "shopId": shop.shop_id,
@@ -67,7 +135,7 @@ impl Transaction {
             "currency": self.currency,
             "paymentMethodType": "CARD",
             "paymentMethodToken": null,
-            "status": status_of(&self.detailed_status),
+            "status": self.status(),
             "detailedStatus": self.detailed_status,
             "operationType": self.operation_type,
             "effectiveStrongAuthentication": "DISABLED",
@@ -81,20 +149,34 @@ impl Transaction {
                 "liabilityShift": "NO",
                 "effectiveAmount": self.amount,
                 "effectiveCurrency": self.currency,
-                "creationContext": "CHARGE",
+                "creationContext": if self.is_credit() { "REFUND" } else { "CHARGE" },
                 "cardDetails": {
                     "effectiveBrand": "VISA",
                     "pan": "497010XXXXXX0055",
                     "expiryMonth": 12,
                     "expiryYear": 2030,
                     "country": "FR",
+                    "manualValidation": if manual_validation { "YES" } else { "NO" },
+                    "expectedCaptureDate": date(self.due),
+                    "authorizationResponse": {
+                        "amount": self.authorised,
+                        "currency": self.currency,
+                        "authorizationDate": date(self.created),
+                        "authorizationNumber": (!refused).then_some("3fe8f6"),
+                        "authorizationResult": self.acquirer_code.as_deref().unwrap_or("0"),
+                        "_type": "V4/PaymentMethod/Details/Cards/CardAuthorizationResponse"
+                    },
                     "captureResponse": {
-                        "refundAmount": null, "refundCurrency": null, "captureDate": null,
+                        "refundAmount": refunded,
+                        "refundCurrency": refunded.map(|_| self.currency.as_str()),
+                        "captureDate": self.captured.map(date),
                         "_type": "V4/PaymentMethod/Details/Cards/CardCaptureResponse"
                     },
                     "_type": "V4/PaymentMethod/Details/CardDetails",
                 },
-                "parentTransactionUuid": null,
+                "parentTransactionUuid": self.parent,
+                "mid": MERCHANT_CONTRACT,
+                "sequenceNumber": self.number,
                 "_type": "V4/TransactionDetails",
             },
             "_type": "V4/PaymentTransaction",
@@ -106,39 +188,91 @@ impl Transaction {
     }
 }
 
-/// The `V4/OrderTransactions` of the orders that share one merchant reference, for these transactions.
-pub(super) fn order_transactions(
+impl Order {
+    /// What the credits of this payment give back, the ones not remitted yet included: nothing else keeps a second
+    /// refund from going beyond the payment. Minor units.
+    pub(super) fn refunded(&self, uuid: &str) -> i64 {
+        let gives_back = |one: &&Transaction| {
+            one.is_credit() && one.parent.as_deref() == Some(uuid) && one.status() != "UNPAID"
+        };
+        self.transactions
+            .iter()
+            .filter(gives_back)
+            .fold(0, |sum: i64, credit| sum.saturating_add(credit.amount))
+    }
+
+    /// One of the order's transactions, as lists have it.
+    pub(super) fn listed(&self, transaction: &Transaction, shop: &DemoShop) -> Value {
+        let refunded = Some(self.refunded(&transaction.uuid)).filter(|sum| *sum > 0);
+        transaction.answer(refunded, self.manual_validation, shop)
+    }
+
+    /// The transaction of this name, as it is answered alone.
+    pub(super) fn shown(&self, uuid: &str, shop: &DemoShop) -> Option<Value> {
+        self.transactions.iter().find(|one| one.uuid == uuid).map(|one| self.alone(one, shop))
+    }
+
+    /// One of the order's transactions, as it is answered alone.
+    fn alone(&self, transaction: &Transaction, shop: &DemoShop) -> Value {
+        let mut answer = self.listed(transaction, shop);
+        merge(&mut answer, &json!({"orderDetails": self.details(), "customer": self.customer}));
+        answer
+    }
+
+    /// The `V4/OrderDetails`. Inferred: the effective amount follows `Transaction/Update` and knows no credits; while
+    /// no payment is accepted it is the whole amount.
+    fn details(&self) -> Value {
+        let accepted: Vec<i64> = self
+            .transactions
+            .iter()
+            .filter(|one| !one.is_credit() && matches!(one.status(), "PAID" | "RUNNING"))
+            .map(|one| one.amount)
+            .collect();
+        let sum = accepted.iter().fold(0, |sum: i64, amount| sum.saturating_add(*amount));
+        json!({
+            "orderTotalAmount": self.amount,
+            "orderEffectiveAmount": if accepted.is_empty() { self.amount } else { sum },
+            "orderCurrency": self.currency,
+            "mode": self.mode.word(),
+            "orderId": self.order_id,
+            "metadata": self.metadata,
+            "_type": "V4/OrderDetails",
+        })
+    }
+}
+
+/// The `V4/OrderTransactions` or `V4/Payment` of orders that share one merchant reference, listing these
+/// transactions. The status comes from all payments of the orders, listed or not; the details are the first order's,
+/// as nothing says how two orders are mixed.
+pub(super) fn summary(
+    kind: &str,
     orders: &[&Order],
     listed: Vec<Value>,
     shop: &DemoShop,
     now: Timestamp,
 ) -> Value {
-    let has = |status: &str| listed.iter().any(|one| one.get("status").is_some_and(|word| word == status));
-    let order_status = if has("PAID") {
-        "PAID"
-    } else if has("RUNNING") {
-        "RUNNING"
+    let payments: Vec<Value> = orders
+        .iter()
+        .flat_map(|order| order.transactions.iter().map(|one| order.listed(one, shop)))
+        .filter(|answer| answer.get("operationType").is_none_or(|word| word != "CREDIT"))
+        .collect();
+    let has = |status: &str| payments.iter().any(|one| one.get("status").is_some_and(|word| word == status));
+    let order_status = if payments.is_empty() {
+        // Inferred: the payer left before any attempt.
+        "ABANDONED"
     } else {
-        "UNPAID"
+        ["PAID", "RUNNING"].into_iter().find(|status| has(status)).unwrap_or("UNPAID")
     };
     let first = orders.first();
     json!({
         "shopId": shop.shop_id,
-        "orderCycle": if order_status == "UNPAID" { "OPEN" } else { "CLOSED" },
+        "orderCycle": if matches!(order_status, "PAID" | "RUNNING") { "CLOSED" } else { "OPEN" },
         "orderStatus": order_status,
         "serverDate": date(now),
-        "orderDetails": {
-            "orderTotalAmount": first.map(|order| order.amount),
-            "orderEffectiveAmount": first.map(|order| order.amount),
-            "orderCurrency": first.map(|order| order.currency.as_str()),
-            "mode": first.map(|order| order.mode.word()),
-            "orderId": first.and_then(|order| order.order_id.as_deref()),
-            "metadata": first.and_then(|order| order.metadata.as_ref()),
-            "_type": "V4/OrderDetails",
-        },
+        "orderDetails": first.map(|order| order.details()),
         "customer": first.and_then(|order| order.customer.as_ref()),
         "transactions": listed,
-        "_type": "V4/OrderTransactions",
+        "_type": kind,
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::channel;
 use super::members::Members;
-use super::order::{Channel, Returns};
+use super::order::{Channel, ReturnMode, Returns};
 use super::shops::DemoShop;
 use super::text;
 use crate::simulator::platform::Refusal;
@@ -50,6 +50,9 @@ const STRONG_AUTHENTICATION: [&str; 5] =
 /// Longest merchant reference. Source: third-party clients of Lyra REST API V4.
 const ORDER_ID_CHARS: usize = 64;
 
+/// Wrong instalment options. `INT_929` to `INT_933` and `INT_945` speak of them too, and nothing says which means what.
+const INSTALLMENTS: &str = "INT_928";
+
 /// Furthest expiration. Source: provider page `Charge/PaymentOrder/Update`, `PSP_1007`.
 pub(super) const EXPIRATION_DAYS: i64 = 90;
 
@@ -73,6 +76,7 @@ pub(super) struct Wishes {
     pub(super) metadata: Option<Value>,
     pub(super) customer: Option<Value>,
     pub(super) returns: Returns,
+    pub(super) ipn_url: Option<String>,
 }
 
 impl Wishes {
@@ -120,7 +124,9 @@ impl Wishes {
                 cancel: members.url("cancelUrl", "INT_921")?,
                 success: members.url("successUrl", "INT_922")?,
                 refused: members.url("refusedUrl", "INT_923")?,
+                mode: members.read("returnMode", "INT_927", return_mode)?,
             },
+            ipn_url: members.url("ipnTargetUrl", "INT_926")?,
         })
     }
 
@@ -166,7 +172,7 @@ fn amount(members: &Members<'_>, is_new: bool) -> Result<i64, Refusal> {
     }
 }
 
-fn is_currency(text: &str) -> bool {
+pub(super) fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
 }
 
@@ -187,8 +193,14 @@ fn metadata(value: &Value) -> Option<Value> {
 fn card_options(members: &Members<'_>) -> Result<(Option<bool>, Option<i64>), Refusal> {
     let Some(options) = members.object("transactionOptions", "INT_902")? else { return Ok((None, None)) };
     options.only(&["cardOptions", "installmentOptions"])?;
-    if let Some(installments) = options.object("installmentOptions", "INT_928")? {
+    if let Some(installments) = options.object("installmentOptions", INSTALLMENTS)? {
         installments.only(&["firstAmount", "count", "period", "schedules"])?;
+        for name in ["firstAmount", "count", "period"] {
+            if installments.integer(name, INSTALLMENTS)?.is_some_and(|number| number < 1) {
+                return Err(installments.wrong(name, INSTALLMENTS));
+            }
+        }
+        installments.read("schedules", INSTALLMENTS, Value::as_array)?;
     }
     let Some(card) = options.object("cardOptions", "INT_902")? else { return Ok((None, None)) };
     card.only(&["manualValidation", "captureDelay"])?;
@@ -216,11 +228,18 @@ fn customer(members: &Members<'_>) -> Result<Option<Value>, Refusal> {
     Ok(members.get("customer").cloned())
 }
 
+fn return_mode(value: &Value) -> Option<ReturnMode> {
+    match value.as_str()? {
+        "NONE" => Some(ReturnMode::None),
+        "GET" => Some(ReturnMode::Get),
+        "POST" => Some(ReturnMode::Post),
+        _ => None,
+    }
+}
+
 /// Members that are checked and then have no effect here.
 fn remaining(members: &Members<'_>) -> Result<(), Refusal> {
     members.url("errorUrl", "INT_924")?;
-    members.url("ipnTargetUrl", "INT_926")?;
-    members.word("returnMode", "INT_927", &["NONE", "GET", "POST"])?;
     members.text("description", "INT_902")?;
     members.read("paymentMethods", "INT_902", |value| {
         value.as_array().filter(|methods| methods.iter().all(Value::is_string))
@@ -294,6 +313,8 @@ mod tests {
         check(json!({"transactionOptions": {"cardOptions": {"manualValidation": true}}}), "INT_005");
         check(json!({"transactionOptions": {"cardOptions": {"captureDelay": 366}}}), "INT_006");
         check(json!({"transactionOptions": {"installmentOptions": 3}}), "INT_928");
+        check(json!({"transactionOptions": {"installmentOptions": {"count": 0}}}), "INT_928");
+        check(json!({"transactionOptions": {"installmentOptions": {"schedules": 1}}}), "INT_928");
         check(json!({"transactionOptions": {"card": {}}}), "INT_900");
         check(json!({"returnUrl": "ftp://x"}), "INT_920");
         check(json!({"cancelUrl": "x"}), "INT_921");
