@@ -182,6 +182,8 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         checks: operation.checks,
         next_check_at: None,
         releases_reference: false,
+        reason: None,
+        follow_at: None,
         settled_by: by.to_owned(),
     }
 }
