@@ -26,7 +26,9 @@ const REDIRECTION_BYTES: usize = 1536;
 /// `s10TransactionReference` of a creation: the platform sets the date itself.
 const S10_ID: &[Field] = &[Field::needed("s10TransactionId", Kind::Number(6))];
 
-/// Members of a page request: those that the guides' samples have. The platform knows many more.
+/// Members of a page request: those that the guides' samples have. The platform knows many more. Lengths are those of
+/// the data dictionary for `orderId`, `customerId`, `returnContext` and the addresses; the other lengths of text are
+/// guesses.
 const FIELDS: &[Field] = &[
     Field::needed("amount", Kind::Number(12)),
     Field::needed("currencyCode", Kind::Currency),

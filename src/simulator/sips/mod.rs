@@ -249,6 +249,9 @@ impl Platform for Sips {
         self.with_order(brand, order, |_, made| {
             status.clone_into(&mut made.status);
             made.stored = status != PAGE_OPEN;
+            if made.stored && made.response_code.is_empty() {
+                "00".clone_into(&mut made.response_code);
+            }
         })
     }
 

@@ -276,3 +276,16 @@ async fn magic_amounts_are_faults_without_a_plan() {
     assert!(!bench.send(READ, &body).await.contains_key("seal"));
     assert_eq!(bench.effects().len(), 1);
 }
+
+#[tokio::test]
+async fn shops_and_brands_do_not_see_each_others_transactions() {
+    let bench = Bench::seeded().await;
+    bench.add(&json!({"merchantId": PLATFORM_MERCHANT, "transactionReference": "ORDER0001", "amount": 7}));
+    let theirs = json!({"merchantId": PLATFORM_MERCHANT, "transactionReference": "ORDER0001"});
+    assert_eq!(bench.call(READ, theirs).await["currentAmount"], 7);
+    assert_eq!(bench.read("ORDER0001").await["currentAmount"], 1000);
+    let body = with_seal(unsealed(READ, &json!({"transactionReference": "ORDER0001"})));
+    let elsewhere = format!("{}/sips/mercanet/rs-services/v2/{READ}", bench.rig.running.base_url());
+    let request = bench.rig.client.post(elsewhere).header("content-type", "application/json");
+    assert_eq!(read_json(request.body(body.to_string())).await["responseCode"], "25");
+}
