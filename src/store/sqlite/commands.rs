@@ -118,7 +118,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     let next = Operation {
         status: settlement.status,
         already_done: settlement.already_done,
-        failure: settlement.failure,
+        failure: settlement.failure.clone(),
         order_after: order_after.or(operation.order_after),
         updated_at: settlement.at,
         checks: settlement.checks,

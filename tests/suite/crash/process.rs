@@ -57,7 +57,9 @@ impl Home {
              [resilience]\nprovider_timeout_ms = 10000\n",
             store.display()
         );
-        for account in provider.sandbox_accounts() {
+        let mut accounts = provider.sandbox_accounts();
+        accounts.retain(|account| guichet::providers::all().iter().any(|known| known.id == account.provider));
+        for account in accounts {
             text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
             for (key, value) in account.settings {
                 text.push_str(&format!("{key} = \"{value}\"\n"));
