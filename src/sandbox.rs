@@ -63,6 +63,7 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
     settings.accounts = simulators
         .sandbox_accounts()
         .into_iter()
+        .filter(|account| crate::providers::all().iter().any(|known| known.id == account.provider))
         .map(|account| {
             let block = AccountSettings::from_pairs(account.name, account.provider, account.settings);
             (account.name.to_owned(), block)

@@ -198,16 +198,6 @@ impl YabandPay {
     fn create_one(&self, kind: &Kind, session: &Session<'_>, members: Members<'_>) -> Result<Value, Refusal> {
         let order = read(kind, session, members)?;
         let url_type = members.word("url_type", &["01", "02"])?;
-        let mut book = self.book();
-        book.take_request_id(members)?;
-        let entry = Entry {
-            action: "create",
-            amount_before: None,
-            state_before: None,
-            state_after: PENDING.to_owned(),
-            request: session.call.sequence,
-        };
-        self.enter(&order, entry, session.now);
         let mut data = json!({
             "order_id": order.order_id,
             "trade_id": order.id,
@@ -218,6 +208,16 @@ impl YabandPay {
             let (name, value) = self.way(kind.way, url_type, &order, members, session)?;
             answer.insert(name.to_owned(), value);
         }
+        let mut book = self.book();
+        book.take_request_id(members)?;
+        let entry = Entry {
+            action: "create",
+            amount_before: None,
+            state_before: None,
+            state_after: PENDING.to_owned(),
+            request: session.call.sequence,
+        };
+        self.enter(&order, entry, session.now);
         book.orders.insert(order.id.clone(), order);
         Ok(data)
     }

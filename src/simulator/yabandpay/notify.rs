@@ -8,13 +8,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::merchant::MERCHANT;
 use super::order::{Order, extend, seconds};
 use super::refund::Refund;
 use super::sign;
 use super::{BRAND, Right, YabandPay, amount};
 use crate::simulator::notices::Notice;
-
-use super::merchant::MERCHANT;
 
 /// The key of somebody who does not have the merchant's.
 const FORGERS_KEY: &str = "not-the-key-of-the-merchant";
@@ -90,29 +89,52 @@ impl YabandPay {
     }
 
     fn tell(&self, settings: Settings, order: &Order, url: &str, data: Map<String, Value>, now: Timestamp) {
-        let fields = sign::of_notice(&data);
-        let body = |key: &str| {
-            let message = json!({"sign": sign::sign(&fields, key), "data": data}).to_string();
-            if settings.form_notices { form(&message) } else { message.into() }
-        };
-        let notice = Notice {
-            provider: "yabandpay",
-            brand: BRAND.to_owned(),
-            order: order.id.clone(),
-            url: url.to_owned(),
-            content_type: if settings.form_notices {
-                "application/x-www-form-urlencoded"
-            } else {
-                "application/json"
-            },
-            body: body(MERCHANT.secret_key),
-            forged: body(FORGERS_KEY),
-        };
-        self.frame.notices.send(notice, now);
+        self.frame.notices.send(notice(settings, &order.id, url, data), now);
+    }
+}
+
+/// The message, with the right signature and with a wrong one.
+fn notice(settings: Settings, order: &str, url: &str, data: Map<String, Value>) -> Notice {
+    let fields = sign::of_notice(&data);
+    let data = Value::Object(data);
+    let body = |key: &str| {
+        let message = json!({"sign": sign::sign(&fields, key), "data": data}).to_string();
+        if settings.form_notices { form(&message) } else { message.into() }
+    };
+    Notice {
+        provider: "yabandpay",
+        brand: BRAND.to_owned(),
+        order: order.to_owned(),
+        url: url.to_owned(),
+        content_type: if settings.form_notices {
+            "application/x-www-form-urlencoded"
+        } else {
+            "application/json"
+        },
+        body: body(MERCHANT.secret_key),
+        forged: body(FORGERS_KEY),
     }
 }
 
 /// The older form. Source: official PHP library.
 fn form(message: &str) -> Bytes {
     url::form_urlencoded::Serializer::new(String::new()).append_pair("resultData", message).finish().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_message_differs_by_its_signature_only() {
+        let data = json!({"state": "paid", "user": "016683"});
+        let made =
+            notice(Settings::default(), "t", "https://shop.example", data.as_object().unwrap().clone());
+        let read = |body: &Bytes| serde_json::from_slice::<Value>(body).unwrap();
+        let (right, forged) = (read(&made.body), read(&made.forged));
+        assert_eq!((&right["data"], &forged["data"]), (&data, &data));
+        assert_ne!(right["sign"], forged["sign"]);
+        let fields = sign::of_notice(data.as_object().unwrap());
+        assert_eq!(right["sign"], sign::sign(&fields, MERCHANT.secret_key));
+    }
 }
