@@ -62,6 +62,11 @@ async fn the_envelope_is_checked_strictly() {
         assert!(!envelope["message"].as_str().unwrap().is_empty());
     }
     assert_eq!(rig.0.client.get(rig.url()).send().await.unwrap().status(), 404, "every call is a POST");
+    // An empty value is signed as `demo=`; who drops it signs another string.
+    let mut dropped = signed(CREATE, &creation(&json!({})));
+    dropped["data"]["demo"] = json!("");
+    assert_eq!(rig.raw(&dropped).await["code"], codes::BAD_SIGNATURE);
+    assert_eq!(rig.raw(&resigned(dropped)).await["status"], true);
     // The header does not matter, and escaped characters are signed as what they stand for.
     let escaped = signed(CREATE, &creation(&json!({"description": "é"}))).to_string().replace('é', "\\u00e9");
     let answer = read(rig.0.client.post(rig.url()).body(escaped)).await;
