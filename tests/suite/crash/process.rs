@@ -60,6 +60,9 @@ impl Home {
         let mut accounts = provider.sandbox_accounts();
         accounts.retain(|account| guichet::providers::all().iter().any(|known| known.id == account.provider));
         for account in accounts {
+        // The program refuses an account of a provider it does not have.
+        let known = |id| guichet::providers::all().iter().any(|known| known.id == id);
+        for account in provider.sandbox_accounts().into_iter().filter(|account| known(account.provider)) {
             text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
             for (key, value) in account.settings {
                 text.push_str(&format!("{key} = \"{value}\"\n"));
