@@ -147,6 +147,8 @@ impl FaultKind {
             | Self::Empty { .. }
             | Self::TooLarge { .. }
             | Self::WrongEnvelope { .. }
+            | Self::BadSignature { .. }
+            | Self::Unsigned { .. }
             | Self::Hold { .. }
             | Self::ErrorAfterEffect { .. } => false,
         }

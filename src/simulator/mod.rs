@@ -91,10 +91,9 @@ pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let frame = Arc::new(Frame::default());
     let lyra = lyra::Lyra::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
     let sips = sips::Sips::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
-    let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(lyra), Arc::new(sips)];
     let yabandpay =
         yabandpay::YabandPay::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
-    let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(lyra), Arc::new(yabandpay)];
+    let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(lyra), Arc::new(sips), Arc::new(yabandpay)];
     let core = Arc::new(Core { frame, platforms, connections: watch::Sender::new(0) });
     let (stop, stopping) = watch::channel(false);
     let (alive, gone) = mpsc::channel(1);

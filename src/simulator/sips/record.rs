@@ -39,6 +39,10 @@ impl Sips {
             brand: book.brand.to_owned(),
             action: action.to_owned(),
             order: made.id.clone(),
+            transaction: None,
+            amount: amount_before
+                .map(|before| before.saturating_sub(made.amount).saturating_abs())
+                .filter(|part| *part > 0),
             amount_before,
             amount_after: made.amount,
             currency: letters.unwrap_or_else(|| made.currency.clone()),

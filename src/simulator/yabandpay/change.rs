@@ -82,6 +82,7 @@ impl YabandPay {
         let action = apply(order, wanted);
         let entry = Entry {
             action,
+            refund: None,
             amount_before,
             state_before: Some(state_before),
             state_after: order.state.clone(),

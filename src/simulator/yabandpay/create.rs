@@ -212,6 +212,7 @@ impl YabandPay {
         book.take_request_id(members)?;
         let entry = Entry {
             action: "create",
+            refund: None,
             amount_before: None,
             state_before: None,
             state_after: PENDING.to_owned(),

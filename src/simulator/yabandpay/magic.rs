@@ -1,18 +1,21 @@
 //! Amounts that stand for faults, so that a person can order one from Swagger UI: the same as at the other platforms,
 //! with YabandPay's codes. In minor units: 990001 is 9900.01.
 //!
-//! One range for changes, one for reads and one for cancellations: after a change with a lost answer the payment has
+//! One range for changes, one for reads, one for cancellations and one for notifications: after a change with a lost answer the payment has
 //! that amount and can still be read; and a payment can be made first whose cancellation goes wrong.
 
 use serde_json::{Value, json};
 
 use super::methods::{CANCEL, CAPTURE, DECREMENT, QUERY, QUERY_REFUND, REFUND, data_text};
 use super::{amount, codes, create};
+use crate::simulator::delivery::NOTIFICATION;
 use crate::simulator::faults::{FaultKind, Moment};
 use crate::simulator::platform::Call;
 
 /// How late a late answer is: longer than a caller of guichet waits, shorter than guichet does.
 const LATE_MS: u64 = 20_000;
+/// How late a late notification is.
+const LATE_NOTICE_MS: u64 = 3_000;
 
 /// What a magic amount is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,8 @@ enum On {
     Reads,
     /// Cancellations only, by the payment's amount.
     Cancels,
+    /// Every notification of a payment of this amount, those of its refunds included.
+    Notifications,
 }
 
 impl On {
@@ -31,6 +36,7 @@ impl On {
             Self::Changes => method == CANCEL || changes_by_request(method),
             Self::Reads => method == QUERY || method == QUERY_REFUND,
             Self::Cancels => method == CANCEL,
+            Self::Notifications => method == NOTIFICATION,
         }
     }
 
@@ -39,6 +45,7 @@ impl On {
             Self::Changes => "changes",
             Self::Reads => "reads",
             Self::Cancels => "cancels",
+            Self::Notifications => "notifications",
         }
     }
 }
@@ -55,7 +62,7 @@ const fn magic(amount: i64, on: On, meaning: &'static str, fault: fn() -> FaultK
     Magic { amount, on, meaning, fault }
 }
 
-const TABLE: [Magic; 19] = [
+const TABLE: [Magic; 25] = [
     magic(990_001, On::Changes, "refused with -4113, no effect", || refuse(codes::UNPUBLISHED)),
     magic(990_002, On::Changes, "takes effect, answers 20 s late", late),
     magic(990_003, On::Changes, "takes effect, the answer is lost", lose),
@@ -75,6 +82,14 @@ const TABLE: [Magic; 19] = [
     magic(990_024, On::Cancels, "connection cut, no effect", cut),
     magic(990_025, On::Cancels, "takes effect, answers nonsense", nonsense),
     magic(990_026, On::Cancels, "HTTP 500 with HTML, no effect", || http_500(false)),
+    magic(990_031, On::Notifications, "never sent", || FaultKind::NotifyNever),
+    magic(990_032, On::Notifications, "sent twice", || FaultKind::NotifyTwice),
+    magic(990_033, On::Notifications, "sent 3 s late", || FaultKind::NotifyLate { ms: LATE_NOTICE_MS }),
+    magic(990_034, On::Notifications, "forged", || FaultKind::NotifyForged),
+    magic(990_035, On::Notifications, "one byte altered", || FaultKind::NotifyAltered),
+    magic(990_036, On::Notifications, "out of order: the first one comes after the second", || {
+        FaultKind::NotifyOutOfOrder
+    }),
 ];
 
 fn refuse(code: &str) -> FaultKind {
@@ -155,13 +170,15 @@ mod tests {
         assert_eq!(fault(&call(CANCEL, json!({})), || Some(990_023)), lose);
         assert_eq!(fault(&call(QUERY, json!({})), || Some(990_013)), lose);
         assert_eq!(fault(&call(QUERY, json!({})), || Some(990_003)), None, "a lost creation can be read");
+        assert_eq!(fault(&call(NOTIFICATION, json!({})), || Some(990_032)), Some(FaultKind::NotifyTwice));
         assert_eq!(fault(&call("v3.POS", json!({"amount": "9900.03"})), || Some(990_003)), None);
     }
 
     #[test]
     fn the_amounts_are_those_of_the_other_platforms() {
         let amounts: Vec<_> = TABLE.iter().map(|magic| magic.amount.rem_euclid(990_000)).collect();
-        let expected = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 21, 22, 23, 24, 25, 26];
+        let expected =
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 16, 21, 22, 23, 24, 25, 26, 31, 32, 33, 34, 35, 36];
         assert_eq!(amounts, expected);
         assert_eq!(help().as_array().unwrap().len(), TABLE.len());
     }

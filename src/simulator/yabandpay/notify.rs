@@ -1,8 +1,8 @@
 //! Notifications: what is told to the merchant's server when a state changes.
 //!
 //! Source: YabandPay v3 API, notifications. The merchant's answer must be exactly the body `ok` with HTTP 200; anything
-//! else, `bad` included, counts as a failure and is sent again on an undocumented schedule. Delivering and
-//! comparing is the frame's business.
+//! else, `bad` included, counts as a failure and is sent again on an undocumented schedule. The frame delivers and
+//! compares.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -113,6 +113,7 @@ fn notice(settings: Settings, order: &str, url: &str, data: Map<String, Value>) 
         },
         body: body(MERCHANT.secret_key),
         forged: body(FORGERS_KEY),
+        expected: Some("ok"),
     }
 }
 

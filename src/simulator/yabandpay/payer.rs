@@ -126,6 +126,7 @@ impl YabandPay {
             order.cleared = true;
             let entry = Entry {
                 action: "clear",
+                refund: None,
                 amount_before: Some(order.left()),
                 state_before: Some(PAID.to_owned()),
                 state_after: PAID.to_owned(),

@@ -14,6 +14,8 @@ use crate::simulator::ledger::Effect;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) action: &'static str,
+    /// The refund that it is about, and how much it is.
+    pub(super) refund: Option<(String, i64)>,
     pub(super) amount_before: Option<i64>,
     pub(super) state_before: Option<String>,
     pub(super) state_after: String,
@@ -33,6 +35,7 @@ pub(super) struct Move<'a> {
 impl YabandPay {
     /// Enters an effect in the ledger.
     pub(super) fn enter(&self, order: &Order, entry: Entry, now: Timestamp) {
+        let (transaction, refunded) = entry.refund.unzip();
         self.frame.ledger.effect(Effect {
             sequence: 0,
             at: now,
@@ -40,6 +43,8 @@ impl YabandPay {
             brand: BRAND.to_owned(),
             action: entry.action.to_owned(),
             order: order.id.clone(),
+            transaction,
+            amount: refunded.or_else(|| part(entry.action, order, entry.amount_before)),
             amount_before: entry.amount_before,
             amount_after: order.left(),
             currency: order.currency.clone(),
@@ -56,6 +61,7 @@ impl YabandPay {
         change.to.clone_into(&mut order.state);
         let entry = Entry {
             action: change.action,
+            refund: None,
             amount_before: Some(order.left()),
             state_before,
             state_after: change.to.to_owned(),
@@ -63,5 +69,14 @@ impl YabandPay {
         };
         self.enter(order, entry, change.now);
         self.notify_payment(settings, order, order.notify_url.as_deref(), change.now);
+    }
+}
+
+/// What a change of the payment itself moved: all that is captured or cancelled, or the reduction.
+fn part(action: &str, order: &Order, before: Option<i64>) -> Option<i64> {
+    match action {
+        "capture" | "cancel" => Some(order.left()),
+        "decrement" => before.map(|before| before.saturating_sub(order.left())),
+        _ => None,
     }
 }

@@ -183,6 +183,7 @@ impl YabandPay {
         order.refunds.push(refund.clone());
         let entry = Entry {
             action: "refund",
+            refund: Some((refund.id.clone(), wanted)),
             amount_before: Some(left),
             state_before: None,
             state_after: state.to_owned(),
@@ -221,6 +222,7 @@ impl YabandPay {
                 let refund = refund.clone();
                 let entry = Entry {
                     action,
+                    refund: Some((refund.id.clone(), refund.amount)),
                     amount_before: Some(left),
                     state_before: Some(before),
                     state_after: state.to_owned(),

@@ -57,9 +57,6 @@ impl Home {
              [resilience]\nprovider_timeout_ms = 10000\n",
             store.display()
         );
-        let mut accounts = provider.sandbox_accounts();
-        accounts.retain(|account| guichet::providers::all().iter().any(|known| known.id == account.provider));
-        for account in accounts {
         // The program refuses an account of a provider it does not have.
         let known = |id| guichet::providers::all().iter().any(|known| known.id == id);
         for account in provider.sandbox_accounts().into_iter().filter(|account| known(account.provider)) {
