@@ -8,8 +8,11 @@ mod copies;
 mod create;
 mod decide;
 mod failure;
+mod follow;
+mod inbox;
 mod reconcile;
 mod send;
+mod settle;
 
 use std::{
     collections::BTreeSet,
@@ -24,13 +27,14 @@ use async_trait::async_trait;
 pub use change::{CallerKey, ChangeRequest, Changed, NewChange, Precondition};
 pub use create::NewCreation;
 use failure::{read_problem, store_problem};
+pub use inbox::Received;
 
 use crate::{
     adapter::{Account, ErrorKind, ProviderError, Recall, Registry},
     config::{AllowedAccounts, RouteRule},
     domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp},
     problem::{Problem, ProblemCode},
-    store::Store,
+    store::{OperationFilter, OrderFilter, Place, Store},
 };
 
 /// Who calls: a client with its scopes and the accounts it may use.
@@ -74,6 +78,8 @@ pub struct Orders {
     copies: copies::WriteBehind,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
+    /// Raised when a notification was kept.
+    inbox_filled: watch::Sender<u64>,
 }
 
 impl Orders {
@@ -94,8 +100,11 @@ impl Orders {
             provider_timeout,
             tasks,
             stopping,
+            inbox_filled: watch::Sender::new(0),
         });
         orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders.tasks.spawn(follow::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders.tasks.spawn(inbox::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders
     }
 
@@ -198,6 +207,44 @@ impl Orders {
         operation
             .filter(|operation| caller.accounts.contains(operation.account.as_str()))
             .ok_or_else(not_found)
+    }
+
+    /// Orders known here, oldest first.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn list_orders(
+        &self,
+        caller: &Caller,
+        filter: OrderFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Order)>, Problem> {
+        let filter = OrderFilter { accounts: caller.accounts.names(), ..filter };
+        self.store.list_orders(filter, after, limit).await.map_err(store_problem)
+    }
+
+    /// Operations, oldest first.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn list_operations(
+        &self,
+        caller: &Caller,
+        filter: OperationFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Operation)>, Problem> {
+        let filter = OperationFilter { accounts: caller.accounts.names(), ..filter };
+        self.store.list_operations(filter, after, limit).await.map_err(store_problem)
+    }
+
+    /// The creation behind a payer's page.
+    ///
+    /// # Errors
+    /// No such page.
+    pub async fn page(&self, token: &str) -> Result<Operation, Problem> {
+        self.store.operation_of_page(token).await.map_err(store_problem)?.ok_or_else(not_found)
     }
 
     /// The timeline of an order, from the event after number `after`.
