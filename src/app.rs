@@ -66,12 +66,19 @@ impl App {
     ///
     /// # Errors
     /// What keeps it from starting, in words.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
         settings.validate_for_serve()?;
         if settings.auth.mode == AuthMode::Jwt {
             return Err(StartError::Other(
                 "auth.mode: this guichet cannot check tokens yet; use api_key".to_owned(),
             ));
+        }
+        let public = bind(settings.server.listen, "server.listen").await?;
+        if settings.server.listen.port() == 0
+            && let Ok(bound) = public.local_addr()
+        {
+            // Only the system knows where this one can be reached.
+            settings.server.public_url = format!("http://{bound}");
         }
         let registry = registry(&settings)?;
         let url = match &settings.store.url {
@@ -82,7 +89,6 @@ impl App {
                 ));
             }
         };
-        let public = bind(settings.server.listen, "server.listen").await?;
         let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&url)?);
         // Before the first request is taken: what was under way when the process died is unknown now.
@@ -111,6 +117,11 @@ impl App {
     /// Where the API listens.
     pub fn address(&self) -> Option<std::net::SocketAddr> {
         self.public.local_addr().ok()
+    }
+
+    /// Where providers and payers reach the API.
+    pub fn public_url(&self) -> &str {
+        &self.settings.server.public_url
     }
 
     /// Where the probes listen.
