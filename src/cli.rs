@@ -16,7 +16,7 @@ use crate::{
     app::{self, App},
     config::{self, Environment, Settings, api_key},
     domain::AccountName,
-    http, sandbox, simulator, telemetry,
+    http, sandbox, simulator, tables, telemetry,
 };
 
 /// Longest time `health` waits.
@@ -54,6 +54,12 @@ enum Command {
         /// The account it came for.
         #[arg(long)]
         account: String,
+    },
+    /// Write the documentation generated from the adapters' tables.
+    #[command(hide = true)]
+    Tables {
+        /// The folder.
+        into: PathBuf,
     },
     /// API keys.
     Key {
@@ -105,6 +111,12 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
         Some(Command::Health) => health(&load()?).await,
         Some(Command::Openapi) => {
             print!("{}", http::document());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Tables { into }) => {
+            for (name, text) in tables::files() {
+                std::fs::write(into.join(name), text)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::VerifyNotification { account }) => verify_notification(&load()?, &account),

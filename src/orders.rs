@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use async_trait::async_trait;
 pub use change::{CallerKey, ChangeRequest, Changed, NewChange, Precondition};
 pub use create::NewCreation;
+pub use failure::documented_code;
 use failure::{read_problem, store_problem};
 pub use inbox::Received;
 
