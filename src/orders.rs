@@ -10,6 +10,7 @@ mod decide;
 mod failure;
 mod follow;
 mod inbox;
+mod reads;
 mod reconcile;
 mod send;
 mod settle;
@@ -77,6 +78,7 @@ pub struct Orders {
     store: Arc<dyn Store>,
     provider_timeout: Duration,
     copies: copies::WriteBehind,
+    reads: reads::Reads,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
     /// Raised when a notification was kept.
@@ -98,6 +100,7 @@ impl Orders {
             routes: RwLock::new(Arc::new(routes)),
             copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
             store,
+            reads: reads::Reads::default(),
             provider_timeout,
             tasks,
             stopping,
@@ -173,11 +176,10 @@ impl Orders {
         {
             return Ok(Shown { order, stale: false });
         }
-        let memory = StoreMemory { store: &self.store, id };
-        match account.adapter.fetch(&id.reference, &memory, deadline).await {
+        match self.read_shared(&account, id, deadline).await {
             Ok(order) => {
                 self.copies.keep(&order);
-                Ok(Shown { order, stale: false })
+                Ok(Shown { order: Arc::unwrap_or_clone(order), stale: false })
             }
             Err(error) => {
                 let away = matches!(

@@ -176,7 +176,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The creation whose payer's pages have this token.
     async fn operation_of_page(&self, token: &str) -> Result<Option<Operation>, StoreError>;
 
-    /// Everything remembered of an order.
+    /// Everything remembered of an order made, changed or notified here; nothing of any other.
     async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError>;
 
     /// The last known copy of an order.

@@ -7,6 +7,7 @@ mod commands;
 mod connection;
 mod events;
 mod inbox;
+mod known;
 mod location;
 mod migrations;
 mod orders;
@@ -21,7 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::{location::LockFile, reader::Readers, writer::Writer};
+use self::{known::Known, location::LockFile, reader::Readers, writer::Writer};
 use super::{
     Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter, Place,
     Settled, Settlement, Store, StoreError,
@@ -39,6 +40,7 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    known: Known,
     lock: Mutex<Option<LockFile>>,
 }
 
@@ -62,9 +64,10 @@ impl SqliteStore {
         };
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
+        let known = Known::load(&connection).map_err(named)?;
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
-        Ok(Self { inner: Arc::new(Inner { path, writer, readers, lock: Mutex::new(Some(lock)) }) })
+        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, lock: Mutex::new(Some(lock)) }) })
     }
 
     /// The file, free of symbolic links.
@@ -112,10 +115,16 @@ impl Store for SqliteStore {
     }
 
     async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError> {
+        if let Some(order) = &new.operation.order_id {
+            self.inner.known.add(order);
+        }
         self.inner.writer.run(move |connection| commands::begin(connection, &new)).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        if let Some(order) = &settlement.order_after {
+            self.inner.known.add(&order.id);
+        }
         self.inner.writer.run(move |connection| commands::settle(connection, settlement)).await
     }
 
@@ -137,6 +146,9 @@ impl Store for SqliteStore {
     }
 
     async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError> {
+        if !self.inner.known.may_hold(id) {
+            return Ok(OrderMemory::default());
+        }
         let id = id.clone();
         self.inner.readers.run(move |connection| commands::memory(connection, &id)).await
     }
@@ -176,6 +188,7 @@ impl Store for SqliteStore {
     }
 
     async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError> {
+        self.inner.known.add(order);
         let (id, order) = (id.to_owned(), order.clone());
         self.inner.writer.run(move |connection| inbox::tie(connection, &id, &order)).await
     }
