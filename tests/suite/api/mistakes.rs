@@ -1,0 +1,92 @@
+//! Mistakes that other drivers of this platform make.
+
+use guichet::simulator::PayerAction;
+use serde_json::{Value, json};
+
+use crate::rig::{CANCEL_OR_REFUND, CREATE, Rig, UPDATE, amounts};
+
+/// Francs of the Pacific have no cents: 10000 XPF are sent as 10000 and shown as 10000.
+#[tokio::test]
+async fn francs_are_not_divided() {
+    let rig = Rig::new().await;
+    let body = json!({
+        "account": "epaync", "amount": {"value": 10_000, "currency": "XPF"}, "merchant_reference": "cart-1",
+        "delivery": {"channel": "email", "recipient": "a@example.com"}
+    });
+    let made = rig.create("k", &body).await;
+    assert_eq!(
+        (made.status, &made.json["amount"]),
+        (201, &json!({"value": 10_000, "currency": "XPF"})),
+        "{made:?}"
+    );
+    let order = made.json["provider_reference"].as_str().unwrap();
+    let place = format!("/orders/epaync_{order}");
+    assert!(rig.control.mailbox()[0].text.contains("10000 XPF"), "{:?}", rig.control.mailbox());
+    let amount = json!({"amount": {"value": 12_345, "currency": "XPF"}});
+    let changed = rig.patch(&place, &[], &amount).await;
+    assert_eq!((changed.status, &changed.json["amount"]), (200, &amount["amount"]), "{changed:?}");
+    rig.control.payer("lyra", "epaync", order, PayerAction::Pay).unwrap();
+    rig.control.act("lyra", "epaync", Some(order), "remit").unwrap();
+    let part = json!({"amount": {"value": 45, "currency": "XPF"}});
+    let refunded = rig.post(&format!("{place}/refund"), &[("idempotency-key", "r")], Some(&part)).await;
+    assert_eq!(refunded.status, 200, "{refunded:?}");
+    assert_eq!(amounts(&refunded), [12_345, 12_345, 12_345, 0, 45].map(Some));
+    let sent: Vec<Value> = rig
+        .control
+        .request_log()
+        .into_iter()
+        .filter(|request| [CREATE, UPDATE, CANCEL_OR_REFUND].contains(&request.service.as_str()))
+        .map(|request| request.body["amount"].clone())
+        .collect();
+    assert_eq!(sent, [json!(10_000), json!(12_345), json!(45)]);
+    assert_eq!(rig.effects("refund")[0].amount, Some(45));
+}
+
+/// A refund that is answered 200 was made at the platform, each one and of its amount.
+#[tokio::test]
+async fn a_refund_reaches_the_platform() {
+    let rig = Rig::new().await;
+    let order = rig.captured("cart-1").await;
+    for (key, cents) in [("a", 1), ("b", 499), ("c", 500)] {
+        let reply = rig.act("refund", &order, Some(key), Some(cents)).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let last = rig.effects("refund").pop().unwrap();
+        assert_eq!(
+            (last.amount, last.order.as_str(), last.request.is_some()),
+            (Some(cents), order.as_str(), true)
+        );
+    }
+    assert_eq!((rig.effects("refund").len(), rig.effects("cancel").len()), (3, 0));
+}
+
+/// A payment that only waits for the night is not given back, whatever else is said of it.
+#[tokio::test]
+async fn a_payment_not_remitted_is_never_refunded() {
+    let rig = Rig::new().await;
+    let order = rig.paid("cart-1").await;
+    rig.control
+        .patch_answer("lyra", "systempay", &order, &json!({"updateDate": "2026-11-23T00:00:00+00:00"}))
+        .unwrap();
+    for _ in 0..2 {
+        let read = rig.read(&order).await;
+        assert_eq!((&read.json["status"], amounts(&read)[4]), (&json!("paid"), Some(0)), "{read:?}");
+    }
+    assert_eq!(rig.act("cancel", &order, Some("c"), Some(999)).await.json["status"], "paid");
+    let canceled = rig.act("cancel", &order, None, None).await;
+    assert_eq!((&canceled.json["status"], amounts(&canceled)[4]), (&json!("canceled"), Some(0)));
+}
+
+/// A refused try before the payment that worked does not make it ambiguous, and a declined order may be paid.
+#[tokio::test]
+async fn refused_tries_do_not_count() {
+    let rig = Rig::new().await;
+    let order = rig.made("cart-1", &json!({})).await;
+    rig.control.payer("lyra", "systempay", &order, PayerAction::Decline).unwrap();
+    let declined = rig.read(&order).await;
+    assert_eq!((&declined.json["status"], &declined.json["final"]), (&json!("declined"), &json!(false)));
+    rig.pay(&order);
+    let paid = rig.read(&order).await;
+    assert_eq!((&paid.json["status"], amounts(&paid)), (&json!("paid"), [1_000, 1_000, 0, 0, 0].map(Some)));
+    rig.remit(&order);
+    assert_eq!(rig.act("refund", &order, Some("r"), None).await.json["status"], "refunded");
+}
