@@ -76,6 +76,26 @@ async fn a_payment_not_remitted_is_never_refunded() {
     assert_eq!((&canceled.json["status"], amounts(&canceled)[4]), (&json!("canceled"), Some(0)));
 }
 
+/// What a payment that waits may be asked for really works.
+#[tokio::test]
+async fn a_waiting_payment_may_be_canceled_and_validated() {
+    let rig = Rig::new().await;
+    for (word, action, after) in [
+        ("WAITING_AUTHORISATION", "cancel", "canceled"),
+        ("WAITING_AUTHORISATION_TO_VALIDATE", "cancel", "canceled"),
+        ("WAITING_AUTHORISATION_TO_VALIDATE", "capture", "processing"),
+        ("AUTHORISED_TO_VALIDATE", "capture", "paid"),
+    ] {
+        let reference = format!("{word}-{action}");
+        let draft = json!({"orderId": reference, "amount": 1_000, "status": "PAID"});
+        let order = rig.control.add_order("lyra", "systempay", &draft).unwrap();
+        rig.control.add_transaction("lyra", "systempay", &order, &json!({"detailedStatus": word})).unwrap();
+        let reply = rig.act(action, &order, None, None).await;
+        assert_eq!((reply.status, &reply.json["status"]), (200, &json!(after)), "{reference}: {reply:?}");
+        assert_eq!(rig.effects(action).into_iter().filter(|effect| effect.order == order).count(), 1);
+    }
+}
+
 /// A refused try before the payment that worked does not make it ambiguous, and a declined order may be paid.
 #[tokio::test]
 async fn refused_tries_do_not_count() {
