@@ -1,5 +1,7 @@
 //! Mistakes that other drivers of this platform make.
 
+use std::collections::BTreeMap;
+
 use guichet::simulator::PayerAction;
 use serde_json::{Value, json};
 
@@ -74,6 +76,67 @@ async fn a_payment_not_remitted_is_never_refunded() {
     assert_eq!(rig.act("cancel", &order, Some("c"), Some(999)).await.json["status"], "paid");
     let canceled = rig.act("cancel", &order, None, None).await;
     assert_eq!((&canceled.json["status"], amounts(&canceled)[4]), (&json!("canceled"), Some(0)));
+}
+
+/// Every `detailedStatus` of the transaction table, as the status of the order whose only payment it is.
+#[tokio::test]
+async fn every_detailed_status_has_its_meaning() {
+    let rig = Rig::new().await;
+    let wanted = BTreeMap::from([
+        ("AUTHORISED", ("paid", [1_000, 0, 0, 0])),
+        ("CAPTURED", ("paid", [1_000, 1_000, 0, 0])),
+        ("AUTHORISED_TO_VALIDATE", ("authorized", [1_000, 0, 0, 0])),
+        ("WAITING_AUTHORISATION", ("processing", [0, 0, 0, 0])),
+        ("WAITING_AUTHORISATION_TO_VALIDATE", ("processing", [0, 0, 0, 0])),
+        ("WAITING_FOR_PAYMENT", ("processing", [0, 0, 0, 0])),
+        ("UNDER_VERIFICATION", ("processing", [0, 0, 0, 0])),
+        ("INITIAL", ("processing", [0, 0, 0, 0])),
+        ("SUSPENDED", ("processing", [1_000, 0, 0, 0])),
+        ("CANCELLED", ("canceled", [1_000, 0, 1_000, 0])),
+        ("EXPIRED", ("expired", [1_000, 0, 0, 0])),
+        ("CAPTURE_FAILED", ("failed", [1_000, 0, 0, 0])),
+        ("ERROR", ("failed", [0, 0, 0, 0])),
+        // Anything else: nobody has decided what it means for an order.
+        ("PARTIALLY_AUTHORISED", ("unknown", [1_000, 0, 0, 0])),
+        ("ACCEPTED", ("unknown", [0, 0, 0, 0])),
+        ("PRE_AUTHORISED", ("unknown", [0, 0, 0, 0])),
+        ("REFUND_TO_RETRY", ("unknown", [0, 0, 0, 0])),
+    ]);
+    for (word, (status, told)) in wanted {
+        let draft = json!({"orderId": word, "amount": 1_000, "status": "PAID"});
+        let order = rig.control.add_order("lyra", "systempay", &draft).unwrap();
+        rig.control.add_transaction("lyra", "systempay", &order, &json!({"detailedStatus": word})).unwrap();
+        let read = rig.read(&order).await;
+        assert_eq!((read.status, &read.json["status"]), (200, &json!(status)), "{word}: {read:?}");
+        assert_eq!(read.json["provider_data"]["detailedStatus"], word);
+        assert_eq!(amounts(&read)[1..], told.map(Some), "{word}");
+        // What is offered works, what is not is refused with nothing sent.
+        for action in ["capture", "refund", "cancel"] {
+            let offered =
+                read.json["available_actions"].as_array().unwrap().iter().find(|a| a["action"] == action);
+            if offered.unwrap()["allowed"] == json!(true) {
+                continue;
+            }
+            let sent = rig.changes_sent();
+            let reply = rig.act(action, &order, Some(&format!("{word}-{action}")), None).await;
+            if status == "canceled" && action == "cancel" {
+                assert_eq!(reply.json["operation"]["outcome"], "already_done");
+            } else {
+                assert_eq!(reply.problem(), (409, "order_state_conflict"), "{word} {action}");
+            }
+            assert_eq!(rig.changes_sent(), sent, "{word} {action}");
+        }
+    }
+    // A word of tomorrow, and payments that came to nothing: nobody can tell what the order's money does.
+    for (word, status) in [("DREAMING", "unknown"), ("REFUSED", "paid"), ("ABANDONED", "paid")] {
+        let draft = json!({"orderId": word, "amount": 1_000, "status": "PAID"});
+        let order = rig.control.add_order("lyra", "systempay", &draft).unwrap();
+        rig.control.add_transaction("lyra", "systempay", &order, &json!({"detailedStatus": word})).unwrap();
+        let read = rig.read(&order).await;
+        assert_eq!((read.status, &read.json["status"]), (200, &json!(status)), "{word}: {read:?}");
+        assert_eq!(amounts(&read)[1..], [None; 4], "{word}");
+        assert_eq!(rig.act("cancel", &order, None, None).await.problem(), (409, "order_state_conflict"));
+    }
 }
 
 /// What a payment that waits may be asked for really works.
