@@ -61,6 +61,9 @@ pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
     Registry::build(&settings.accounts, &providers::all(), &context).map_err(ConfigErrors::from)
 }
 
+/// What `server.public_url` is when nobody chose one.
+const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
+
 impl App {
     /// Builds the accounts, opens and recovers the store and binds both listeners.
     ///
@@ -75,6 +78,7 @@ impl App {
         }
         let public = bind(settings.server.listen, "server.listen").await?;
         if settings.server.listen.port() == 0
+            && settings.server.public_url == DEFAULT_PUBLIC_URL
             && let Ok(bound) = public.local_addr()
         {
             // Only the system knows where this one can be reached.
