@@ -546,3 +546,7 @@ impl ProviderAdapter for Sips {
         notification::verify(&self.settings, raw)
     }
 }
+
+#[cfg(test)]
+#[path = "adapter_tests.rs"]
+mod tests;

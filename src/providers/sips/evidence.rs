@@ -132,7 +132,7 @@ mod tests {
         match kind {
             OperationKind::Cancel => read.cancel(),
             OperationKind::Capture => read.capture(),
-            _ => read.refund(),
+            OperationKind::Create | OperationKind::Update | OperationKind::Refund => read.refund(),
         }
     }
 
