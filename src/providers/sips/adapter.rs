@@ -250,7 +250,7 @@ impl Sips {
             }
             return Err(error);
         }
-        if code != "00" {
+        if error::clean(code) != "00" {
             return Ok(Performed { order: None, accepted: true });
         }
         match check(kind, before, part, &answer) {
@@ -324,9 +324,12 @@ pub(super) fn verified(
     if seal.is_some_and(|seal| settings.algorithm.matches(text.as_bytes(), &settings.key.secret, seal)) {
         return Ok(members);
     }
+    // Who tells a transaction's status knows the merchant: its code is then a payment's own.
+    let tells_status = ["transactionStatus", "newStatus"].iter().any(|name| members.contains_key(*name));
     let code = ["getTransDataResponseCode", "responseCode", "redirectionStatusCode"]
         .into_iter()
-        .find_map(|name| members.get(name).and_then(Value::as_str));
+        .find_map(|name| members.get(name).and_then(Value::as_str))
+        .filter(|_| !tells_status);
     if let Some(code) = code
         && error::is_setting(code)
         && let Some(error) = error::from_codes(service, called, code, None, None)

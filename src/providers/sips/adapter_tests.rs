@@ -432,6 +432,10 @@ async fn what_cannot_be_verified_proves_nothing() {
             assert_eq!(error.kind, ErrorKind::Protocol, "{case}");
         }
     }
+    let fraud = sample(&json!({"getTransDataResponseCode": null, "responseCode": "34"}));
+    let provider = Provider::answering(&[], vec![(200, json, fraud.to_string())]).await;
+    let error = provider.fetch("ORDER0001", OrderMemory::default()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Protocol, "a payment's own result is no setting");
     for code in ["03", "34", "40"] {
         let bare = json!({"responseCode": code});
         for body in [bare.to_string(), sealed(&bare, SealAlgorithm::HmacSha256, "another").to_string()] {

@@ -17,6 +17,8 @@ use crate::domain::{
 
 /// The provider's word while there is no transaction: the code it answers a read with.
 const NO_TRANSACTION: &str = "25";
+/// Longest text taken over; the data dictionary's longest of these has 32 characters.
+const TEXT_BYTES_MAX: usize = 128;
 /// Longest status word kept.
 const WORD_CHARS_MAX: usize = 40;
 
@@ -79,7 +81,7 @@ pub(super) fn order(
         id: OrderId { account: shop.account.clone(), reference: reference.clone() },
         provider: PROVIDER.to_owned(),
         mode: shop.settings.mode,
-        merchant_reference: wire.order_id.clone(),
+        merchant_reference: wire.order_id.clone().filter(|id| id.len() <= TEXT_BYTES_MAX),
         status,
         is_final: row.is_final,
         provider_status: ProviderStatus { code: short(word), message: reason(row, wire) },
@@ -324,7 +326,8 @@ fn short(word: &str) -> String {
 /// The members that callers see, and what recognizes the effect of an operation later. Neither card numbers, masked
 /// ones included, nor anything of the payer.
 fn provider_data(wire: &wire::TransactionData) -> Map<String, Value> {
-    let text = |value: &Option<String>| value.clone().map(Value::from);
+    let text =
+        |value: &Option<String>| value.clone().filter(|text| text.len() <= TEXT_BYTES_MAX).map(Value::from);
     let pair = wire.s10_transaction_reference.as_ref();
     [
         ("transactionReference", text(&wire.transaction_reference)),
@@ -336,10 +339,7 @@ fn provider_data(wire: &wire::TransactionData) -> Map<String, Value> {
         ("lastOperationDateTime", text(&wire.last_operation_date_time)),
         ("responseCode", text(&wire.response_code)),
         ("acquirerResponseCode", text(&wire.acquirer_response_code)),
-        (
-            "captureLimitDate",
-            wire.capture_limit_date.clone().filter(|date| date.is_string() || date.is_number()),
-        ),
+        ("captureLimitDate", text(&wire.capture_limit_date)),
         ("orderChannel", text(&wire.order_channel)),
         ("paymentMeanBrand", text(&wire.payment_mean_brand)),
         ("paymentMeanType", text(&wire.payment_mean_type)),

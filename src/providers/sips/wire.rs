@@ -97,7 +97,8 @@ pub(super) struct TransactionData {
     pub(super) transaction_date_time: Option<String>,
     pub(super) last_operation_name: Option<String>,
     pub(super) last_operation_date_time: Option<String>,
-    pub(super) capture_limit_date: Option<Value>,
+    #[serde(default, deserialize_with = "maybe_text")]
+    pub(super) capture_limit_date: Option<String>,
     pub(super) order_channel: Option<String>,
     pub(super) payment_mean_brand: Option<String>,
     pub(super) payment_mean_type: Option<String>,
