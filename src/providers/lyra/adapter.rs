@@ -268,7 +268,17 @@ mod tests {
         super::tests::{UPDATED, money, order},
         *,
     };
-    use crate::domain::Field;
+    use crate::domain::{Field, OrderMemory};
+
+    /// Nothing is remembered.
+    struct Nothing;
+
+    #[async_trait]
+    impl Recall for Nothing {
+        async fn recall(&self) -> Result<OrderMemory> {
+            Ok(OrderMemory::default())
+        }
+    }
 
     /// An adapter whose provider answers its first call so; the task gives the request it got.
     async fn against(envelope: Value) -> (Arc<dyn ProviderAdapter>, JoinHandle<String>) {
@@ -291,7 +301,11 @@ mod tests {
         let pairs = [("base_url", url.as_str()), ("shop_id", "69876357"), ("password", "testpassword_x")];
         let account = AccountSettings::from_pairs("shop", "lyra", pairs);
         let second = Duration::from_secs(1);
-        let context = AdapterContext { connect_timeout: second, provider_timeout: second };
+        let context = AdapterContext {
+            connect_timeout: second,
+            provider_timeout: second,
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        };
         (build(&"shop".parse().unwrap(), &account, &context).unwrap(), task)
     }
 
@@ -323,12 +337,14 @@ mod tests {
         ] {
             let (lyra, request) = against(envelope(&changes)).await;
             let id = OperationId::generate();
-            let result = match service {
-                GET => lyra.fetch(before.reference(), Instant::now() + Duration::from_secs(1)).await,
-                UPDATE => lyra.update(id, &before, &patch).await,
-                _ => lyra.cancel(id, &before, money(20_000, "EUR"), true).await,
+            let whole = Part { amount: money(20_000, "EUR"), full: true };
+            let deadline = Instant::now() + Duration::from_secs(1);
+            let failure = match service {
+                GET => lyra.fetch(before.reference(), &Nothing, deadline).await.err(),
+                UPDATE => lyra.update(id, &before, &patch, &Nothing).await.err(),
+                _ => lyra.cancel(id, &before, whole).await.err(),
             };
-            assert_eq!(result.err().map(|error| error.kind), expected, "{service} {changes:?}");
+            assert_eq!(failure.map(|error| error.kind), expected, "{service} {changes:?}");
             let request = request.await.unwrap();
             assert!(
                 request.starts_with(&format!("POST /api-payment/V4/{service} HTTP/1.1\r\n")),
@@ -342,7 +358,8 @@ mod tests {
     #[tokio::test]
     async fn a_part_cannot_be_canceled_and_nothing_is_sent() {
         let (lyra, request) = against(json!({})).await;
-        let result = lyra.cancel(OperationId::generate(), &order(UPDATED), money(1, "EUR"), false).await;
+        let part = Part { amount: money(1, "EUR"), full: false };
+        let result = lyra.cancel(OperationId::generate(), &order(UPDATED), part).await;
         assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
         assert!(!request.is_finished());
     }
