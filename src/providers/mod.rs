@@ -3,8 +3,9 @@
 use crate::adapter::ProviderDescription;
 
 pub mod lyra;
+pub mod yabandpay;
 
 /// Every platform this guichet speaks.
 pub fn all() -> Vec<ProviderDescription> {
-    vec![lyra::DESCRIPTION]
+    vec![lyra::DESCRIPTION, yabandpay::DESCRIPTION]
 }
