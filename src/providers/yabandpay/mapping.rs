@@ -325,8 +325,8 @@ fn refund(order: &Order, refunds: usize) -> AvailableAction {
     within(allowed, order.created_at.and_then(window::refund_until), order.as_of)
 }
 
+/// A closed window is not enforced by guichet, so what is left stays told: it decides how much a full change moves.
 fn within(allowed: AvailableAction, until: Option<Timestamp>, now: Timestamp) -> AvailableAction {
     let is_over = until.is_some_and(|until| now >= until);
-    let action = if is_over { AvailableAction::denied(allowed.action, WINDOW_CLOSED) } else { allowed };
-    AvailableAction { until, ..action }
+    AvailableAction { allowed: !is_over, reason: is_over.then(|| WINDOW_CLOSED.to_owned()), until, ..allowed }
 }

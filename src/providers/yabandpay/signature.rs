@@ -263,7 +263,7 @@ mod tests {
             "createDate": "1700000000", "paid_time": "1700000042", "state": "paid", "demo": "", "pay_method": "online",
             "sub_pay_method": "WeChat Pay"});
         let vector_11 = json!({"type": "payment", "trade_id": TRADE, "order_id": "ORD-0004", "amount": "25.00",
-            "currency": "EUR", "state": "authorized",
+            "currency": "EUR", "state": "authorized", "user": "900001",
             "3ds": {"3ds_status": "Y", "3ds_trxid": "t-1", "3ds_version": "2.2.0"}});
         for (data, signature) in [
             (vector_9, "f47457fc7db3cbd020e951137b7d5e1b3ea3751b7ef2dd6f0c20d8f5961cb7f4"),
