@@ -202,14 +202,10 @@ fn unusable(method: &'static str, is_change: bool, problem: &str) -> ProviderErr
     ProviderError::new(PROVIDER, method, kind, problem)
 }
 
-/// What cannot be written was never sent.
+/// The platform takes two decimals. A payment in a currency with others was not made here.
 fn unwritable(method: &'static str) -> ProviderError {
-    ProviderError::new(
-        PROVIDER,
-        method,
-        ErrorKind::NotExecuted,
-        "the amount cannot be written for the provider",
-    )
+    let problem = "the provider has no amounts in this currency; nothing was sent";
+    ProviderError::new(PROVIDER, method, ErrorKind::CurrencyNotSupported, problem)
 }
 
 #[async_trait]

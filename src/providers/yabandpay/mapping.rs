@@ -18,6 +18,10 @@ use crate::domain::{
 
 /// Refunds of one payment. Source: "Refund" of API v3, "fewer than 30".
 const REFUNDS_MAX: usize = 29;
+/// Longest state kept of those not known here.
+const WORD_CHARS_MAX: usize = 64;
+/// Longest member of `provider_data`; longer ones are left out.
+const MEMBER_CHARS_MAX: usize = 256;
 /// What a `time_out` of zero means, in minutes. Source: "Create payments" of API v3.
 pub(super) const TIMEOUT_MINUTES_MAX: u64 = 1_440;
 
@@ -47,7 +51,8 @@ pub(super) fn order(
 ) -> Result<Order, &'static str> {
     let reference = reference(wire.trade_id.as_deref())?;
     let amount = amount(wire.amount.as_deref(), wire.currency.as_deref())?;
-    let word = wire.state.clone().filter(|word| !word.is_empty()).ok_or("the answer tells no state")?;
+    let word = filled(wire.state.as_ref()).ok_or("the answer tells no state")?;
+    let word: String = word.chars().take(WORD_CHARS_MAX).collect();
     let state = payment_state(&word);
     if state.is_none() {
         tracing::warn!(provider = PROVIDER, status = word, "the provider told a status not known here");
@@ -267,7 +272,9 @@ fn provider_data(wire: &wire::Payment) -> Map<String, Value> {
         ("yb_transaction_id", &wire.yb_transaction_id),
     ]
     .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), Value::from(filled(value.as_ref())?))))
+    .filter_map(|(name, value)| Some((name, filled(value.as_ref())?)))
+    .filter(|(_, value)| value.chars().count() <= MEMBER_CHARS_MAX)
+    .map(|(name, value)| (name.to_owned(), Value::from(value)))
     .collect()
 }
 

@@ -134,6 +134,7 @@ fn notification(members: &BTreeMap<String, String>) -> Notification {
     let provider_status = get("state").map(str::to_owned);
     if is_refund(members) {
         return Notification {
+            operation: get("m_refund_id").and_then(|number| number.parse().ok()),
             settles: settles(get("m_refund_id"), get("state")),
             amount: mapping::amount(get("refund_amount"), get("refund_currency").or(get("currency"))).ok(),
             occurred_at: mapping::seconds(get("refund_time")),
