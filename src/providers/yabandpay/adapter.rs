@@ -41,8 +41,8 @@ const REFUND_ID: &str = "refund_id";
 const NO_PAYMENT: &str = "00000000-0000-4000-8000-000000000000";
 
 const CAPABILITIES: Capabilities = Capabilities {
-    // No query by the merchant's reference. What is made is a page, a QR code or what an app needs: nobody can pay what
-    // nobody was shown, and it ends by itself within a day.
+    // No query by the merchant's reference. What is made is a page, a QR code or what an app needs: nobody
+    // can pay what nobody was shown, and it ends by itself within a day.
     create: OperationCapability {
         supported: true,
         partial: false,
@@ -141,8 +141,8 @@ impl YabandPay {
         mapping::Context { account: &self.account, mode: self.settings.mode, as_of: Timestamp::now() }
     }
 
-    /// What is remembered of an order. Refunds and captures are told by nobody else, so a paid order cannot do without;
-    /// the others lack their labels and page at worst.
+    /// What is remembered of an order. Refunds and captures are told by nobody else, so a paid order cannot
+    /// do without; the others lack their labels and page at worst.
     async fn recall(&self, memory: &dyn Recall, state: Option<&str>) -> Result<OrderMemory> {
         let status = state.and_then(payment_state).map(|state| state.status);
         match memory.recall().await {
@@ -152,8 +152,9 @@ impl YabandPay {
         }
     }
 
-    /// What `v3.QueryRefundOrder` says of a refund. It wants the platform's id, which the answer of the refund told; there is
-    /// no query by our own number. So a refund whose answer was lost is settled by its notification, or by a person.
+    /// What `v3.QueryRefundOrder` says of a refund. It wants the platform's id, which the answer of the
+    /// refund told; there is no query by our own number. So a refund whose answer was lost is settled by its
+    /// notification, or by a person.
     async fn settle_refund(&self, operation: &Operation, part: Part, deadline: Deadline) -> Result<Verdict> {
         let known = operation.order_after.as_ref().and_then(|order| order.provider_data.get(REFUND_ID));
         let Some(refund_id) = known.and_then(Value::as_str) else { return Ok(Verdict::NoTrace(None)) };
@@ -171,10 +172,10 @@ fn by_trade_id(reference: &ProviderReference) -> BTreeMap<&'static str, String> 
 
 /// The `data` inside the envelope, or what it says went wrong.
 ///
-/// Source: the official PHP library: success is `status` true and a filled `data`. It reads the body whatever the HTTP status and
-/// media type; an answer with another HTTP status than success is taken for none all the same, because what business
-/// failures come with is inferred only. The media type is not documented and not looked at: a body with the envelope's form
-/// is the platform's.
+/// Source: the official PHP library: success is `status` true and a filled `data`. It reads the body whatever
+/// the HTTP status and media type; an answer with another HTTP status than success is taken for none all the
+/// same, because what business failures come with is inferred only. The media type is not documented and not
+/// looked at: a body with the envelope's form is the platform's.
 pub(super) fn read_answer(method: &'static str, is_change: bool, answer: &Answer) -> Result<Value> {
     if !(200..300).contains(&answer.status) {
         return Err(unusable(method, is_change, "the answer did not come from the provider's service"));
@@ -238,9 +239,9 @@ impl ProviderAdapter for YabandPay {
         self.transport.link()
     }
 
-    /// Asks for a payment that does not exist. Any answer in the platform's envelope proves the address; what it cannot tell is
-    /// whether user and secret are right: a wrong signature is answered with `status` false and an unpublished code, just as
-    /// an unknown id is. Only a payment that exists tells the difference.
+    /// Asks for a payment that does not exist. Any answer in the platform's envelope proves the address; what
+    /// it cannot tell is whether user and secret are right: a wrong signature is answered with `status` false
+    /// and an unpublished code, just as an unknown id is. Only a payment that exists tells the difference.
     async fn test_connection(&self, deadline: Deadline) -> Result<()> {
         let data = BTreeMap::from([("trade_id", NO_PAYMENT.to_owned())]);
         match self.call::<Value>(QUERY, data, Purpose::Read(deadline)).await {
@@ -348,7 +349,8 @@ impl ProviderAdapter for YabandPay {
         if let Some(refund_id) = evidence::refund_id(&refund) {
             order.provider_data.insert(REFUND_ID.to_owned(), Value::from(refund_id));
         }
-        // Success of the call means accepted: an administrator may have to approve it, the balance may be too low.
+        // Success of the call means accepted: an administrator may have to approve it, the balance may be too
+        // low.
         let accepted = state.is_none_or(|state| state.progress == RefundProgress::Accepted);
         Ok(Performed { order: Some(order), accepted })
     }

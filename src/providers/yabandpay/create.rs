@@ -20,13 +20,12 @@ use crate::{
     },
 };
 
-/// The platform counts the life of a payment in whole minutes from when the request arrives, so that a plan of exactly one
-/// day would be a moment short of it. A plan is sent at once: so much is forgiven.
+/// The platform counts the life of a payment in whole minutes from when the request arrives, so that a plan
+/// of exactly one day would be a moment short of it. A plan is sent at once: so much is forgiven.
 const SEND_GRACE: Duration = Duration::from_secs(10);
-/// Longest description. The platform names a limit for terminals only, 64.
-const DESCRIPTION_CHARS_MAX: usize = 256;
-/// Schemes of addresses that a payer is sent to or that become a QR code. `weixin` is WeChat's own QR code.
-const CHECKOUT_SCHEMES: [&str; 6] = ["https", "http", "weixin", "alipay", "alipays", "upwrp"];
+/// Schemes of addresses that a payer is sent to or that become a QR code: web pages and the wallets' own. Which
+/// ones the platform gives is not documented.
+const CHECKOUT_SCHEMES: [&str; 5] = ["https", "http", "weixin", "alipay", "alipays"];
 /// Longest `parameters` member that is handed on.
 const PARAMETER_CHARS_MAX: usize = 4_096;
 
@@ -114,14 +113,8 @@ fn check_members(order: &NewOrder, violations: &mut Vec<Violation>) {
     if order.merchant_reference.is_empty() {
         violations.push(Violation::invalid("/merchant_reference", "must not be empty"));
     }
-    if order.description.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_CHARS_MAX) {
-        let rule = format!("must have at most {DESCRIPTION_CHARS_MAX} characters at this provider");
-        violations.push(Violation::unsupported("/description", &rule));
-    }
-    for (pointer, url) in [("/return_url", &order.return_url)] {
-        if url.as_ref().is_some_and(|url| !is_web_address(url)) {
-            violations.push(Violation::invalid(pointer, "must be an http or https address"));
-        }
+    if order.return_url.as_ref().is_some_and(|url| !is_web_address(url)) {
+        violations.push(Violation::invalid("/return_url", "must be an http or https address"));
     }
 }
 
@@ -129,8 +122,8 @@ fn is_web_address(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
 }
 
-/// A payment lives 1 to 1440 minutes. Source: "Create payments" of API v3, `timeout`; there 0 means 1440, so less than a
-/// minute must never be sent.
+/// A payment lives 1 to 1440 minutes. Source: "Create payments" of API v3, `timeout`; there 0 means 1440, so
+/// less than a minute must never be sent.
 fn expiry(wish: Option<Timestamp>, now: Timestamp, violations: &mut Vec<Violation>) -> Timestamp {
     let latest = now.plus(Duration::from_secs(TIMEOUT_MINUTES_MAX.saturating_mul(60)));
     let Some(wish) = wish else { return latest };
@@ -181,8 +174,8 @@ pub(super) fn request(
     Some((flow.method, data))
 }
 
-/// A description is required: the reference says what it is about when nothing else does. Never empty, so that no doubtful
-/// rule of the signature is needed.
+/// A description is required: the reference says what it is about when nothing else does. Never empty, so
+/// that no doubtful rule of the signature is needed.
 fn description(order: &NewOrder) -> String {
     filled(order.description.as_ref()).unwrap_or_else(|| order.merchant_reference.clone())
 }
@@ -257,7 +250,8 @@ fn checkout(url: Option<&str>, parameters: &Map<String, Value>) -> Option<Checko
     })
 }
 
-/// What an app hands to the wallet: texts and numbers alone. They are made for the payer's device and hold no secret.
+/// What an app hands to the wallet: texts and numbers alone. They are made for the payer's device and hold no
+/// secret.
 fn parameters(parameters: Map<String, Value>) -> Map<String, Value> {
     parameters
         .into_iter()

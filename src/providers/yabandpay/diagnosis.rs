@@ -1,4 +1,5 @@
-//! What a message that does not verify was signed with, as far as it can be told. For operators; nothing is accepted by it.
+//! What a message that does not verify was signed with, as far as it can be told. For operators; nothing is
+//! accepted by it.
 //!
 //! The mistakes are those that integrations are known to make: the official documentation contradicts itself.
 

@@ -27,9 +27,9 @@ const fn row(code: &'static str, kind: ErrorKind, meaning: &'static str) -> Code
     CodeRow { code, kind, pointer: None, meaning, retryable: false }
 }
 
-/// Every known code. Source: "Cancel Payment Order" of API v3, "Result/Error codes", which has no -4113. The codes of other
-/// methods are not published: any other code is a definite refusal without a known meaning. That -4114 means the same
-/// where a payment is queried or refunded is inferred.
+/// Every known code. Source: "Cancel Payment Order" of API v3, "Result/Error codes", which has no -4113. The
+/// codes of other methods are not published: any other code is a definite refusal without a known meaning.
+/// That -4114 means the same where a payment is queried or refunded is inferred.
 pub const ERROR_CODES: &[CodeRow] = &[
     row("-4111", WindowClosed, "the time to cancel is over; refund it if it is paid"),
     row("-4112", StateConflict, "already cleared, cannot be cancelled; refund it instead"),

@@ -13,7 +13,8 @@ use crate::{
 /// Longest id of a refund that is kept; the published ones have 20 and 36 characters.
 const REFUND_ID_CHARS_MAX: usize = 64;
 
-/// A create whose answer was lost and whose payment a notification named: it is ours when what was asked for is there.
+/// A create whose answer was lost and whose payment a notification named: it is ours when what was asked for
+/// is there.
 pub(super) fn of_create(planned: &PlannedOrder, now: Order) -> Verdict {
     let asked = &planned.order;
     let is_ours = now.merchant_reference.as_ref() == Some(&asked.merchant_reference)
@@ -23,8 +24,9 @@ pub(super) fn of_create(planned: &PlannedOrder, now: Order) -> Verdict {
     if is_ours { Verdict::Done(now) } else { Verdict::NoTrace(now) }
 }
 
-/// A payment is captured once, so one that was authorized and is paid now was captured since. How much is not told, unless the
-/// payment's amount became just ours: then a part proves nothing. `None`: nothing can be said.
+/// A payment is captured once, so one that was authorized and is paid now was captured since. How much is not
+/// told, unless the payment's amount became just ours: then a part proves nothing. `None`: nothing can be
+/// said.
 pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdict> {
     match now.status {
         OrderStatus::Paid | OrderStatus::PartiallyRefunded | OrderStatus::Refunded => {
@@ -44,8 +46,9 @@ pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdi
     }
 }
 
-/// Whether what the platform tells of a refund is about ours: its number, amount and currency, as far as they are told. The
-/// `refund_id` is not compared: the published example answers with another one than was asked for.
+/// Whether what the platform tells of a refund is about ours: its number, amount and currency, as far as they
+/// are told. The `refund_id` is not compared: the published example answers with another one than was asked
+/// for.
 pub(super) fn is_our_refund(
     operation: OperationId,
     part: Part,

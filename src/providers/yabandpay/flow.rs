@@ -1,11 +1,12 @@
 //! The platform's ways to be paid: which method of the API makes a payment, and what each of them takes.
 //!
-//! Source: "Create payments" of API v3 and the pages of the other create methods; spellings of `sub_pay_method` from the same
-//! pages, `PayPal` from an integration of a third party. Methods that charge at once (scanned codes, card numbers, tokens,
-//! terminals) are left out: a lost answer there could not be left alone. So are spellings that only old plugins have.
+//! Source: "Create payments" of API v3 and the pages of the other create methods; spellings of
+//! `sub_pay_method` from the same pages, `PayPal` from an integration of a third party. Methods that charge
+//! at once (scanned codes, card numbers, tokens, terminals) are left out: a lost answer there could not be
+//! left alone. So are spellings that only old plugins have.
 
-/// Currencies that integrations offer; which of them a merchant may use is in its contract. Source: integrations of third
-/// parties. All have two decimals.
+/// Currencies that integrations offer; which of them a merchant may use is in its contract. Source:
+/// integrations of third parties. All have two decimals.
 pub(super) const CURRENCIES: &[&str] =
     &["EUR", "CNY", "HKD", "GBP", "CHF", "DKK", "SEK", "PLN", "NOK", "USD", "HUF", "CZK"];
 

@@ -25,8 +25,8 @@ const MEMBER_CHARS_MAX: usize = 256;
 /// What a `time_out` of zero means, in minutes. Source: "Create payments" of API v3.
 pub(super) const TIMEOUT_MINUTES_MAX: u64 = 1_440;
 
-/// The one accepted spelling of a `trade_id`: a UUID in lower case. Its version is not checked, since the published one has
-/// none.
+/// The one accepted spelling of a `trade_id`: a UUID in lower case. Its version is not checked, since the
+/// published one has none.
 pub(super) fn is_trade_id(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -42,8 +42,8 @@ pub(super) struct Context<'a> {
     pub(super) as_of: Timestamp,
 }
 
-/// The order in canonical terms, or what makes the answer unusable. `memory` gives what the platform does not tell: its
-/// page, our labels, captures and refunds.
+/// The order in canonical terms, or what makes the answer unusable. `memory` gives what the platform does not
+/// tell: its page, our labels, captures and refunds.
 pub(super) fn order(
     context: &Context<'_>,
     wire: Payment,
@@ -130,8 +130,8 @@ fn expires_at(created_at: Option<Timestamp>, time_out: Option<&str>) -> Option<T
     Some(created_at?.plus(Duration::from_secs(minutes.saturating_mul(60))))
 }
 
-/// What state and memory tell of the money. Nobody tells what was taken of a payment that was cancelled after it was paid, or
-/// captured by somebody else; nor refunds made in the merchant portal.
+/// What state and memory tell of the money. Nobody tells what was taken of a payment that was cancelled after
+/// it was paid, or captured by somebody else; nor refunds made in the merchant portal.
 fn amounts(status: OrderStatus, amount: Money, was_paid: Option<bool>, memory: &OrderMemory) -> Amounts {
     let all = amount.value();
     let unpaid = Amounts::unpaid(all);
@@ -332,7 +332,8 @@ fn refund(order: &Order, refunds: usize) -> AvailableAction {
     within(allowed, order.created_at.and_then(window::refund_until), order.as_of)
 }
 
-/// A closed window is not enforced by guichet, so what is left stays told: it decides how much a full change moves.
+/// A closed window is not enforced by guichet, so what is left stays told: it decides how much a full change
+/// moves.
 fn within(allowed: AvailableAction, until: Option<Timestamp>, now: Timestamp) -> AvailableAction {
     let is_over = until.is_some_and(|until| now >= until);
     AvailableAction { allowed: !is_over, reason: is_over.then(|| WINDOW_CLOSED.to_owned()), until, ..allowed }

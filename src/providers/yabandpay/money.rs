@@ -1,12 +1,12 @@
 //! Decimal texts in major units to and from minor units, exactly.
 //!
-//! Source: the method pages of API v3: "decimal in major units, point as separator", two decimals; "format in cents" there
-//! means with cents, not in cents.
+//! Source: the method pages of API v3: "decimal in major units, point as separator", two decimals; "format in
+//! cents" there means with cents, not in cents.
 
 use crate::domain::{Currency, Money};
 
-/// The amount as the platform wants it: two decimals, `12.50`. `None` for a currency without two decimals, none of which
-/// the platform takes for payments.
+/// The amount as the platform wants it: two decimals, `12.50`. `None` for a currency without two decimals,
+/// none of which the platform takes for payments.
 pub(super) fn to_wire(amount: Money) -> Option<String> {
     (amount.currency().exponent() == 2).then(|| minor_to_wire(amount.value()))
 }
@@ -18,8 +18,8 @@ fn minor_to_wire(minor: i64) -> String {
     format!("{major}.{cents}")
 }
 
-/// The minor units that a decimal text means, or `None` when it is no plain decimal, has more decimals than the currency
-/// (zeros do not count: answers always show two), or is out of range.
+/// The minor units that a decimal text means, or `None` when it is no plain decimal, has more decimals than
+/// the currency (zeros do not count: answers always show two), or is out of range.
 pub(super) fn from_wire(text: &str, currency: Currency) -> Option<Money> {
     let (major, decimals) = text.split_once('.').unwrap_or((text, ""));
     let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,8 +1,9 @@
-//! Notifications of the platform, and what a payer's browser brings back: verified over the bytes received, then read.
+//! Notifications of the platform, and what a payer's browser brings back: verified over the bytes received,
+//! then read.
 //!
-//! Source: "Notification" of API v3 and the official PHP library: JSON `{"sign", "data"}`, or in an older form a form field
-//! `resultData` with that JSON. The signature is over the members of `data` alone. Nothing in it protects against replay, so
-//! what money depends on is read at the platform.
+//! Source: "Notification" of API v3 and the official PHP library: JSON `{"sign", "data"}`, or in an older
+//! form a form field `resultData` with that JSON. The signature is over the members of `data` alone. Nothing
+//! in it protects against replay, so what money depends on is read at the platform.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +31,8 @@ const OK: Acknowledgement = Acknowledgement { content_type: "text/plain; charset
 /// The form field of the older form.
 const FORM_FIELD: &str = "resultData";
 
-/// Members that decide something. A text holding `&` and one of these names could have been cut out of another message with
-/// the same signed string, because the platform escapes nothing.
+/// Members that decide something. A text holding `&` and one of these names could have been cut out of
+/// another message with the same signed string, because the platform escapes nothing.
 const DECIDING: [&str; 12] = [
     "type",
     "state",

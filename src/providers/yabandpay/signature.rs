@@ -1,8 +1,8 @@
 //! The platform's signature: HMAC-SHA256 in lower-case hex over sorted `name=value` pairs.
 //!
-//! Source: "Cancel Payment Order" of API v3 (example string), the other method pages (rules) and the official PHP library
-//! (code). Requests sign all envelope members but `sign` and `data`, and every member of `data`; notifications sign the
-//! members of `data` only. Answers are not signed.
+//! Source: "Cancel Payment Order" of API v3 (example string), the other method pages (rules) and the official
+//! PHP library (code). Requests sign all envelope members but `sign` and `data`, and every member of `data`;
+//! notifications sign the members of `data` only. Answers are not signed.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The one member whose inner members are signed in its place: that of 3-D Secure in card notifications. Source: an
-/// integration of a third party.
+/// The one member whose inner members are signed in its place: that of 3-D Secure in card notifications.
+/// Source: an integration of a third party.
 const LIFTED: &str = "3ds";
 
 /// Joins pairs with `&` in the order given. Nothing is escaped or trimmed.
@@ -29,8 +29,8 @@ pub(super) fn joined<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) ->
     text
 }
 
-/// The string of a request. Names are sorted by bytes, which `BTreeMap` does. A name that is in both places does not occur;
-/// the member of `data` would win, as in the official PHP library.
+/// The string of a request. Names are sorted by bytes, which `BTreeMap` does. A name that is in both places
+/// does not occur; the member of `data` would win, as in the official PHP library.
 pub(super) fn of_request(
     user: &str,
     method: &str,
@@ -59,8 +59,8 @@ fn mac(secret: &SecretString, message: &str) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-/// The members of a notification as they are signed, in the order given: texts of scalars, with `3ds` lifted. `None` when
-/// another member is not a scalar, for which there is no rule.
+/// The members of a notification as they are signed, in the order given: texts of scalars, with `3ds` lifted.
+/// `None` when another member is not a scalar, for which there is no rule.
 pub(super) fn signed_members<'a>(
     data: impl IntoIterator<Item = (&'a String, &'a Value)>,
 ) -> Option<Vec<(String, String)>> {
@@ -79,7 +79,8 @@ pub(super) fn signed_members<'a>(
     Some(members)
 }
 
-/// The text of a value in the signed string, as PHP converts it. Certain for texts and integers; the rest is inferred.
+/// The text of a value in the signed string, as PHP converts it. Certain for texts and integers; the rest is
+/// inferred.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

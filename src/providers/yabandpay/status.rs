@@ -24,9 +24,9 @@ const fn payment(
     PaymentState { word, status, is_final, meaning }
 }
 
-/// Every known state of a payment. Source: list of payment states of API v3 (codes 00 to 08); `canceled`, `new`,
-/// `completed` and `refunded` from the shop plugins. Which states are final is inferred from their meaning: a paid one may
-/// still be cancelled or refunded.
+/// Every known state of a payment. Source: list of payment states of API v3 (codes 00 to 08); `canceled`,
+/// `new`, `completed` and `refunded` from the shop plugins. Which states are final is inferred from their
+/// meaning: a paid one may still be cancelled or refunded.
 pub const PAYMENT_STATES: &[PaymentState] = &[
     payment("paid", OrderStatus::Paid, false, "00: paid"),
     payment("authorized", OrderStatus::Authorized, false, "01: authorised, not captured (30 days)"),
@@ -43,8 +43,8 @@ pub const PAYMENT_STATES: &[PaymentState] = &[
     payment("refunded", OrderStatus::Refunded, true, "all given back (shop plugins)"),
 ];
 
-/// The state with this word in any case: older pages capitalise them. `None` for a word not known here, which is never
-/// taken for success.
+/// The state with this word in any case: older pages capitalise them. `None` for a word not known here, which
+/// is never taken for success.
 pub(super) fn payment_state(word: &str) -> Option<&'static PaymentState> {
     PAYMENT_STATES.iter().find(|state| state.word.eq_ignore_ascii_case(word.trim()))
 }
@@ -75,8 +75,8 @@ const fn refund(word: &'static str, progress: RefundProgress, meaning: &'static 
     RefundState { word, progress, meaning }
 }
 
-/// Every known state of a refund. Source: list of refund states of API v3 (codes 20 to 25); 26 from the manual of the
-/// merchant portal, where its spelling on the wire is inferred.
+/// Every known state of a refund. Source: list of refund states of API v3 (codes 20 to 25); 26 from the
+/// manual of the merchant portal, where its spelling on the wire is inferred.
 pub const REFUND_STATES: &[RefundState] = &[
     refund("to be approval", RefundProgress::Accepted, "20: waits for an administrator"),
     refund("refund pending", RefundProgress::Accepted, "21: balance too low; goes out by itself later"),
@@ -87,8 +87,8 @@ pub const REFUND_STATES: &[RefundState] = &[
     refund("refund cancel", RefundProgress::Refused, "26: the refund was withdrawn"),
 ];
 
-/// The state of a refund with this word, in any case. The list mixes hyphens and blanks (`to-be-approval`, `refund
-/// pending`), so they count as the same, and so do the endings of 26, whose spelling is not certain.
+/// The state of a refund with this word, in any case. The list mixes hyphens and blanks (`to-be-approval`,
+/// `refund pending`), so they count as the same, and so do the endings of 26, whose spelling is not certain.
 pub(super) fn refund_state(word: &str) -> Option<&'static RefundState> {
     let plain = word.trim().to_ascii_lowercase().replace(['-', '_'], " ");
     let plain = match plain.as_str() {

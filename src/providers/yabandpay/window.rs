@@ -6,17 +6,19 @@ use jiff::{ToSpan, civil, tz::TimeZone};
 
 use crate::domain::Timestamp;
 
-/// Local time in Amsterdam and Berlin: UTC+1, in summer UTC+2, changed on the last Sundays of March and October at 01:00
-/// UTC (Directive 2000/84/EC). The rule itself, so that neither the system's time zones nor a copy of them are needed.
+/// Local time in Amsterdam and Berlin: UTC+1, in summer UTC+2, changed on the last Sundays of March and
+/// October at 01:00 UTC (Directive 2000/84/EC). The rule itself, so that neither the system's time zones nor
+/// a copy of them are needed.
 const CENTRAL_EUROPEAN_TIME: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
 static ZONE: LazyLock<Option<TimeZone>> = LazyLock::new(|| TimeZone::posix(CENTRAL_EUROPEAN_TIME).ok());
 
 /// The end of the cancel window: 00:30 of the day after the payment was created.
 ///
-/// Source: "Cancel Payment Order" of API v3, Time Limit: "from the time when the transaction is initiated to 00:30 of T+1
-/// day (Central European Time)". Whether that has summer time is not said. The platform is in Amsterdam, so local time is
-/// taken; with a fixed UTC+1 the window would end an hour later in summer. It is advice: the platform's refusal counts.
+/// Source: "Cancel Payment Order" of API v3, Time Limit: "from the time when the transaction is initiated to
+/// 00:30 of T+1 day (Central European Time)". Whether that has summer time is not said. The platform is in
+/// Amsterdam, so local time is taken; with a fixed UTC+1 the window would end an hour later in summer. It is
+/// advice: the platform's refusal counts.
 pub(super) fn cancel_until(created_at: Timestamp) -> Option<Timestamp> {
     let zone = ZONE.clone()?;
     let created = jiff::Timestamp::from_millisecond(created_at.as_millis()).ok()?;
@@ -25,8 +27,8 @@ pub(super) fn cancel_until(created_at: Timestamp) -> Option<Timestamp> {
     Some(Timestamp::from_millis(end.timestamp().as_millisecond()))
 }
 
-/// The end of the refund window: one year after the payment. Source: "Refund" of API v3, "not older than one year"; from
-/// which moment it counts is not said, so the earliest one is taken.
+/// The end of the refund window: one year after the payment. Source: "Refund" of API v3, "not older than one
+/// year"; from which moment it counts is not said, so the earliest one is taken.
 pub(super) fn refund_until(created_at: Timestamp) -> Option<Timestamp> {
     let created = jiff::Timestamp::from_millisecond(created_at.as_millis()).ok()?;
     let end = created.to_zoned(ZONE.clone()?).checked_add(1.year()).ok()?;

@@ -1,7 +1,7 @@
 //! The platform's JSON in its own spelling. No `Debug`: these hold payer data.
 //!
-//! Source: the method pages of API v3. Fields differ between editions of the documentation, so everything that is not
-//! needed may be missing, and texts may be numbers.
+//! Source: the method pages of API v3. Fields differ between editions of the documentation, so everything
+//! that is not needed may be missing, and texts may be numbers.
 
 use std::collections::BTreeMap;
 

@@ -439,7 +439,8 @@ impl std::io::Write for ThreadLog {
 /// Whatever is shown, sent or logged: the secrets are in none of it.
 #[tokio::test]
 async fn no_credential_leaks() {
-    // For the whole process: with one of this thread alone, what others log first would be taken for not wanted.
+    // For the whole process: with one of this thread alone, what others log first would be taken for not
+    // wanted.
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| ThreadLog).finish();
     let is_ours = tracing::subscriber::set_global_default(subscriber).is_ok();

@@ -149,7 +149,6 @@ fn everything_wrong_is_told_at_once() {
     let order = NewOrder {
         amount: money(9, "EUR"),
         merchant_reference: String::new(),
-        description: Some("x".repeat(257)),
         capture: CaptureMode::Manual,
         expires_at: Some(at("2026-11-21T10:00:01Z")),
         locale: Some("fr-FR".to_owned()),
@@ -180,7 +179,6 @@ fn everything_wrong_is_told_at_once() {
         ("/delivery/recipient", unsupported),
         ("/delivery/subject", unsupported),
         ("/delivery/template", unsupported),
-        ("/description", unsupported),
         ("/expires_at", unsupported),
         ("/locale", unsupported),
         ("/merchant_reference", invalid),

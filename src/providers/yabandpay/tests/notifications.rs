@@ -191,8 +191,8 @@ fn a_refusal_says_what_it_was_signed_with() {
     }
 }
 
-/// Nothing is escaped in the signed string, so a payer's text could be cut into members that were never sent. Such a message
-/// tells nothing but which order to read.
+/// Nothing is escaped in the signed string, so a payer's text could be cut into members that were never sent.
+/// Such a message tells nothing but which order to read.
 #[test]
 fn a_message_that_could_be_another_one_tells_nothing() {
     let genuine = json!({"amount": "12.50", "currency": "EUR", "description": "x&state=paid&sub=", "order_id": "ORD-0001",
