@@ -60,7 +60,7 @@ fn errors(all: &[(ProviderDescription, Tables)]) -> String {
                 "| {}`{}` | {} | {} | {} | {} |",
                 member(row),
                 row.code,
-                ours(row.kind),
+                row.kind.map_or_else(|| "no failure | 200, 202".to_owned(), ours),
                 if row.retryable { "yes" } else { "no" },
                 row.meaning,
                 row.pointer.map(|pointer| format!("`{pointer}`")).unwrap_or_default(),

@@ -67,7 +67,7 @@ const WITHOUT_CREATE: Capabilities = Capabilities {
     currencies: currency::CODES,
 };
 
-const CAPABILITIES: Capabilities = Capabilities {
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
     // A page that nobody was shown can be paid by nobody, and no read finds it before somebody has paid.
     create: OperationCapability {
         supported: true,

@@ -26,6 +26,7 @@ mod page;
 mod reference;
 mod signature;
 pub mod status;
+mod tables;
 mod wire;
 
 #[cfg(test)]
@@ -39,5 +40,9 @@ use crate::adapter::ProviderDescription;
 const PROVIDER: &str = "sips";
 
 /// Worldline Sips, for the registry.
-pub const DESCRIPTION: ProviderDescription =
-    ProviderDescription { id: PROVIDER, build: adapter::build, options_schema: options::schema };
+pub const DESCRIPTION: ProviderDescription = ProviderDescription {
+    id: PROVIDER,
+    build: adapter::build,
+    options_schema: options::schema,
+    tables: tables::tables,
+};

@@ -40,7 +40,7 @@ const REFUND_ID: &str = "refund_id";
 /// A payment that does not exist.
 const NO_PAYMENT: &str = "00000000-0000-4000-8000-000000000000";
 
-const CAPABILITIES: Capabilities = Capabilities {
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
     // No query by the merchant's reference. What is made is a page, a QR code or what an app needs: nobody
     // can pay what nobody was shown, and it ends by itself within a day.
     create: OperationCapability {

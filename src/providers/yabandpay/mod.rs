@@ -32,6 +32,7 @@ mod notification;
 mod options;
 mod signature;
 pub mod status;
+mod tables;
 mod window;
 mod wire;
 
@@ -44,5 +45,9 @@ use crate::adapter::ProviderDescription;
 const PROVIDER: &str = "yabandpay";
 
 /// YabandPay, for the registry.
-pub const DESCRIPTION: ProviderDescription =
-    ProviderDescription { id: PROVIDER, build: adapter::build, options_schema: options::schema };
+pub const DESCRIPTION: ProviderDescription = ProviderDescription {
+    id: PROVIDER,
+    build: adapter::build,
+    options_schema: options::schema,
+    tables: tables::tables,
+};

@@ -179,5 +179,9 @@ async fn a_person_settles_what_nothing_else_can() {
     assert_eq!((settled.status, &settled.json["operation"]["status"]), (200, &json!("not_executed")));
     let again = rig.post(&settle, &[], Some(&decision)).await;
     assert_eq!(again.problem(), (409, "order_state_conflict"));
-    assert_eq!(rig.post(&format!("/orders/systempay_{order}/cancel"), &[], None).await.status, 200, "free again");
+    assert_eq!(
+        rig.post(&format!("/orders/systempay_{order}/cancel"), &[], None).await.status,
+        200,
+        "free again"
+    );
 }
