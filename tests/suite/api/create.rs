@@ -494,6 +494,8 @@ async fn a_lost_creation_of_a_message_keeps_its_reference() {
             (&json!("succeeded"), &json!("executed")),
             "{channel}"
         );
+        let other = rig.create("l", &new_order("a")).await;
+        assert_eq!(other.problem(), (409, "merchant_reference_in_use"), "{channel}: it is paid");
         assert_eq!(rig.control.requests(CREATE), 1);
     }
 }
