@@ -8,6 +8,7 @@ mod copies;
 mod create;
 mod decide;
 mod failure;
+mod probe;
 mod reconcile;
 mod send;
 
@@ -96,6 +97,7 @@ impl Orders {
             stopping,
         });
         orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders.tasks.spawn(probe::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders
     }
 

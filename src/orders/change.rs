@@ -16,7 +16,7 @@ use crate::{
         Intent, Money, Operation, OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch,
         Outcome, Timestamp,
     },
-    faults,
+    faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Begun, IdempotencyKey, KeyRecord, NewOperation},
 };
@@ -257,12 +257,14 @@ impl Orders {
         }
         faults::reached("intent_committed");
         if operation.status == OperationStatus::Succeeded {
+            metrics::operation(&operation);
             return Ok(Attempt::Ended(Box::new(operation)));
         }
         tell(&operation);
         let settlement = self.send(account, &operation, deadline).await;
         faults::reached("before_outcome");
         let ended = self.commit(settlement).await;
+        metrics::operation(ended.as_ref().unwrap_or(&operation));
         faults::reached("outcome_committed");
         Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))))
     }
@@ -330,7 +332,10 @@ pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Resu
         | OperationStatus::Unknown
         | OperationStatus::NeedsReview
         | OperationStatus::Succeeded
-        | OperationStatus::Refused => Some(Ok(Changed { operation: operation.clone(), replayed: true })),
+        | OperationStatus::Refused => {
+            metrics::idempotency_replay();
+            Some(Ok(Changed { operation: operation.clone(), replayed: true }))
+        }
     }
 }
 

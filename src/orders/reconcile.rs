@@ -9,6 +9,7 @@ use super::{Orders, failure::change_problem, stopped};
 use crate::{
     adapter::{Account, ErrorKind, Verdict},
     domain::{Intent, Operation, OperationStatus, Order, Timestamp},
+    metrics,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
 };
@@ -104,7 +105,9 @@ impl Orders {
                 return self.look_later(&operation, None).await;
             }
         };
-        self.commit(settlement).await;
+        if let Some(settled) = self.commit(settlement).await {
+            metrics::operation(&settled);
+        }
     }
 
     /// Whether finding nothing means that nothing happened: only where effects can be found, and only after the

@@ -5,7 +5,7 @@
 
 pub mod sqlite;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -116,6 +116,17 @@ pub enum Settled {
     NotAllowed(Box<Operation>),
 }
 
+/// What is open in the store, for metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Operations that are `unknown`, by provider.
+    pub unknown: Vec<(String, i64)>,
+    /// Age of the oldest of them; zero when there is none.
+    pub unknown_oldest: Duration,
+    /// Operations that a person must decide.
+    pub needs_review: i64,
+}
+
 /// What can go wrong with a store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -182,6 +193,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Events of one order with a sequence above `after`, in sequence.
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// What is open at this instant.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
 
     /// Proves that the store can write.
     async fn check_writable(&self) -> Result<(), StoreError>;

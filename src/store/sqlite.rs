@@ -3,6 +3,7 @@
 //! A thread of its own owns the only writing connection and commits in groups; two more threads read from
 //! snapshots. The callers wait for answers, never for locks or the disk, so the runtime is never blocked.
 
+mod backlog;
 mod commands;
 mod connection;
 mod events;
@@ -21,7 +22,7 @@ use std::{
 use async_trait::async_trait;
 
 use self::{location::LockFile, reader::Readers, writer::Writer};
-use super::{Begun, ChangeView, NewOperation, Settled, Settlement, Store, StoreError};
+use super::{Backlog, Begun, ChangeView, NewOperation, Settled, Settlement, Store, StoreError};
 use crate::domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
 
 /// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
@@ -152,6 +153,10 @@ impl Store for SqliteStore {
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let id = id.clone();
         self.inner.readers.run(move |connection| events::of_order(connection, &id, after, limit)).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        self.inner.readers.run(move |connection| backlog::read(connection, now)).await
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
