@@ -72,8 +72,15 @@ impl App {
     ///
     /// # Errors
     /// What keeps it from starting, in words.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
         settings.validate_for_serve()?;
+        let public = bind(settings.server.listen, "server.listen").await?;
+        if settings.server.listen.port() == 0
+            && let Ok(bound) = public.local_addr()
+        {
+            // Only the system knows where this one can be reached.
+            settings.server.public_url = format!("http://{bound}");
+        }
         let registry = registry(&settings)?;
         let url = match &settings.store.url {
             StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
@@ -83,7 +90,6 @@ impl App {
                 ));
             }
         };
-        let public = bind(settings.server.listen, "server.listen").await?;
         let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&url)?);
         // Before the first request is taken: what was under way when the process died is unknown now.
@@ -114,6 +120,11 @@ impl App {
     /// Where the API listens.
     pub fn address(&self) -> Option<std::net::SocketAddr> {
         self.public.local_addr().ok()
+    }
+
+    /// Where providers and payers reach the API.
+    pub fn public_url(&self) -> &str {
+        &self.settings.server.public_url
     }
 
     /// Where the probes listen.

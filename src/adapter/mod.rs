@@ -6,6 +6,7 @@ mod gate;
 mod guarded;
 pub mod notification;
 pub mod registry;
+pub mod tables;
 pub mod transport;
 
 use std::fmt;
@@ -17,6 +18,7 @@ pub use error::{ErrorKind, ProviderError, Result};
 pub use gate::{BreakerState, GateSettings};
 pub use notification::{Acknowledgement, Notification, NotificationError, RawNotification};
 pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
+pub use tables::{ErrorRow, StatusRow, Tables};
 pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
 
 pub use crate::config::{AccountSettings, KeyError, check_provider_url};

@@ -14,7 +14,7 @@ pub mod time;
 pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};
 pub use ids::{AccountName, EventId, IdError, OperationId, OrderId, ProviderReference};
-pub use memory::{Creation, Movement, OrderMemory};
+pub use memory::{Creation, Movement, Notified, OrderMemory};
 pub use money::{Currency, Money, MoneyError};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome};
 pub use order::{Amounts, Checkout, CheckoutMethod, Delivery, DeliveryChannel, Mode, Order, ProviderStatus};

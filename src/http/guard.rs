@@ -131,7 +131,9 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
     if bytes > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
-    let is_page = path.starts_with("/docs") || path.starts_with("/problems/");
+    let is_page = ["/docs", "/problems/", "/pay/", "/return/", "/notifications/"]
+        .iter()
+        .any(|page| path.starts_with(page));
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let wanted: Vec<&str> = accepts.flat_map(|value| value.split(',')).map(str::trim).collect();
     let json_is_fine = wanted.is_empty()

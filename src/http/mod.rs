@@ -4,6 +4,7 @@ mod accounts;
 mod auth;
 mod body;
 mod create;
+mod cursor;
 mod dto;
 mod error;
 mod forms;
@@ -12,10 +13,12 @@ mod jwt;
 mod limits;
 mod logline;
 mod movements;
+mod notifications;
 mod openapi;
 mod operations;
 mod orders;
 mod pages;
+mod payer;
 pub mod server;
 
 use std::{
@@ -98,6 +101,7 @@ impl Api {
         let (router, _) = routes().split_for_parts();
         router
             .merge(pages::router())
+            .merge(payer::router())
             .fallback(error::no_such_address)
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(CatchPanicLayer::custom(error::panicked))
@@ -114,14 +118,17 @@ impl Api {
 /// Every documented route, with its documentation.
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(create::create_order))
+        .routes(routes!(create::create_order, orders::list_orders))
         .routes(routes!(orders::read_order, orders::update_order))
         .routes(routes!(movements::cancel_order))
         .routes(routes!(movements::capture_order))
         .routes(routes!(movements::refund_order))
         .routes(routes!(orders::list_order_events))
+        .routes(routes!(operations::list_operations))
         .routes(routes!(operations::read_operation))
+        .routes(routes!(operations::settle_operation))
         .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::read_account))
+        .routes(routes!(notifications::receive_notification))
         .routes(routes!(pages::problem_page))
 }

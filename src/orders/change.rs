@@ -253,7 +253,11 @@ impl Orders {
         }
         match self.store.begin(new).await.map_err(store_problem)? {
             Begun::Started => {}
-            refusal => return Ok(Attempt::NotBegun(refusal)),
+            refusal @ (Begun::KeyUsed(_)
+            | Begun::Blocked(_)
+            | Begun::Outdated
+            | Begun::ReferenceInUse(_)
+            | Begun::LimitExceeded(_)) => return Ok(Attempt::NotBegun(refusal)),
         }
         faults::reached("intent_committed");
         if operation.status == OperationStatus::Succeeded {
@@ -264,7 +268,6 @@ impl Orders {
         let settlement = self.send(account, &operation, deadline).await;
         faults::reached("before_outcome");
         let ended = self.commit(settlement).await;
-        metrics::operation(ended.as_ref().unwrap_or(&operation));
         faults::reached("outcome_committed");
         Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))))
     }

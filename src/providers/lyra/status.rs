@@ -20,6 +20,9 @@ pub(super) enum PaymentOrderStatus {
 }
 
 impl PaymentOrderStatus {
+    /// The platform's words.
+    pub(super) const WORDS: [&'static str; 5] = ["RUNNING", "PAID", "REFUSED", "EXPIRED", "CANCELED"];
+
     /// Reads the platform's word. It writes `CANCELED`; `CANCELLED` is seen in clients.
     pub(super) fn read(word: &str) -> Self {
         match word {
@@ -113,7 +116,8 @@ impl DetailedStatus {
     pub const TABLE: [(Self, &'static str, OrderStatus); 19] = [
         (Self::Authorised, "AUTHORISED", OrderStatus::Paid),
         (Self::Captured, "CAPTURED", OrderStatus::Paid),
-        (Self::PartiallyAuthorised, "PARTIALLY_AUTHORISED", OrderStatus::Paid),
+        // Only a part was accepted: neither paid nor unpaid, and nobody has decided which.
+        (Self::PartiallyAuthorised, "PARTIALLY_AUTHORISED", OrderStatus::Unknown),
         // No payment: it never stands behind a paid order.
         (Self::Accepted, "ACCEPTED", OrderStatus::Unknown),
         (Self::PreAuthorised, "PRE_AUTHORISED", OrderStatus::Unknown),
