@@ -151,6 +151,8 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         next_check_at: None,
         releases_reference: false,
         settled_by: "answer".to_owned(),
+        reason: None,
+        follow_at: None,
     }
 }
 
