@@ -67,6 +67,9 @@ pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
     Ok(registry.guarded(gate))
 }
 
+/// What `server.public_url` is when nobody chose one.
+const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
+
 impl App {
     /// Builds the accounts, opens and recovers the store and binds both listeners.
     ///
@@ -76,6 +79,7 @@ impl App {
         settings.validate_for_serve()?;
         let public = bind(settings.server.listen, "server.listen").await?;
         if settings.server.listen.port() == 0
+            && settings.server.public_url == DEFAULT_PUBLIC_URL
             && let Ok(bound) = public.local_addr()
         {
             // Only the system knows where this one can be reached.

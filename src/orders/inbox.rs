@@ -104,7 +104,12 @@ impl Orders {
             && let Ok(Some(operation)) = self.store.operation(operation).await
             && operation.account == due.account
         {
-            self.commit(settlement(&operation, status, "notification")).await;
+            // Whose amount is another's is not this operation's news.
+            if due.facts.amount.is_none() || due.facts.amount == operation.amount {
+                self.commit(settlement(&operation, status, "notification")).await;
+            } else {
+                tracing::warn!(operation_id = %operation.id, "a notification tells another amount than its operation");
+            }
         }
         let mut applied = None;
         for id in orders {
@@ -174,6 +179,7 @@ fn facts(read: &Notification) -> NotificationFacts {
         operation: read.operation,
         status: read.status,
         provider_status: read.provider_status.clone(),
+        amount: read.amount,
         settles: read.settles,
     }
 }

@@ -8,5 +8,6 @@ mod identity;
 mod issuer;
 mod lost;
 mod mistakes;
+mod notifications;
 mod overload;
 mod payments;

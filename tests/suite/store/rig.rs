@@ -150,9 +150,9 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         checks: 0,
         next_check_at: None,
         releases_reference: false,
-        settled_by: "answer".to_owned(),
         reason: None,
         follow_at: None,
+        settled_by: "answer".to_owned(),
     }
 }
 
