@@ -211,6 +211,12 @@ impl Sips {
             Some(copy) => (copy.created_at.unwrap_or(creation.at), copy.checkout),
             None => (creation.at, None),
         };
+        if let Some(notified) = remembered.notified.filter(|notified| is_told_elsewhere(notified.status)) {
+            let planned = &creation.planned;
+            let mut order = mapping::unpaid(self.shop(), reference, planned, None, created_at, now);
+            mapping::told_by_notification(&mut order, &notified);
+            return Ok(order);
+        }
         let ends = creation.planned.expires_at;
         let is_over = now >= ends;
         let checkout = checkout.filter(|_| !is_over);

@@ -547,6 +547,7 @@ async fn a_page_is_opened_and_its_order_is_remembered_until_it_is_over() {
         creation: Some(Creation { operation, at, planned: planned.clone() }),
         movements: Vec::new(),
         copy,
+        notified: None,
     };
     let text = reference.as_str();
     let read = provider.fetch(text, remembered(&plan, Some(order.clone()))).await.unwrap();
@@ -661,6 +662,7 @@ async fn lost_answers_are_settled_by_positive_evidence_only() {
             Verdict::Done(_) => "done",
             Verdict::Accepted(_) => "accepted",
             Verdict::Refused(_) => "refused",
+            Verdict::Unclear(_) => "unclear",
             Verdict::NoTrace(_) => "no trace",
         });
         assert_eq!(verdict, expected, "{:?} {answer}", operation.kind);

@@ -10,9 +10,9 @@ use super::{
     wire,
 };
 use crate::domain::{
-    AccountName, Action, Amounts, AvailableAction, Checkout, Delivery, DeliveryChannel, OperationKind,
-    OperationStatus, Order, OrderId, OrderMemory, OrderStatus, PlannedOrder, ProviderReference,
-    ProviderStatus, Timestamp,
+    AccountName, Action, Amounts, AvailableAction, Checkout, Delivery, DeliveryChannel, Notified,
+    OperationKind, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, PlannedOrder,
+    ProviderReference, ProviderStatus, Timestamp,
 };
 
 /// The provider's word while there is no transaction: the code it answers a read with.
@@ -351,4 +351,18 @@ fn provider_data(wire: &wire::TransactionData) -> Map<String, Value> {
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
     .collect()
+}
+
+/// What a verified notification said of a payment that the platform has not stored yet: its status, and that nothing
+/// can be done with it for the moment.
+pub(super) fn told_by_notification(order: &mut Order, notified: &Notified) {
+    order.status = notified.status;
+    order.is_final = false;
+    if let Some(word) = &notified.provider_status {
+        order.provider_status.code.clone_from(word);
+    }
+    order.updated_at = Some(notified.at);
+    order.amounts = Amounts::untold(order.amount);
+    order.available_actions =
+        Action::ALL.into_iter().map(|action| AvailableAction::denied(action, "not_stored_yet")).collect();
 }

@@ -291,6 +291,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Done(_) => "done",
         Verdict::Accepted(_) => "accepted",
         Verdict::Refused(_) => "refused",
+        Verdict::Unclear(_) => "unclear",
         Verdict::NoTrace(_) => "no trace",
     }
 }

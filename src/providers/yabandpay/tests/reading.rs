@@ -212,7 +212,8 @@ fn page_and_labels_come_from_memory() {
         link: "https://pay.example/x".to_owned(),
     };
     let copy = Order { checkout: Some(page.clone()), ..order(&[]) };
-    let memory = OrderMemory { creation: Some(creation(new_order())), copy: Some(copy), movements: vec![] };
+    let memory =
+        OrderMemory { creation: Some(creation(new_order())), copy: Some(copy), ..OrderMemory::default() };
     let open = mapped(&[("state", json!("pending"))], &memory, LATER).unwrap();
     assert_eq!(open.checkout, Some(page));
     assert_eq!(open.metadata["cart"], "42");
