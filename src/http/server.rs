@@ -79,3 +79,40 @@ pub async fn serve(
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_is_told_so_and_its_place_comes_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "fine" }));
+        tokio::spawn(serve(listener, router, 2, std::future::pending(), Duration::ZERO));
+        let (mut first, second) =
+            (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        let mut third = TcpStream::connect(address).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = third.read_to_end(&mut answer).await;
+        assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+        assert!(ask(&mut first).await.ends_with("fine"));
+        drop((first, second));
+        let again =
+            async { while !ask(&mut TcpStream::connect(address).await.unwrap()).await.ends_with("fine") {} };
+        tokio::time::timeout(Duration::from_secs(10), again).await.unwrap();
+    }
+}
