@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    adapter::Account,
+    adapter::{Account, BreakerState},
     domain::{Event, Mode, Operation, OperationStatus, Order},
 };
 
@@ -478,12 +478,17 @@ pub(super) struct HealthDto {
     /// Failures since the last answer.
     #[schema(example = 0)]
     consecutive_failures: u32,
+    /// `closed`; `open`: too many calls had no usable answer, so nothing is sent; `half_open`: one read finds out
+    /// whether the provider answers again.
+    #[schema(example = "closed")]
+    breaker: &'static str,
 }
 
 impl AccountDto {
     pub(super) fn new(account: &Account) -> Self {
         let link = account.adapter.link();
         let status = match (link.consecutive_failures, link.last_answer_at) {
+            _ if link.breaker != BreakerState::Closed => "down",
             (0, None) => "unknown",
             (0, Some(_)) => "up",
             _ => "down",
@@ -502,6 +507,7 @@ impl AccountDto {
                 last_answer_at: link.last_answer_at.map(|instant| instant.to_string()),
                 last_failure_at: link.last_failure_at.map(|instant| instant.to_string()),
                 consecutive_failures: link.consecutive_failures,
+                breaker: link.breaker.as_str(),
             },
         }
     }
