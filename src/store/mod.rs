@@ -3,6 +3,7 @@
 //! Every method that changes something returns only after its effect is synced to disk: the next step of a
 //! change (the call to the provider, the answer to the caller) may rely on it.
 
+pub mod outbox;
 pub mod sqlite;
 
 use std::fmt;

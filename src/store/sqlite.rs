@@ -6,11 +6,13 @@
 mod commands;
 mod connection;
 mod events;
+mod feed;
 mod location;
 mod migrations;
 mod orders;
 mod reader;
 mod rows;
+mod webhooks;
 mod writer;
 
 use std::{
