@@ -11,6 +11,7 @@ pub mod domain;
 pub mod faults;
 pub mod http;
 pub mod orders;
+pub mod outbox;
 pub mod problem;
 pub mod providers;
 pub mod sandbox;

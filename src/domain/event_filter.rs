@@ -28,8 +28,9 @@ impl EventFilter {
     /// None at all, too many, or one that has not the form of a type or group.
     pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, EventFilterError> {
         let entries: BTreeSet<String> = entries.into_iter().map(str::to_owned).collect();
-        let is_word =
-            |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
         let well_formed = entries.iter().all(|entry| {
             entry.len() <= ENTRY_LENGTH_MAX
                 && entry
@@ -84,7 +85,8 @@ mod tests {
     #[test]
     fn refuses_what_is_no_type() {
         let long = format!("order.{}", "a".repeat(64));
-        for entries in [vec![], vec!["*"], vec!["order"], vec!["order."], vec!["Order.paid"], vec!["a.b.c"], vec![&long]]
+        for entries in
+            [vec![], vec!["*"], vec!["order"], vec!["order."], vec!["Order.paid"], vec!["a.b.c"], vec![&long]]
         {
             assert!(EventFilter::new(entries.clone()).is_err(), "{entries:?}");
         }

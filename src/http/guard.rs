@@ -121,20 +121,22 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
     if bytes > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
+    let may_stream = path == "/events";
     let is_page = path.starts_with("/docs") || path.starts_with("/problems/");
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let wanted: Vec<&str> = accepts.flat_map(|value| value.split(',')).map(str::trim).collect();
     let json_is_fine = wanted.is_empty()
         || wanted.iter().any(|range| {
             let media = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            matches!(
-                media.as_str(),
-                "*/*"
-                    | "application/*"
-                    | "application/json"
-                    | "application/problem+json"
-                    | "application/*+json"
-            )
+            (may_stream && media == "text/event-stream")
+                || matches!(
+                    media.as_str(),
+                    "*/*"
+                        | "application/*"
+                        | "application/json"
+                        | "application/problem+json"
+                        | "application/*+json"
+                )
         });
     (!is_page && !json_is_fine).then(|| Problem::plain(ProblemCode::NotAcceptable))
 }
@@ -149,6 +151,17 @@ fn route(path: &str) -> String {
             format!("/orders/{{id}}/{action}")
         }
         (Some("operations"), Some(_), None, _) => "/operations/{id}".to_owned(),
+        (Some("events"), None, ..) => "/events".to_owned(),
+        (Some("webhook-endpoints"), None, ..) => "/webhook-endpoints".to_owned(),
+        (Some("webhook-endpoints"), Some(_), None, _) => "/webhook-endpoints/{id}".to_owned(),
+        (
+            Some("webhook-endpoints"),
+            Some(_),
+            Some(part @ ("deliveries" | "replay" | "test" | "rotate-secret")),
+            None,
+        ) => {
+            format!("/webhook-endpoints/{{id}}/{part}")
+        }
         (Some("accounts"), Some(_), None, _) => "/accounts/{name}".to_owned(),
         (Some("accounts"), None, ..) => "/accounts".to_owned(),
         (Some("problems"), Some(_), None, _) => "/problems/{code}".to_owned(),

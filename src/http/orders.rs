@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(super) const JSON: &[&str] = &["application/json"];
-const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
+pub(super) const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest age a caller may accept, in seconds: a day.
 const MAX_AGE_SECONDS: u64 = 86_400;
@@ -273,18 +273,18 @@ fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
 }
 
 /// Name and value of every query parameter.
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
 /// A page size: at least 1, cut to 200 however large it is.
-fn read_limit(text: &str) -> Option<u32> {
+pub(super) fn read_limit(text: &str) -> Option<u32> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<u64>().unwrap_or(u64::MAX).min(200);
     (is_number && number >= 1).then(|| u32::try_from(number).unwrap_or(200))
 }
 
-fn unknown_parameter(name: &str) -> Violation {
+pub(super) fn unknown_parameter(name: &str) -> Violation {
     Violation::invalid(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown query parameter")
 }
 

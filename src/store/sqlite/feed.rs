@@ -33,8 +33,9 @@ pub(super) fn after(
     let mut values = vec![Value::from(after)];
     let conditions = conditions(accounts, types, &mut values);
     values.push(Value::from(i64::from(limit)));
-    let sql =
-        format!("SELECT {COLUMNS} FROM events e WHERE e.position > ?{conditions} ORDER BY e.position LIMIT ?");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM events e WHERE e.position > ?{conditions} ORDER BY e.position LIMIT ?"
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut items = Vec::new();
@@ -110,4 +111,3 @@ pub(super) const COLUMN_COUNT: usize = 9;
 pub(super) fn beside<T: rusqlite::types::FromSql>(row: &Row<'_>, number: usize) -> Result<T, StoreError> {
     Ok(row.get(COLUMN_COUNT.saturating_add(number))?)
 }
-
