@@ -10,6 +10,8 @@ mod message;
 mod schedule;
 mod secret;
 mod sender;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{
