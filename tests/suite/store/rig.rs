@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use guichet::{
     domain::{
         Amounts, Currency, Delivery, DeliveryChannel, Event, Field, Intent, Mode, Money, Operation,
-        OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch, OrderStatus, ProviderStatus,
+        OperationId, OperationStatus, Order, OrderId, OrderPatch, OrderStatus, Part, ProviderStatus,
         Timestamp,
     },
     store::{
@@ -84,49 +84,53 @@ pub(crate) fn copy(name: &str, status: OrderStatus, as_of: i64) -> Order {
     }
 }
 
-fn operation(kind: OperationKind, intent: Intent) -> Operation {
+/// An operation as it is begun.
+pub(crate) fn operation(intent: Intent) -> Operation {
+    let at = intent.before().map_or(at(0), |before| before.as_of);
     Operation {
         id: OperationId::generate(),
-        kind,
-        order_id: intent.before().id.clone(),
+        kind: intent.kind(),
+        account: intent.before().map_or_else(|| "shop".parse().unwrap(), |before| before.account().clone()),
+        order_id: intent.before().map(|before| before.id.clone()),
         provider: "lyra".to_owned(),
         client: "till".to_owned(),
         request_id: "req-1".to_owned(),
         amount: intent.amount(),
         status: OperationStatus::Sending,
         already_done: false,
+        repeat_harmless: false,
         failure: None,
         order_after: None,
-        created_at: intent.before().as_of,
-        updated_at: intent.before().as_of,
+        created_at: at,
+        updated_at: at,
         checks: 0,
         next_check_at: None,
         intent,
     }
 }
 
-/// A full cancel of an order as read.
-pub(crate) fn cancel(before: Order) -> NewOperation {
-    let amount = Money::new(before.amount, before.currency).unwrap();
-    let intent = Intent::Cancel { before: Box::new(before), amount, full: true };
+/// An operation with nothing special.
+pub(crate) fn begin(intent: Intent) -> NewOperation {
     NewOperation {
-        operation: operation(OperationKind::Cancel, intent),
+        operation: operation(intent),
         key: None,
         change_count: 0,
         claims_reference: None,
+        limit: None,
     }
+}
+
+/// A full cancel of an order as read.
+pub(crate) fn cancel(before: Order) -> NewOperation {
+    let amount = Money::new(before.amount, before.currency).unwrap();
+    begin(Intent::Cancel { before: Box::new(before), part: Part { amount, full: true } })
 }
 
 /// An update of the merchant reference of an order as read.
 pub(crate) fn rename(before: Order, reference: &str) -> NewOperation {
     let patch = OrderPatch { merchant_reference: Field::Set(reference.to_owned()), ..OrderPatch::default() };
     let intent = Intent::Update { before: Box::new(before), patch: Box::new(patch) };
-    NewOperation {
-        operation: operation(OperationKind::Update, intent),
-        key: None,
-        change_count: 0,
-        claims_reference: Some(reference.to_owned()),
-    }
+    NewOperation { claims_reference: Some(reference.to_owned()), ..begin(intent) }
 }
 
 pub(crate) fn with_key(new: NewOperation, key: &str, fingerprint: &str) -> NewOperation {
@@ -145,13 +149,14 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         at: at(millis),
         checks: 0,
         next_check_at: None,
+        releases_reference: false,
         settled_by: "answer".to_owned(),
     }
 }
 
 /// Begins with the change count as it is now and expects that to work.
 pub(crate) async fn start(store: &dyn Store, mut new: NewOperation) -> OperationId {
-    new.change_count = store.look(&new.operation.order_id, None).await.unwrap().change_count;
+    new.change_count = store.look(new.operation.order_id.as_ref(), None).await.unwrap().change_count;
     let id = new.operation.id;
     assert_eq!(store.begin(new).await.unwrap(), Begun::Started);
     id
