@@ -254,8 +254,8 @@ async fn nothing_is_lost_when_a_third_fails_and_the_store_restarts() {
     }
     // The log agrees: delivered, each after as many attempts as were made of it.
     until("the log", async || {
-        let log = outbox.deliveries(&caller(), endpoint.id, Some(DeliveryStatus::Delivered), i64::MAX, 200);
-        log.await.unwrap().len() == 80
+        let delivered = Some(DeliveryStatus::Delivered);
+        outbox.deliveries(&caller(), endpoint.id, delivered, i64::MAX, 200).await.unwrap().len() == 80
     })
     .await;
     outbox.stop(Duration::from_secs(5)).await;
@@ -269,7 +269,8 @@ async fn what_is_given_up_is_listed_and_replayed() {
         _ => StatusCode::ACCEPTED.into_response(),
     })
     .await;
-    let store = Place::new().open();
+    let place = Place::new();
+    let store = place.open();
     know(&store, &["shop_a"]).await;
     let outbox = Outbox::start(store.clone(), options(&[0, 10])).unwrap();
     let id = outbox.create(&caller(), to(receiver.url())).await.unwrap().id;
@@ -311,7 +312,8 @@ async fn what_is_given_up_is_listed_and_replayed() {
 async fn gone_disables_and_nothing_is_lost_meanwhile() {
     let receiver =
         Receiver::start(|call| if call == 0 { StatusCode::GONE.into_response() } else { ok(call) }).await;
-    let store = Place::new().open();
+    let place = Place::new();
+    let store = place.open();
     know(&store, &["shop_a"]).await;
     let outbox = Outbox::start(store.clone(), options(&[0, 10, 10])).unwrap();
     let id = outbox.create(&caller(), to(receiver.url())).await.unwrap().id;
@@ -337,7 +339,8 @@ async fn an_endpoint_that_asks_for_less_gets_less() {
         ok(call)
     })
     .await;
-    let store = Place::new().open();
+    let place = Place::new();
+    let store = place.open();
     know(&store, &["shop_a"]).await;
     let outbox = Outbox::start(store.clone(), options(&[0, 10, 10])).unwrap();
     let id = outbox.create(&caller(), to(receiver.url())).await.unwrap().id;
@@ -358,7 +361,8 @@ async fn an_endpoint_that_asks_for_less_gets_less() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_gets_what_it_may_see_and_wants() {
     let receiver = Receiver::start(ok).await;
-    let store = Place::new().open();
+    let place = Place::new();
+    let store = place.open();
     let orders = ["shop_a", "other_a"];
     know(&store, &orders).await;
     let mut options = options(&[0, 10]);
@@ -401,7 +405,8 @@ async fn a_client_gets_what_it_may_see_and_wants() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_secrets_sign_while_they_overlap() {
     let receiver = Receiver::start(ok).await;
-    let store = Place::new().open();
+    let place = Place::new();
+    let store = place.open();
     let outbox = Outbox::start(store, options(&[0])).unwrap();
     let first = outbox.create(&caller(), to(receiver.url())).await.unwrap();
     let second = outbox.rotate(&caller(), first.id, Duration::from_secs(60)).await.unwrap();
@@ -422,7 +427,8 @@ async fn both_secrets_sign_while_they_overlap() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_may_have_twenty() {
-    let outbox = Outbox::start(Place::new().open(), options(&[0])).unwrap();
+    let place = Place::new();
+    let outbox = Outbox::start(place.open(), options(&[0])).unwrap();
     for _ in 0..ENDPOINTS_MAX {
         outbox.create(&caller(), to("https://host.example/")).await.unwrap();
     }
@@ -470,7 +476,8 @@ async fn a_name_that_changes_its_mind_reaches_nothing_else() {
     });
     let mut options = options(&[0]);
     options.resolver = resolver.clone();
-    let outbox = Outbox::start(Place::new().open(), options).unwrap();
+    let place = Place::new();
+    let outbox = Outbox::start(place.open(), options).unwrap();
     let url = format!("http://hook.example:{}/hook", receiver.port);
     let id = outbox.create(&caller(), to(url)).await.unwrap().id;
     let mut results = Vec::new();
@@ -495,7 +502,8 @@ async fn what_cannot_be_reached_has_a_word() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut options = options(&[0]);
     options.webhooks.timeout = Duration::from_millis(300);
-    let outbox = Outbox::start(Place::new().open(), options).unwrap();
+    let place = Place::new();
+    let outbox = Outbox::start(place.open(), options).unwrap();
     for (url, word) in [(silent.url(), "timed_out"), (format!("http://{closed}/"), "not_connected")] {
         let id = outbox.create(&caller(), to(url)).await.unwrap().id;
         assert_eq!(outbox.test(&caller(), id).await.unwrap().result, word);
