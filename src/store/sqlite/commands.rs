@@ -253,7 +253,9 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             let status = OperationStatus::Unknown;
             Operation { status, updated_at: at, next_check_at: Some(at), ..operation }
         };
-        changed.push(change_status(connection, next, from, "recovery", false)?);
+        // Whoever asks again must not wait for what nobody was shown.
+        let releases_reference = next.repeat_harmless;
+        changed.push(change_status(connection, next, from, "recovery", releases_reference)?);
     }
     Ok(Keep(changed))
 }

@@ -1,10 +1,10 @@
 //! Making orders: what is sent, what is answered, and what is never made twice.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use guichet::{
     config::{AllowedAccounts, AuthMode, ClientSettings, RouteRule, Scope, api_key},
-    simulator::FaultKind,
+    simulator::{FaultKind, Moment},
 };
 use serde_json::{Value, json};
 
@@ -440,6 +440,24 @@ async fn a_lost_creation_of_a_link_may_be_repeated() {
         let paid = rig.read(reference).await;
         assert_eq!((&paid.json["status"], amounts(&paid)[1]), (&json!("paid"), Some(1_000)), "{paid:?}");
     }
+}
+
+/// Before the answer is lost it may still come and tell of the order: until then nothing is to be repeated.
+#[tokio::test]
+async fn a_creation_under_way_is_not_to_be_repeated() {
+    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(300)).await;
+    let hold = rig.fault(CREATE, FaultKind::Hold { when: Moment::After });
+    let open = rig.create("k", &new_order("a")).await;
+    assert_eq!((open.status, &open.json["operation"]["outcome"]), (202, &json!("unknown")), "{open:?}");
+    assert_eq!(open.json["operation"]["repeat"], Value::Null);
+    assert_eq!(rig.create("k", &new_order("a")).await.problem(), (409, "idempotency_key_in_use"));
+    assert_eq!(rig.create("l", &new_order("a")).await.problem(), (409, "merchant_reference_in_use"));
+    rig.control.release(hold);
+    let ended = rig.ended(operation(&open)).await;
+    assert_eq!((&ended["status"], ended["order_id"].is_string()), (&json!("succeeded"), true), "{ended}");
+    let told = rig.create("k", &new_order("a")).await;
+    assert_eq!((told.status, told.json["checkout"]["link"].is_string()), (201, true), "{told:?}");
+    assert_eq!((rig.control.requests(CREATE), rig.effects("create").len()), (1, 1));
 }
 
 /// What the platform itself sends to the payer may be paid: nobody may ask for it again.

@@ -11,12 +11,12 @@ use super::{
 async fn judge(faults: &str, kind: FaultKind) -> Result<(), String> {
     let provider = start_provider().await;
     let control = provider.control();
-    let order = new_order(&control);
+    let order = new_order(&control, Change::Cancel);
     control.add_fault(Fault::new("lyra", kind).on_service(Change::Cancel.service()));
     let home = Home::new(&provider);
     let program = home.start(faults).await;
     program.change(Change::Cancel, &order, "key").send().await.unwrap();
-    Facts::settled(&program, &control, Change::Cancel, &order).await.check()
+    Facts::settled(&home, &program, &control, Change::Cancel, &order).await.check()
 }
 
 #[tokio::test(flavor = "multi_thread")]
