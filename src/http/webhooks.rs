@@ -132,6 +132,9 @@ pub(super) async fn update_endpoint(
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
     let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
+    if body.is_empty() {
+        return Err(Problem::invalid(vec![Violation::invalid("", "at least one member to change")]).into());
+    }
     let endpoint = api.outbox.update(&caller, id, read_patch(&body)?).await?;
     Ok(Json(EndpointDto::new(&endpoint)))
 }

@@ -282,7 +282,11 @@ pub(super) fn complete(document: &mut Value) {
         say_what_texts_may_hold(document, request);
     }
     put(document, &["components", "schemas", "NewWebhookEndpoint", "required"], json!(["url"]));
-    put(document, &["components", "schemas", "WebhookEndpointPatch", "required"], json!([]));
+    let patch = document.pointer_mut("/components/schemas/WebhookEndpointPatch");
+    if let Some(patch) = patch.and_then(Value::as_object_mut) {
+        patch.remove("required");
+        patch.insert("minProperties".to_owned(), json!(1));
+    }
     put(document, &["components", "schemas", "RotateWebhookSecret", "additionalProperties"], json!(false));
     let replay = json!({
         "description": "Either one event, or what occurred in a time.",

@@ -3,7 +3,9 @@
 mod changes;
 mod codes;
 mod create;
+mod events;
 mod http;
 mod lost;
 mod mistakes;
 mod payments;
+mod webhooks;
