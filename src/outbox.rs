@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-/// Most endpoints of one client.
+/// Most endpoints of one client; named in the meaning of `endpoint_limit_reached`.
 const ENDPOINTS_MAX: u32 = 20;
 /// Most streams of events open at once.
 const STREAMS_MAX: usize = 256;
@@ -243,8 +243,7 @@ impl Outbox {
         let made =
             self.store.create_endpoint(endpoint.clone(), ENDPOINTS_MAX).await.map_err(store_problem)?;
         if !made {
-            let detail = format!("a client may have {ENDPOINTS_MAX} webhook endpoints");
-            return Err(Problem::new(ProblemCode::ValidationFailed, detail));
+            return Err(Problem::plain(ProblemCode::EndpointLimitReached));
         }
         tracing::info!(security = "webhook_created", client = %caller.client, endpoint_id = %endpoint.id, "a webhook endpoint was made");
         self.changed.notify_one();
@@ -356,7 +355,7 @@ impl Outbox {
     /// Sends again, from the first attempt on; answers how many deliveries that are.
     ///
     /// # Errors
-    /// No such endpoint; no such event that the caller may see.
+    /// No such endpoint. An event that does not exist, or that the caller may not see, is no delivery.
     pub async fn replay(
         &self,
         caller: &Caller,
@@ -374,9 +373,6 @@ impl Outbox {
             queued = queued.saturating_add(u64::from(part.queued));
             after = part.next;
             self.changed.notify_one();
-        }
-        if queued == 0 && matches!(selection, ReplaySelection::Event(_)) {
-            return Err(not_found());
         }
         Ok(queued)
     }

@@ -8,8 +8,9 @@ use super::EventType;
 
 /// Most entries of a filter.
 const ENTRIES_MAX: usize = 50;
-/// Longest entry, in characters.
-const ENTRY_LENGTH_MAX: usize = 64;
+/// Longest group, and longest type within one, in characters.
+const GROUP_MAX: usize = 20;
+const KIND_MAX: usize = 40;
 
 /// A choice of event types: exact ones (`order.paid`) and groups (`refund.*`). The empty one is no choice: everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +29,14 @@ impl EventFilter {
     /// None at all, too many, or one that has not the form of a type or group.
     pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, EventFilterError> {
         let entries: BTreeSet<String> = entries.into_iter().map(str::to_owned).collect();
-        let is_word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        let is_word = |word: &str, longest: usize| {
+            (1..=longest).contains(&word.len())
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         };
         let well_formed = entries.iter().all(|entry| {
-            entry.len() <= ENTRY_LENGTH_MAX
-                && entry
-                    .split_once('.')
-                    .is_some_and(|(group, kind)| is_word(group) && (kind == "*" || is_word(kind)))
+            entry.split_once('.').is_some_and(|(group, kind)| {
+                is_word(group, GROUP_MAX) && (kind == "*" || is_word(kind, KIND_MAX))
+            })
         });
         if well_formed && (1..=ENTRIES_MAX).contains(&entries.len()) {
             Ok(Self(entries))

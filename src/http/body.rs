@@ -198,9 +198,7 @@ fn canonical(value: &Value, keep_null: bool, out: &mut String) {
 pub(super) fn integer(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| {
         let float = number.as_f64()?;
-        (float.fract().abs() < f64::EPSILON && float.abs() < 1e15)
-            .then(|| format!("{float:.0}").parse().ok())
-            .flatten()
+        (float.fract() == 0.0 && float.abs() < 1e15).then(|| format!("{float:.0}").parse().ok()).flatten()
     })
 }
 

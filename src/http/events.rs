@@ -38,6 +38,8 @@ use crate::{
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A stream ends after this long, so that a withdrawn credential does not read on. The client connects again.
 const STREAM_MAX: Duration = Duration::from_secs(3_600);
+/// Longest `types`, in characters.
+const TYPES_MAX: usize = 1_024;
 /// Events read at once for a stream.
 const STREAM_BATCH: u32 = 100;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -59,7 +61,7 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
     params(
         ("account" = Option<String>, Query, description = "Only events of this account", example = "systempay"),
         ("types" = Option<String>, Query, description = "Only these types, separated by commas; `refund.*` means all of a group",
-            pattern = "^[a-z_]+\\.([a-z_]+|\\*)(,[a-z_]+\\.([a-z_]+|\\*))*$", max_length = 64, example = "order.paid,refund.*"),
+            pattern = "^[a-z_]{1,20}[.]([a-z_]{1,40}|[*])(,[a-z_]{1,20}[.]([a-z_]{1,40}|[*])){0,49}$", max_length = 1024, example = "order.paid,refund.*"),
         ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, or the `id` of a streamed event"),
         ("Last-Event-ID" = Option<String>, Header, description = "For a stream: the `id` of the last event seen; goes before `cursor`"),
@@ -108,7 +110,8 @@ impl Asked {
             match name.as_str() {
                 "account" => asked.account = Some(value),
                 "types" => match EventFilter::new(value.split(',')) {
-                    Ok(types) => asked.types = types,
+                    Ok(types) if value.len() <= TYPES_MAX => asked.types = types,
+                    Ok(_) => errors.push(Violation::invalid("/types", "at most 1024 characters")),
                     Err(wrong) => errors.push(Violation::invalid("/types", &wrong.to_string())),
                 },
                 "limit" => match read_limit(&value) {

@@ -284,9 +284,12 @@ fn problems_of(operation_id: &str) -> Vec<ProblemCode> {
                 ProblemCode::UnsupportedMediaType,
                 ProblemCode::StoreUnavailable,
             ]);
-            if operation_id != "createWebhookEndpoint" {
-                codes.push(ProblemCode::NotFound);
-            }
+            let last = if operation_id == "createWebhookEndpoint" {
+                ProblemCode::EndpointLimitReached
+            } else {
+                ProblemCode::NotFound
+            };
+            codes.push(last);
         }
         "readOperation" | "listOrderEvents" => {
             codes.extend_from_slice(IDENTIFIED);

@@ -165,7 +165,7 @@ pub(super) async fn delete_endpoint(
 #[utoipa::path(
     post, path = "/webhook-endpoints/{id}/rotate-secret", operation_id = "rotateWebhookSecret", tag = "events",
     params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
-    request_body(content = Option<RotateBody>, content_type = "application/json", description = "How long both sign; may be left out"),
+    request_body(content = RotateBody, content_type = "application/json", description = "How long both sign; may be left out"),
     responses((status = 200, description = "The endpoint with its new secret", body = SecretEndpointDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]

@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct NewEndpointBody {
     /// Where events are posted: https and public, unless its network is named in the configuration.
     #[schema(
-        pattern = "^https?://([a-z][a-z0-9]{0,30}[.]){1,3}[a-z]{2,10}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?$",
+        pattern = "^https?://[!-~]+$",
         max_length = 2048,
         example = "https://shop.example/hooks/payments"
     )]
@@ -40,7 +40,7 @@ pub(super) struct NewEndpointBody {
 pub(super) struct EndpointPatchBody {
     /// New destination.
     #[schema(
-        pattern = "^https?://([a-z][a-z0-9]{0,30}[.]){1,3}[a-z]{2,10}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?$",
+        pattern = "^https?://[!-~]+$",
         max_length = 2048,
         example = "https://shop.example/hooks/payments"
     )]
@@ -286,6 +286,10 @@ pub(super) fn complete(document: &mut Value) {
     if let Some(patch) = patch.and_then(Value::as_object_mut) {
         patch.remove("required");
         patch.insert("minProperties".to_owned(), json!(1));
+    }
+    let rotation = "/paths/~1webhook-endpoints~1{id}~1rotate-secret/post/requestBody";
+    if let Some(rotation) = document.pointer_mut(rotation).and_then(Value::as_object_mut) {
+        rotation.insert("required".to_owned(), json!(false));
     }
     put(document, &["components", "schemas", "RotateWebhookSecret", "additionalProperties"], json!(false));
     let replay = json!({

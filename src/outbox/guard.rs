@@ -106,6 +106,11 @@ impl AddressRules {
     /// # Errors
     /// Words that say what would be right.
     pub fn destination(&self, text: &str) -> Result<Url, String> {
+        // The parser forgives spaces, line breaks and backslashes; whoever reads the configuration would not.
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        if !plain || !(text.starts_with("https://") || text.starts_with("http://")) {
+            return Err("an https address".to_owned());
+        }
         let url = Url::parse(text).map_err(|_| "an address such as https://host.example/path".to_owned())?;
         let encrypted = match url.scheme() {
             "https" => true,
@@ -272,6 +277,15 @@ mod tests {
         for url in ["http://127.0.0.1:9000/", "http://2130706433/", "http://host.example/"] {
             assert!(open.destination(url).is_ok(), "{url}");
         }
-        assert!(open.destination("http://10.0.0.1/").is_err() && open.destination("").is_err());
+        for url in [
+            "http://10.0.0.1/",
+            "",
+            " http://127.0.0.1/",
+            "http:\\\\127.0.0.1/",
+            "http://127.0.0.1/a b",
+            "HTTP://127.0.0.1/",
+        ] {
+            assert!(open.destination(url).is_err(), "{url}");
+        }
     }
 }
