@@ -57,6 +57,7 @@ store_suite! {
             a_creation_has_no_order_until_it_is_made,
             a_creation_claims_its_reference,
             after_a_crash_only_what_is_harmless_to_repeat_gives_its_reference_back,
+            a_creation_proved_by_its_payment_keeps_its_reference,
             a_creation_refused_leaves_nothing,
             movements_together_never_exceed_the_limit,
             what_is_remembered_of_an_order,

@@ -159,7 +159,7 @@ async fn what_left_no_trace_is_unknown_and_then_not_executed() {
 /// The effect comes after the read that found nothing: the next read finds it.
 #[tokio::test]
 async fn a_request_that_arrives_late_is_found_later() {
-    let rig = Rig::with(|settings| settings.resilience.provider_timeout = Duration::from_millis(300)).await;
+    let rig = Rig::with(|settings| settings.resilience.provider_timeout = Duration::from_millis(1_000)).await;
     let rig = &rig;
     each(|row, case| async move {
         let order = case.order(rig, &format!("r{row}")).await;
@@ -181,7 +181,7 @@ async fn a_request_that_arrives_late_is_found_later() {
 /// The provider's answer comes after `provider_timeout`: the effect is there, so one read tells.
 #[tokio::test]
 async fn an_answer_that_is_too_late_is_read() {
-    let rig = Rig::with(|settings| settings.resilience.provider_timeout = Duration::from_millis(300)).await;
+    let rig = Rig::with(|settings| settings.resilience.provider_timeout = Duration::from_millis(1_000)).await;
     let rig = &rig;
     each(|row, case| async move {
         let order = case.order(rig, &format!("r{row}")).await;
@@ -197,7 +197,7 @@ async fn an_answer_that_is_too_late_is_read() {
 /// The caller's deadline comes first: the answer is listened for without it.
 #[tokio::test]
 async fn an_answer_after_the_callers_deadline_ends_the_operation() {
-    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(300)).await;
+    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(1_000)).await;
     let rig = &rig;
     each(|row, case| async move {
         let order = case.order(rig, &format!("r{row}")).await;

@@ -106,6 +106,15 @@ pub(super) async fn after_a_crash_only_what_is_harmless_to_repeat_gives_its_refe
     assert_eq!(store.begin(other_token(create("mail"), "y")).await.unwrap(), Begun::ReferenceInUse(None));
 }
 
+pub(super) async fn a_creation_proved_by_its_payment_keeps_its_reference(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    let id = start(&*store, create("ref-a")).await;
+    settle(&*store, settlement(id, OperationStatus::Unknown, 1)).await;
+    let done = settle(&*store, settlement(id, OperationStatus::Succeeded, 2)).await;
+    assert_eq!((done.order_id, done.order_after), (None, None), "its number is not told");
+    assert_eq!(store.begin(other_token(create("ref-a"), "x")).await.unwrap(), Begun::ReferenceInUse(None));
+}
+
 pub(super) async fn a_creation_refused_leaves_nothing(kind: &impl Kind) {
     let store = kind.open().unwrap();
     for status in [OperationStatus::Refused, OperationStatus::NotExecuted] {
