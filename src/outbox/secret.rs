@@ -1,6 +1,6 @@
 //! Secrets and signatures of Standard Webhooks 1.0.
 //!
-//! Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, sections
+//! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>, sections
 //! "Signature scheme" and "Symmetric signatures": `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`, the key
 //! being the base64 after `whsec_`; several signatures are separated by spaces.
 
