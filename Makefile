@@ -1,5 +1,5 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test release openapi fmt clean
+.PHONY: run test release openapi docs fmt clean
 .DEFAULT_GOAL := run
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
@@ -18,6 +18,10 @@ openapi:
 	@mkdir -p target openapi
 	cargo run --quiet --locked --features faults -- openapi > target/openapi.json
 	mv target/openapi.json openapi/openapi.json
+
+# Tables of statuses, error codes and capabilities, from the code.
+docs:
+	cargo run --quiet --locked --features faults -- tables docs
 
 fmt:
 	cargo fmt

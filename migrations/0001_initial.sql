@@ -17,9 +17,16 @@ CREATE TABLE orders (
     -- Operations begun, and status changes of operations.
     change_count       BIGINT NOT NULL,
     -- The sequence of the newest event of this order.
-    last_sequence      BIGINT NOT NULL
+    last_sequence      BIGINT NOT NULL,
+    -- When it was first heard of.
+    first_seen_at      BIGINT NOT NULL,
+    -- When an open order made here is read next, so that a missed notification is not the end; and reads so far.
+    next_read_at       BIGINT,
+    reads              BIGINT NOT NULL
 );
 CREATE INDEX orders_by_merchant_reference ON orders (account, merchant_reference);
+CREATE INDEX orders_by_first_seen ON orders (first_seen_at, id) WHERE known_here = TRUE;
+CREATE INDEX orders_by_next_read ON orders (next_read_at, id) WHERE next_read_at IS NOT NULL;
 
 CREATE TABLE operations (
     id               TEXT PRIMARY KEY,
@@ -47,6 +54,29 @@ CREATE INDEX operations_by_order ON operations (order_id, created_at);
 CREATE INDEX operations_by_next_check ON operations (next_check_at, id) WHERE next_check_at IS NOT NULL;
 CREATE INDEX operations_by_claim ON operations (account, claims_reference)
     WHERE claims_reference IS NOT NULL;
+
+CREATE INDEX operations_by_age ON operations (created_at, id);
+
+-- What providers told us unasked, kept as it came. Each piece of news once per account.
+CREATE TABLE notifications (
+    id           TEXT PRIMARY KEY,
+    account      TEXT NOT NULL,
+    dedup_key    TEXT NOT NULL,
+    received_at  BIGINT NOT NULL,
+    content_type TEXT,
+    -- The exact bytes, for as long as they are kept.
+    raw_body     BLOB,
+    -- What was read from it.
+    facts        TEXT NOT NULL,
+    -- The order it turned out to be about.
+    order_id     TEXT,
+    -- When it is to be applied; absent when that is done.
+    next_try_at  BIGINT,
+    tries        BIGINT NOT NULL,
+    UNIQUE (account, dedup_key)
+);
+CREATE INDEX notifications_by_next_try ON notifications (next_try_at, id) WHERE next_try_at IS NOT NULL;
+CREATE INDEX notifications_by_order ON notifications (order_id, received_at) WHERE order_id IS NOT NULL;
 
 -- What each client's Idempotency-Key was used for.
 CREATE TABLE idempotency_keys (

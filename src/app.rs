@@ -63,17 +63,28 @@ pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
     Registry::build(&settings.accounts, &providers::all(), &context).map_err(ConfigErrors::from)
 }
 
+/// What `server.public_url` is when nobody chose one.
+const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
+
 impl App {
     /// Builds the accounts, opens and recovers the store and binds both listeners.
     ///
     /// # Errors
     /// What keeps it from starting, in words.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
         settings.validate_for_serve()?;
         if settings.auth.mode == AuthMode::Jwt {
             return Err(StartError::Other(
                 "auth.mode: this guichet cannot check tokens yet; use api_key".to_owned(),
             ));
+        }
+        let public = bind(settings.server.listen, "server.listen").await?;
+        if settings.server.listen.port() == 0
+            && settings.server.public_url == DEFAULT_PUBLIC_URL
+            && let Ok(bound) = public.local_addr()
+        {
+            // Only the system knows where this one can be reached.
+            settings.server.public_url = format!("http://{bound}");
         }
         let registry = registry(&settings)?;
         let url = match &settings.store.url {
@@ -84,7 +95,6 @@ impl App {
                 ));
             }
         };
-        let public = bind(settings.server.listen, "server.listen").await?;
         let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
         let opened = Arc::new(SqliteStore::open(&url)?);
         let events: Arc<dyn OutboxStore> = opened.clone();
@@ -118,6 +128,11 @@ impl App {
     /// Where the API listens.
     pub fn address(&self) -> Option<std::net::SocketAddr> {
         self.public.local_addr().ok()
+    }
+
+    /// Where providers and payers reach the API.
+    pub fn public_url(&self) -> &str {
+        &self.settings.server.public_url
     }
 
     /// Where the probes listen.

@@ -12,9 +12,11 @@ use tokio::{
 };
 
 use crate::{
+    adapter::RawNotification,
     app::{self, App},
     config::{self, Environment, Settings, api_key},
-    http, sandbox, simulator, telemetry,
+    domain::AccountName,
+    http, sandbox, simulator, tables, telemetry,
 };
 
 /// Longest time `health` waits.
@@ -47,6 +49,18 @@ enum Command {
     Health,
     /// Print the OpenAPI document.
     Openapi,
+    /// Say whether a notification (its body on standard input) is genuine, and if not, why. Offline.
+    VerifyNotification {
+        /// The account it came for.
+        #[arg(long)]
+        account: String,
+    },
+    /// Write the documentation generated from the adapters' tables.
+    #[command(hide = true)]
+    Tables {
+        /// The folder.
+        into: PathBuf,
+    },
     /// API keys.
     Key {
         #[command(subcommand)]
@@ -99,6 +113,13 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
             print!("{}", http::document());
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Tables { into }) => {
+            for (name, text) in tables::files() {
+                std::fs::write(into.join(name), text)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::VerifyNotification { account }) => verify_notification(&load()?, &account),
         Some(Command::Key { command: KeyCommand::New }) => {
             let key = api_key::generate()?;
             println!("key         {}", key.secret.expose_secret());
@@ -241,6 +262,41 @@ async fn health(settings: &Settings) -> Outcome {
         }
         Err(_) => {
             println!("not ready: {address} does not answer");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Verifies the body on standard input with the account's secrets; nothing is sent or kept.
+fn verify_notification(settings: &Settings, account: &str) -> Outcome {
+    use std::io::Read as _;
+    let registry = app::registry(settings)?;
+    let name: AccountName = account.parse()?;
+    let Some(account) = registry.account(&name) else {
+        let known = registry.accounts().map(|account| account.name.to_string()).collect::<Vec<_>>();
+        return Err(format!("there is no account `{name}`; known: {}", known.join(", ")).into());
+    };
+    let mut body = Vec::new();
+    std::io::stdin().read_to_end(&mut body)?;
+    // An editor's or echo's line end is no part of what was signed.
+    while body.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        body.pop();
+    }
+    let is_json = body.first() == Some(&b'{');
+    let content_type = if is_json { "application/json" } else { "application/x-www-form-urlencoded" };
+    let raw = RawNotification { content_type: Some(content_type.to_owned()), body: body.into() };
+    match account.adapter.verify_notification(&raw) {
+        Ok(read) => {
+            println!("genuine: signed with a secret of the account `{name}`");
+            let status = read.status.map_or("nothing of a status", |status| status.as_str());
+            println!(
+                "it says: {status} ({})",
+                read.provider_status.as_deref().unwrap_or("no word of its own")
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            println!("refused, {error}");
             Ok(ExitCode::FAILURE)
         }
     }

@@ -17,4 +17,5 @@ pub mod providers;
 pub mod sandbox;
 pub mod simulator;
 pub mod store;
+pub mod tables;
 pub mod telemetry;

@@ -8,8 +8,12 @@ mod copies;
 mod create;
 mod decide;
 mod failure;
+mod follow;
+mod inbox;
+mod reads;
 mod reconcile;
 mod send;
+mod settle;
 
 use std::{
     collections::BTreeSet,
@@ -23,14 +27,16 @@ use tokio_util::task::TaskTracker;
 use async_trait::async_trait;
 pub use change::{CallerKey, ChangeRequest, Changed, NewChange, Precondition};
 pub use create::NewCreation;
+pub use failure::documented_code;
 use failure::{read_problem, store_problem};
+pub use inbox::Received;
 
 use crate::{
     adapter::{Account, ErrorKind, ProviderError, Recall, Registry},
     config::{AllowedAccounts, RouteRule},
     domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp},
     problem::{Problem, ProblemCode},
-    store::Store,
+    store::{OperationFilter, OrderFilter, Place, Store},
 };
 
 /// Who calls: a client with its scopes and the accounts it may use.
@@ -72,8 +78,11 @@ pub struct Orders {
     store: Arc<dyn Store>,
     provider_timeout: Duration,
     copies: copies::WriteBehind,
+    reads: reads::Reads,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
+    /// Raised when a notification was kept.
+    inbox_filled: watch::Sender<u64>,
 }
 
 impl Orders {
@@ -91,11 +100,15 @@ impl Orders {
             routes: RwLock::new(Arc::new(routes)),
             copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
             store,
+            reads: reads::Reads::default(),
             provider_timeout,
             tasks,
             stopping,
+            inbox_filled: watch::Sender::new(0),
         });
         orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders.tasks.spawn(follow::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders.tasks.spawn(inbox::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders
     }
 
@@ -163,11 +176,10 @@ impl Orders {
         {
             return Ok(Shown { order, stale: false });
         }
-        let memory = StoreMemory { store: &self.store, id };
-        match account.adapter.fetch(&id.reference, &memory, deadline).await {
+        match self.read_shared(&account, id, deadline).await {
             Ok(order) => {
                 self.copies.keep(&order);
-                Ok(Shown { order, stale: false })
+                Ok(Shown { order: Arc::unwrap_or_clone(order), stale: false })
             }
             Err(error) => {
                 let away = matches!(
@@ -198,6 +210,44 @@ impl Orders {
         operation
             .filter(|operation| caller.accounts.contains(operation.account.as_str()))
             .ok_or_else(not_found)
+    }
+
+    /// Orders known here, oldest first.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn list_orders(
+        &self,
+        caller: &Caller,
+        filter: OrderFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Order)>, Problem> {
+        let filter = OrderFilter { accounts: caller.accounts.names(), ..filter };
+        self.store.list_orders(filter, after, limit).await.map_err(store_problem)
+    }
+
+    /// Operations, oldest first.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn list_operations(
+        &self,
+        caller: &Caller,
+        filter: OperationFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Operation)>, Problem> {
+        let filter = OperationFilter { accounts: caller.accounts.names(), ..filter };
+        self.store.list_operations(filter, after, limit).await.map_err(store_problem)
+    }
+
+    /// The creation behind a payer's page.
+    ///
+    /// # Errors
+    /// No such page.
+    pub async fn page(&self, token: &str) -> Result<Operation, Problem> {
+        self.store.operation_of_page(token).await.map_err(store_problem)?.ok_or_else(not_found)
     }
 
     /// The timeline of an order, from the event after number `after`.

@@ -64,6 +64,8 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
     settings.accounts = simulators
         .sandbox_accounts()
         .into_iter()
+        // A platform may be simulated before there is an adapter for it.
+        .filter(|account| crate::providers::all().iter().any(|known| known.id == account.provider))
         .map(|account| {
             let block = AccountSettings::from_pairs(account.name, account.provider, account.settings);
             (account.name.to_owned(), block)
@@ -90,7 +92,24 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
     let path = Path::new(FOLDER).join("guichet.db");
     start_afresh(&path).await?;
     settings.store.url = StoreUrl::Sqlite(path);
+    if settings.server.listen.port() != 8080 && settings.server.listen.port() != 0 {
+        // The default names the default port; payers and simulators must come back to this one.
+        let mut reachable = settings.server.listen;
+        if reachable.ip().is_unspecified() {
+            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        settings.server.public_url = format!("http://{reachable}");
+    }
     let app = App::start(settings).await?;
+    // Orders made elsewhere name no address of ours: the back office of each shop does.
+    for account in simulators.sandbox_accounts() {
+        let url = format!("{}/notifications/{}", app.public_url().trim_end_matches('/'), account.name);
+        let brand = account.settings.iter().find(|(key, _)| *key == "brand");
+        let brand = brand.map_or(account.name, |(_, brand)| brand.as_str());
+        if let Err(error) = simulators.control().set_notification_url(account.provider, brand, &url) {
+            tracing::warn!(%error, account = account.name, "its simulator takes no address of notifications");
+        }
+    }
     let greeting = greeting(&app, &simulators, key.as_ref().map(|key| key.secret.expose_secret()));
     Ok(Sandbox { app, simulators, greeting })
 }

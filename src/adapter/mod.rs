@@ -4,6 +4,7 @@ pub mod capabilities;
 pub mod error;
 pub mod notification;
 pub mod registry;
+pub mod tables;
 pub mod transport;
 
 use std::fmt;
@@ -14,6 +15,7 @@ pub use capabilities::{Capabilities, OperationCapability};
 pub use error::{ErrorKind, ProviderError, Result};
 pub use notification::{Acknowledgement, Notification, NotificationError, RawNotification};
 pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
+pub use tables::{ErrorRow, StatusRow, Tables};
 pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
 
 pub use crate::config::{AccountSettings, KeyError, check_provider_url};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{AccountSettings, KeyError, ProviderAdapter};
+use super::{AccountSettings, KeyError, ProviderAdapter, Tables};
 use crate::domain::AccountName;
 
 /// What an adapter gets besides its own settings.
@@ -48,6 +48,8 @@ pub struct ProviderDescription {
     pub build: BuildAdapter,
     /// JSON Schema of the `provider_options` it takes, named in the OpenAPI document.
     pub options_schema: fn() -> Value,
+    /// What its tables say, for the documentation.
+    pub tables: fn() -> Tables,
 }
 
 impl fmt::Debug for ProviderDescription {

@@ -92,6 +92,14 @@ impl AllowedAccounts {
             Self::Named(names) => names.contains(account),
         }
     }
+
+    /// Their names; `None` means every account.
+    pub fn names(&self) -> Option<Vec<String>> {
+        match self {
+            Self::All => None,
+            Self::Named(names) => Some(names.iter().cloned().collect()),
+        }
+    }
 }
 
 /// One `[[auth.clients]]` block: an internal service.

@@ -21,6 +21,11 @@ impl EventType {
         Self("order.created".to_owned())
     }
 
+    /// `notification.received`: the provider told something about an order.
+    pub fn notification_received() -> Self {
+        Self("notification.received".to_owned())
+    }
+
     /// `refund.succeeded` or `refund.failed`.
     pub fn refund(succeeded: bool) -> Self {
         Self(if succeeded { "refund.succeeded" } else { "refund.failed" }.to_owned())
@@ -109,6 +114,25 @@ impl NewEvent {
     /// `order.created`: `order` was made by an operation.
     pub fn created(order: &Order, operation_id: OperationId) -> Self {
         Self { event_type: EventType::order_created(), ..Self::updated(order, operation_id) }
+    }
+
+    /// `notification.received`: a verified notification about an order was applied.
+    pub fn notified(
+        order_id: OrderId,
+        status: Option<OrderStatus>,
+        provider_status: Option<&str>,
+        at: Timestamp,
+    ) -> Self {
+        let mut data = Map::new();
+        data.insert("status".to_owned(), status.map(OrderStatus::as_str).into());
+        data.insert("provider_status".to_owned(), provider_status.into());
+        Self {
+            event_type: EventType::notification_received(),
+            order_id: Some(order_id),
+            operation_id: None,
+            occurred_at: at,
+            data,
+        }
     }
 
     /// `refund.succeeded` or `refund.failed`: a refund came to its end.

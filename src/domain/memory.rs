@@ -1,6 +1,8 @@
 //! What guichet itself knows of an order, for what its provider does not tell.
 
-use super::{Money, OperationId, OperationKind, OperationStatus, Order, PlannedOrder, Timestamp};
+use super::{
+    Money, OperationId, OperationKind, OperationStatus, Order, OrderStatus, PlannedOrder, Timestamp,
+};
 
 /// Everything remembered of one order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -11,6 +13,19 @@ pub struct OrderMemory {
     pub movements: Vec<Movement>,
     /// The last known copy.
     pub copy: Option<Order>,
+    /// What the newest verified notification said, for providers whose reads lag behind.
+    pub notified: Option<Notified>,
+}
+
+/// What a verified notification said of an order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notified {
+    /// The status.
+    pub status: OrderStatus,
+    /// The provider's own word for it.
+    pub provider_status: Option<String>,
+    /// When it was received.
+    pub at: Timestamp,
 }
 
 /// How an order was made here.

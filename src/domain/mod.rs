@@ -16,7 +16,7 @@ pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};
 pub use event_filter::EventFilter;
 pub use ids::{AccountName, EndpointId, EventId, IdError, OperationId, OrderId, ProviderReference};
-pub use memory::{Creation, Movement, OrderMemory};
+pub use memory::{Creation, Movement, Notified, OrderMemory};
 pub use money::{Currency, Money, MoneyError};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome};
 pub use order::{Amounts, Checkout, CheckoutMethod, Delivery, DeliveryChannel, Mode, Order, ProviderStatus};

@@ -411,6 +411,26 @@ impl EventDto {
     }
 }
 
+/// A page of orders.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderList)]
+pub(super) struct OrderListDto {
+    /// Oldest first, as they were read last.
+    pub(super) items: Vec<OrderDto>,
+    /// For the next page; `null` on the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A page of operations.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OperationList)]
+pub(super) struct OperationListDto {
+    /// Oldest first.
+    pub(super) items: Vec<OperationDto>,
+    /// For the next page; `null` on the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
 /// A page of events.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventList)]

@@ -21,9 +21,9 @@ use super::{
     Api,
     auth::Authenticated,
     body::fingerprint,
+    cursor::{pairs, read_limit, unknown_parameter},
     dto::{EventDto, EventListDto},
     error::Failed,
-    orders::{pairs, read_limit, unknown_parameter},
 };
 use crate::{
     adapter::Violation,

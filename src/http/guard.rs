@@ -122,7 +122,9 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
     let may_stream = path == "/events";
-    let is_page = path.starts_with("/docs") || path.starts_with("/problems/");
+    let is_page = ["/docs", "/problems/", "/pay/", "/return/", "/notifications/"]
+        .iter()
+        .any(|page| path.starts_with(page));
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let wanted: Vec<&str> = accepts.flat_map(|value| value.split(',')).map(str::trim).collect();
     let json_is_fine = wanted.is_empty()
@@ -150,6 +152,10 @@ fn route(path: &str) -> String {
         (Some("orders"), Some(_), Some(action @ ("cancel" | "capture" | "refund" | "events")), None) => {
             format!("/orders/{{id}}/{action}")
         }
+        (Some("operations"), Some(_), Some("settle"), None) => "/operations/{id}/settle".to_owned(),
+        (Some("operations"), None, ..) => "/operations".to_owned(),
+        (Some("notifications"), Some(_), None, _) => "/notifications/{account}".to_owned(),
+        (Some(page @ ("pay" | "return")), Some(_), None, _) => format!("/{page}/{{token}}"),
         (Some("operations"), Some(_), None, _) => "/operations/{id}".to_owned(),
         (Some("events"), None, ..) => "/events".to_owned(),
         (Some("webhook-endpoints"), None, ..) => "/webhook-endpoints".to_owned(),

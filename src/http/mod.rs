@@ -4,16 +4,19 @@ mod accounts;
 mod auth;
 mod body;
 mod create;
+mod cursor;
 mod dto;
 mod error;
 mod events;
 mod forms;
 mod guard;
 mod movements;
+mod notifications;
 mod openapi;
 mod operations;
 mod orders;
 mod pages;
+mod payer;
 pub mod server;
 mod webhooks;
 mod webhooks_dto;
@@ -99,6 +102,7 @@ impl Api {
         let (router, _) = routes().split_for_parts();
         router
             .merge(pages::router())
+            .merge(payer::router())
             .fallback(error::no_such_address)
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(CatchPanicLayer::custom(error::panicked))
@@ -115,13 +119,15 @@ impl Api {
 /// Every documented route, with its documentation.
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(create::create_order))
+        .routes(routes!(create::create_order, orders::list_orders))
         .routes(routes!(orders::read_order, orders::update_order))
         .routes(routes!(movements::cancel_order))
         .routes(routes!(movements::capture_order))
         .routes(routes!(movements::refund_order))
         .routes(routes!(orders::list_order_events))
+        .routes(routes!(operations::list_operations))
         .routes(routes!(operations::read_operation))
+        .routes(routes!(operations::settle_operation))
         .routes(routes!(events::list_events))
         .routes(routes!(webhooks::list_endpoints, webhooks::create_endpoint))
         .routes(routes!(webhooks::read_endpoint, webhooks::update_endpoint, webhooks::delete_endpoint))
@@ -131,5 +137,6 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(webhooks::test_endpoint))
         .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::read_account))
+        .routes(routes!(notifications::receive_notification))
         .routes(routes!(pages::problem_page))
 }

@@ -48,6 +48,19 @@ pub(super) struct PartBody {
     amount: Option<MoneyDto>,
 }
 
+/// A person's decision about an operation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Settlement, example = json!({"as": "not_executed", "reason": "the provider's support sees no such refund"}))]
+pub(super) struct SettleBody {
+    /// `succeeded`, `refused` or `not_executed`.
+    #[serde(rename = "as")]
+    #[schema(pattern = "^(succeeded|refused|not_executed)$", example = "not_executed")]
+    as_status: String,
+    /// Why; stays in the audit trail.
+    #[schema(min_length = 1, max_length = 1000, example = "the provider's support sees no such refund")]
+    reason: String,
+}
+
 /// An order to be made.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NewOrder,
@@ -291,10 +304,31 @@ fn problems_of(operation_id: &str) -> Vec<ProblemCode> {
             };
             codes.push(last);
         }
-        "readOperation" | "listOrderEvents" => {
+        "receiveNotification" => codes.extend([
+            ProblemCode::ValidationFailed,
+            ProblemCode::Unauthenticated,
+            ProblemCode::NotFound,
+            ProblemCode::BodyTooLarge,
+            ProblemCode::StoreUnavailable,
+        ]),
+        "settleOperation" => {
             codes.extend_from_slice(IDENTIFIED);
-            codes.extend([ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
-            if operation_id == "listOrderEvents" {
+            codes.extend([
+                ProblemCode::ValidationFailed,
+                ProblemCode::NotFound,
+                ProblemCode::OrderStateConflict,
+                ProblemCode::BodyTooLarge,
+                ProblemCode::UnsupportedMediaType,
+                ProblemCode::StoreUnavailable,
+            ]);
+        }
+        "readOperation" | "listOrderEvents" | "listOrders" | "listOperations" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.push(ProblemCode::StoreUnavailable);
+            if matches!(operation_id, "readOperation" | "listOrderEvents") {
+                codes.push(ProblemCode::NotFound);
+            }
+            if operation_id != "readOperation" {
                 codes.push(ProblemCode::ValidationFailed);
             }
         }
@@ -337,7 +371,8 @@ fn complete(document: &mut Value) {
         );
     }
     put(document, &["components", "schemas", "OrderPatch", "minProperties"], json!(1));
-    for request in ["Money", "Part", "DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder"] {
+    for request in ["Money", "Part", "Settlement", "DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder"]
+    {
         put(document, &["components", "schemas", request, "additionalProperties"], json!(false));
     }
     for (request, meaning) in [
@@ -355,7 +390,7 @@ fn complete(document: &mut Value) {
     super::webhooks_dto::complete(document);
     let currencies: Vec<&str> = Currency::all().map(Currency::code).collect();
     put(document, &["components", "schemas", "Money", "properties", "currency", "enum"], json!(currencies));
-    for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder"] {
+    for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder", "Settlement"] {
         say_what_texts_may_hold(document, request);
     }
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };

@@ -1,15 +1,85 @@
-//! `/operations`: what became of a change.
+//! `/operations`: what became of changes, and the decision of a person where nothing else can tell.
 
 use axum::{
     Json,
-    extract::{Path, State},
+    body::Body,
+    extract::{Path, RawQuery, State},
+    http::HeaderMap,
 };
 
-use super::{Api, auth::Authenticated, dto::OperationDto, error::Failed};
-use crate::{
-    config::Scope,
-    problem::{Problem, ProblemCode},
+use super::{
+    Api,
+    auth::Authenticated,
+    body::{Members, read_object, text, word},
+    cursor::{self, pairs, read_limit, unknown_parameter},
+    dto::{OpenOperationDto, OperationDto, OperationListDto},
+    error::Failed,
+    openapi::SettleBody,
+    orders::JSON,
 };
+use crate::{
+    adapter::Violation,
+    config::Scope,
+    domain::OperationStatus,
+    problem::{Problem, ProblemCode},
+    store::OperationFilter,
+};
+
+/// List operations.
+///
+/// All that were asked for here on accounts the client may use, oldest first. Scope: `orders:read`.
+#[utoipa::path(
+    get, path = "/operations", operation_id = "listOperations", tag = "operations",
+    params(
+        ("status" = Option<String>, Query, description = "Only operations of this status, such as `unknown` or `needs_review`"),
+        ("account" = Option<String>, Query, description = "Only operations of this account"),
+        ("order_id" = Option<String>, Query, description = "Only operations of this order"),
+        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of operations", body = OperationListDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn list_operations(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    RawQuery(query): RawQuery,
+) -> Result<Json<OperationListDto>, Failed> {
+    let caller = authenticated.with(Scope::OrdersRead)?;
+    let mut filter = OperationFilter::default();
+    let mut errors = Vec::new();
+    let (mut limit, mut cursor) = (cursor::LIMIT, None);
+    for (name, value) in pairs(query.as_deref()) {
+        match name.as_str() {
+            "status" => match OperationStatus::from_word(&value) {
+                Some(status) => filter.status = Some(status),
+                None => errors.push(Violation::invalid("/status", "a status of operations, such as unknown")),
+            },
+            "account" => match value.parse() {
+                Ok(account) => filter.account = Some(account),
+                Err(_) => errors.push(Violation::invalid("/account", "the name of an account")),
+            },
+            "order_id" => match value.parse() {
+                Ok(order) => filter.order = Some(order),
+                Err(_) => errors.push(Violation::invalid("/order_id", "the id of an order")),
+            },
+            "limit" => match read_limit(&value) {
+                Some(number) => limit = number,
+                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
+            },
+            "cursor" => cursor = Some(value),
+            other => errors.push(unknown_parameter(other)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors).into());
+    }
+    let scope = cursor::scope("operations", &caller, &format!("{filter:?}"));
+    let after = cursor.map(|cursor| cursor::decode(&cursor, &scope)).transpose()?;
+    let found = api.orders.list_operations(&caller, filter, after, limit.saturating_add(1)).await?;
+    let (operations, next_cursor) = cursor::page(found, limit, &scope);
+    Ok(Json(OperationListDto { items: operations.iter().map(OperationDto::new).collect(), next_cursor }))
+}
 
 /// See what became of an operation.
 ///
@@ -30,4 +100,47 @@ pub(super) async fn read_operation(
     let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
     let operation = api.orders.operation(&caller, id).await?;
     Ok(Json(OperationDto::new(&operation)))
+}
+
+/// Settle an operation that only a person can.
+///
+/// For `unknown` and `needs_review` operations, after looking at the provider's back office. Who decided, what and why
+/// stays in the audit trail. Scope: `operations:settle`.
+#[utoipa::path(
+    post, path = "/operations/{id}/settle", operation_id = "settleOperation", tag = "operations",
+    params(("id" = String, Path, description = "Operation id", example = "op_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    request_body(content = SettleBody, description = "The decision"),
+    responses((status = 200, description = "The operation as it is now", body = OpenOperationDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn settle_operation(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<OpenOperationDto>, Failed> {
+    let caller = authenticated.with(Scope::OperationsSettle)?;
+    let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
+    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let mut errors = Vec::new();
+    let mut members = Members::new(&body, "");
+    let decisions = word(&["succeeded", "refused", "not_executed"], |word| {
+        OperationStatus::from_word(word).filter(|status| status.is_final())
+    });
+    let status = members.field("as", &mut errors, decisions);
+    let reason = members.field("reason", &mut errors, text(1, 1000));
+    for name in ["as", "reason"] {
+        if body.get(name).is_none_or(serde_json::Value::is_null) {
+            errors.push(Violation::invalid(&format!("/{name}"), "is required"));
+        }
+    }
+    members.end(&mut errors);
+    let (Some(status), Some(reason), true) =
+        (status.value().copied(), reason.value().cloned(), errors.is_empty())
+    else {
+        return Err(Problem::invalid(errors).into());
+    };
+    let operation = api.orders.decide(&caller, id, status, reason).await?;
+    Ok(Json(OpenOperationDto { operation: OperationDto::new(&operation) }))
 }

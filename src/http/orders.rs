@@ -15,7 +15,8 @@ use super::{
     Api,
     auth::Authenticated,
     body::{Members, fingerprint, instant, money, object, read_object, text},
-    dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto},
+    cursor::{self, pairs, read_limit, unknown_parameter},
+    dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto, OrderListDto},
     error::Failed,
     forms::{customer, delivery, locale, metadata, return_url},
     openapi::PatchBody,
@@ -23,9 +24,10 @@ use super::{
 use crate::{
     adapter::Violation,
     config::Scope,
-    domain::{Operation, OperationKind, OperationStatus, OrderId, OrderPatch},
+    domain::{Operation, OperationKind, OperationStatus, OrderId, OrderPatch, OrderStatus},
     orders::{Caller, ChangeRequest, Changed, NewChange, Precondition, ReadOptions},
     problem::{Problem, ProblemCode},
+    store::OrderFilter,
 };
 
 pub(super) const JSON: &[&str] = &["application/json"];
@@ -130,31 +132,83 @@ pub(super) async fn list_order_events(
 ) -> Result<Response, Failed> {
     let caller = authenticated.with(Scope::OrdersRead)?;
     let id = order_id(&api, &caller, &id)?;
-    let (mut limit, mut after) = (50_u32, 0_i64);
+    let mut limit = cursor::LIMIT;
+    let mut after = None;
     let mut errors = Vec::new();
+    let scope = cursor::scope("order events", &caller, &id.to_string());
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
             "limit" => match read_limit(&value) {
                 Some(number) => limit = number,
                 None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
             },
-            "cursor" => {
-                let mark = read_cursor(&value, &caller, &id);
-                after = mark.ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))?;
-            }
+            "cursor" => after = Some(cursor::decode(&value, &scope)?),
             other => errors.push(unknown_parameter(other)),
         }
     }
     if !errors.is_empty() {
         return Err(Problem::invalid(errors).into());
     }
-    let mut events = api.orders.events(&caller, &id, after, limit.saturating_add(1)).await?;
-    let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let last = events.last().map(|event| event.sequence);
-    let next_cursor = last.filter(|_| more).map(|sequence| cursor(sequence, &caller, &id));
+    let after = after.map_or(0, |(sequence, _)| sequence);
+    let events = api.orders.events(&caller, &id, after, limit.saturating_add(1)).await?;
+    let places = events.into_iter().map(|event| ((event.sequence, String::new()), event)).collect();
+    let (events, next_cursor) = cursor::page(places, limit, &scope);
     Ok(axum::Json(EventListDto { items: events.iter().map(EventDto::new).collect(), next_cursor })
         .into_response())
+}
+
+/// List the orders known here.
+///
+/// Orders made, changed or notified here, as they were read last (`as_of`), oldest first. Scope: `orders:read`.
+#[utoipa::path(
+    get, path = "/orders", operation_id = "listOrders", tag = "orders",
+    params(
+        ("account" = Option<String>, Query, description = "Only orders of this account"),
+        ("status" = Option<String>, Query, description = "Only orders of this status"),
+        ("merchant_reference" = Option<String>, Query, description = "Only orders with this merchant reference"),
+        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of orders", body = OrderListDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn list_orders(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let caller = authenticated.with(Scope::OrdersRead)?;
+    let mut filter = OrderFilter::default();
+    let mut errors = Vec::new();
+    let (mut limit, mut cursor) = (cursor::LIMIT, None);
+    for (name, value) in pairs(query.as_deref()) {
+        match name.as_str() {
+            "account" => match value.parse() {
+                Ok(account) => filter.account = Some(account),
+                Err(_) => errors.push(Violation::invalid("/account", "the name of an account")),
+            },
+            "status" => match OrderStatus::from_word(&value) {
+                Some(status) => filter.status = Some(status),
+                None => errors.push(Violation::invalid("/status", "a status of orders, such as paid")),
+            },
+            "merchant_reference" => filter.merchant_reference = Some(value),
+            "limit" => match read_limit(&value) {
+                Some(number) => limit = number,
+                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
+            },
+            "cursor" => cursor = Some(value),
+            other => errors.push(unknown_parameter(other)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors).into());
+    }
+    let scope = cursor::scope("orders", &caller, &format!("{filter:?}"));
+    let after = cursor.map(|cursor| cursor::decode(&cursor, &scope)).transpose()?;
+    let found = api.orders.list_orders(&caller, filter, after, limit.saturating_add(1)).await?;
+    let (orders, next_cursor) = cursor::page(found, limit, &scope);
+    let items = orders.iter().map(|order| OrderDto::new(order, false)).collect();
+    Ok(axum::Json(OrderListDto { items, next_cursor }).into_response())
 }
 
 /// The id in the path; what is no id is as absent as an unknown order.
@@ -272,22 +326,6 @@ fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
     Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).etag()))))
 }
 
-/// Name and value of every query parameter.
-pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
-}
-
-/// A page size: at least 1, cut to 200 however large it is.
-pub(super) fn read_limit(text: &str) -> Option<u32> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.parse::<u64>().unwrap_or(u64::MAX).min(200);
-    (is_number && number >= 1).then(|| u32::try_from(number).unwrap_or(200))
-}
-
-pub(super) fn unknown_parameter(name: &str) -> Violation {
-    Violation::invalid(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown query parameter")
-}
-
 fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
     let mut options = ReadOptions::default();
     let mut errors = Vec::new();
@@ -306,22 +344,6 @@ fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
         }
     }
     if errors.is_empty() { Ok(options) } else { Err(Problem::invalid(errors)) }
-}
-
-/// A cursor is bound to client and order by a digest, so that an altered or foreign one is refused.
-fn cursor(sequence: i64, caller: &Caller, id: &OrderId) -> String {
-    format!("{sequence:x}-{}", cursor_mark(sequence, caller, id))
-}
-
-fn cursor_mark(sequence: i64, caller: &Caller, id: &OrderId) -> String {
-    let print = fingerprint("events", &caller.client, &format!("{id} {sequence}"), &Map::new(), false);
-    print.chars().take(16).collect()
-}
-
-fn read_cursor(text: &str, caller: &Caller, id: &OrderId) -> Option<i64> {
-    let (sequence, mark) = text.split_once('-')?;
-    let sequence = i64::from_str_radix(sequence, 16).ok().filter(|sequence| *sequence >= 0)?;
-    (cursor(sequence, caller, id) == text && mark == cursor_mark(sequence, caller, id)).then_some(sequence)
 }
 
 /// The merge patch, with every violation of its form.

@@ -15,8 +15,9 @@ use super::{
     Api,
     auth::Authenticated,
     body::{Members, fingerprint, instant, integer, read_object, text, word},
+    cursor::{pairs, read_limit, unknown_parameter},
     error::Failed,
-    orders::{JSON, JSON_OR_MERGE_PATCH, pairs, read_limit, unknown_parameter},
+    orders::{JSON, JSON_OR_MERGE_PATCH},
     webhooks_dto::{
         DeliveryDto, DeliveryListDto, EndpointDto, EndpointListDto, EndpointPatchBody, NewEndpointBody,
         ReplayBody, ReplayedDto, RotateBody, SecretEndpointDto, TestedDto,

@@ -57,9 +57,9 @@ pub(super) fn first_read_problem(error: &ProviderError) -> Problem {
     unavailable
 }
 
-/// A change that the provider refused, or that never reached it.
-pub(super) fn change_problem(error: &ProviderError) -> Problem {
-    let code = match error.kind {
+/// The code a change is answered with for a definite failure of this kind.
+pub fn documented_code(kind: ErrorKind) -> ProblemCode {
+    match kind {
         ErrorKind::Unsupported => ProblemCode::UnsupportedByProvider,
         ErrorKind::NotExecuted | ErrorKind::Temporary => ProblemCode::ProviderUnavailable,
         ErrorKind::StateConflict | ErrorKind::AlreadyDone => ProblemCode::OrderStateConflict,
@@ -78,7 +78,12 @@ pub(super) fn change_problem(error: &ProviderError) -> Problem {
         | ErrorKind::Timeout
         | ErrorKind::Protocol
         | ErrorKind::Incident => ProblemCode::ProviderRefused,
-    };
+    }
+}
+
+/// A change that the provider refused, or that never reached it.
+pub(super) fn change_problem(error: &ProviderError) -> Problem {
+    let code = documented_code(error.kind);
     log(error);
     let mut problem = worded(code, error);
     if let Some(pointer) = error.pointer {

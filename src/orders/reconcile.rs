@@ -151,6 +151,14 @@ impl Orders {
     /// Writes the next state of an operation. What is already known is worth some attempts; if it cannot be
     /// written, the operation stays as it was and is recovered at the next start.
     pub(super) async fn commit(&self, settlement: Settlement) -> Option<Operation> {
+        let ended = self.write(settlement).await;
+        if let Some(order) = ended.as_ref().and_then(|operation| operation.order_id.as_ref()) {
+            self.reads.forget(order);
+        }
+        ended
+    }
+
+    async fn write(&self, settlement: Settlement) -> Option<Operation> {
         let mut pause = Duration::from_millis(50);
         for _ in 0..COMMIT_ATTEMPTS {
             match self.store.settle(settlement.clone()).await {
@@ -182,6 +190,8 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         checks: operation.checks,
         next_check_at: None,
         releases_reference: false,
+        reason: None,
+        follow_at: None,
         settled_by: by.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::{
     Orders, StoreMemory,
     failure::change_problem,
+    follow::next_read,
     reconcile::{next_check, settlement},
 };
 use crate::{
@@ -67,6 +68,9 @@ impl Orders {
         let mut settlement = settlement(operation, status, "answer");
         if performed.accepted {
             settlement.next_check_at = Some(next_check(0, settlement.at));
+        }
+        if matches!(operation.intent, Intent::Create { .. }) {
+            settlement.follow_at = Some(next_read(0, settlement.at));
         }
         settlement.order_after = match performed.order {
             Some(order) => Some(order),

@@ -113,6 +113,8 @@ impl Core {
     ) -> Reply {
         let serve = || platform.serve(call, request);
         let serve_if = |effect: bool| effect.then(serve);
+        let serve_or_fail =
+            |effect: bool| serve_if(effect).unwrap_or_else(|| platform.refuse(call, &platform.incident()));
         match kind {
             FaultKind::Refuse { code, message, detailed_code, detailed_message } => {
                 let refusal = Refusal { code, message, detailed_code, detailed_message };
@@ -141,15 +143,13 @@ impl Core {
                 serve_if(effect);
                 json_like("").into()
             }
-            FaultKind::TooLarge { effect } => {
-                let inner = serve_if(effect);
-                let inner = inner.unwrap_or_else(|| platform.refuse(call, &platform.incident()));
-                inner.map(padded).into()
-            }
+            FaultKind::TooLarge { effect } => serve_or_fail(effect).map(padded).into(),
             FaultKind::WrongEnvelope { effect } => {
                 serve_if(effect);
                 json_like("{\"result\":\"ok\",\"data\":[1,2,3]}").into()
             }
+            FaultKind::BadSignature { effect } => platform.with_bad_signature(serve_or_fail(effect)).into(),
+            FaultKind::Unsigned { effect } => platform.without_signature(serve_or_fail(effect)).into(),
             FaultKind::Hold { when } => {
                 let parked = async {
                     if let Some(id) = id {

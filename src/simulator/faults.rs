@@ -88,6 +88,18 @@ pub enum FaultKind {
         #[serde(default)]
         effect: bool,
     },
+    /// The right answer with a wrong signature; the plain answer where the platform signs none.
+    BadSignature {
+        /// Whether the request takes effect; without it the signature is that of an error answer.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// The right answer without its signature; the plain answer where the platform signs none.
+    Unsigned {
+        /// Whether the request takes effect; without it the answer is an error.
+        #[serde(default)]
+        effect: bool,
+    },
     /// The request is parked until it is released.
     Hold {
         /// Before or after its effect.
@@ -135,6 +147,8 @@ impl FaultKind {
             | Self::Empty { .. }
             | Self::TooLarge { .. }
             | Self::WrongEnvelope { .. }
+            | Self::BadSignature { .. }
+            | Self::Unsigned { .. }
             | Self::Hold { .. }
             | Self::ErrorAfterEffect { .. } => false,
         }

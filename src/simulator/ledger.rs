@@ -24,7 +24,7 @@ pub struct Effect {
     pub provider: String,
     /// Brand of the platform.
     pub brand: String,
-    /// `create`, `update`, `cancel`, `pay`, `decline`, `capture`, `refund`, `remit` and the like.
+    /// `create`, `update`, `cancel`, `capture`, `refund`, `pay`, `decline`, or an action of the control API (`remit`).
     pub action: String,
     /// The provider's identifier of the order.
     pub order: String,

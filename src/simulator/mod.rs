@@ -23,6 +23,8 @@ mod recent;
 #[cfg(test)]
 mod rig;
 mod server;
+mod sips;
+mod yabandpay;
 
 use std::io;
 use std::net::SocketAddr;
@@ -88,7 +90,10 @@ pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let public_url = options.public_url.unwrap_or_else(|| format!("http://{local_addr}"));
     let frame = Arc::new(Frame::default());
     let lyra = lyra::Lyra::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
-    let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(lyra)];
+    let sips = sips::Sips::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
+    let yabandpay =
+        yabandpay::YabandPay::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
+    let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(lyra), Arc::new(sips), Arc::new(yabandpay)];
     let core = Arc::new(Core { frame, platforms, connections: watch::Sender::new(0) });
     let (stop, stopping) = watch::channel(false);
     let (alive, gone) = mpsc::channel(1);

@@ -120,6 +120,16 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// What the platform says when it has a technical incident.
     fn incident(&self) -> Refusal;
 
+    /// The same answer with a signature that is wrong but well formed. Answers that nobody signs stay as they are.
+    fn with_bad_signature(&self, answer: Response<Bytes>) -> Response<Bytes> {
+        answer
+    }
+
+    /// The same answer without its signature. Answers that nobody signs stay as they are.
+    fn without_signature(&self, answer: Response<Bytes>) -> Response<Bytes> {
+        answer
+    }
+
     /// The payer's page, and what the payer does there.
     fn page(&self, request: &Received) -> Response<Bytes>;
 

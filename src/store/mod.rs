@@ -3,15 +3,17 @@
 //! Every method that changes something returns only after its effect is synced to disk: the next step of a
 //! change (the call to the provider, the answer to the caller) may rely on it.
 
+mod inbox;
 pub mod outbox;
 pub mod sqlite;
 
 use std::fmt;
 
 use async_trait::async_trait;
+pub use inbox::{DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place};
 
 use crate::domain::{
-    Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
+    AccountName, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
     operation::Failure,
 };
 
@@ -104,6 +106,10 @@ pub struct Settlement {
     pub next_check_at: Option<Timestamp>,
     /// Whether its merchant reference may be used again although its outcome is not known.
     pub releases_reference: bool,
+    /// Why, when a person decided.
+    pub reason: Option<String>,
+    /// When the order this made is read next, to follow it.
+    pub follow_at: Option<Timestamp>,
     /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
     pub settled_by: String,
 }
@@ -171,7 +177,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The creation whose payer's pages have this token.
     async fn operation_of_page(&self, token: &str) -> Result<Option<Operation>, StoreError>;
 
-    /// Everything remembered of an order.
+    /// Everything remembered of an order made, changed or notified here; nothing of any other.
     async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError>;
 
     /// The last known copy of an order.
@@ -183,6 +189,60 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Events of one order with a sequence above `after`, in sequence.
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// Keeps a verified notification, due at once. Answers whether it is new.
+    async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError>;
+
+    /// Notifications that are to be applied, oldest first.
+    async fn due_notifications(&self, now: Timestamp, limit: u32)
+    -> Result<Vec<DueNotification>, StoreError>;
+
+    /// Marks a notification as applied; with its order the event `notification.received` is written, and the order
+    /// is known here from then on.
+    async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError>;
+
+    /// Ties a waiting notification to its order, so that a read made to apply it knows what it said.
+    async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError>;
+
+    /// Plans another attempt to apply a notification.
+    async fn retry_notification(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes the checks of an order's open operations, and of this operation, due now.
+    async fn hasten(
+        &self,
+        order: Option<&OrderId>,
+        operation: Option<OperationId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The orders of an account known here that have this merchant reference.
+    async fn orders_with_reference(
+        &self,
+        account: &AccountName,
+        merchant_reference: &str,
+    ) -> Result<Vec<OrderId>, StoreError>;
+
+    /// Open orders made here that are to be read, oldest first, with the number of reads so far.
+    async fn due_reads(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, u32)>, StoreError>;
+
+    /// Plans the next read of an order; `None` when it is followed no more.
+    async fn plan_read(&self, id: &OrderId, next: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// Copies of orders known here after a place, oldest first, each with its place.
+    async fn list_orders(
+        &self,
+        filter: OrderFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Order)>, StoreError>;
+
+    /// Operations after a place, oldest first, each with its place.
+    async fn list_operations(
+        &self,
+        filter: OperationFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Operation)>, StoreError>;
 
     /// Proves that the store can write.
     async fn check_writable(&self) -> Result<(), StoreError>;

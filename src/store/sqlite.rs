@@ -7,6 +7,8 @@ mod commands;
 mod connection;
 mod events;
 mod feed;
+mod inbox;
+mod known;
 mod location;
 mod migrations;
 mod orders;
@@ -22,9 +24,12 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::{location::LockFile, reader::Readers, writer::Writer};
-use super::{Begun, ChangeView, NewOperation, Settled, Settlement, Store, StoreError};
-use crate::domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
+use self::{known::Known, location::LockFile, reader::Readers, writer::Writer};
+use super::{
+    Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter, Place,
+    Settled, Settlement, Store, StoreError,
+};
+use crate::domain::{AccountName, Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
 
 /// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    known: Known,
     lock: Mutex<Option<LockFile>>,
 }
 
@@ -60,9 +66,10 @@ impl SqliteStore {
         };
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
+        let known = Known::load(&connection).map_err(named)?;
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
-        Ok(Self { inner: Arc::new(Inner { path, writer, readers, lock: Mutex::new(Some(lock)) }) })
+        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, lock: Mutex::new(Some(lock)) }) })
     }
 
     /// The file, free of symbolic links.
@@ -110,10 +117,16 @@ impl Store for SqliteStore {
     }
 
     async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError> {
+        if let Some(order) = &new.operation.order_id {
+            self.inner.known.add(order);
+        }
         self.inner.writer.run(move |connection| commands::begin(connection, &new)).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        if let Some(order) = &settlement.order_after {
+            self.inner.known.add(&order.id);
+        }
         self.inner.writer.run(move |connection| commands::settle(connection, settlement)).await
     }
 
@@ -135,6 +148,9 @@ impl Store for SqliteStore {
     }
 
     async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError> {
+        if !self.inner.known.may_hold(id) {
+            return Ok(OrderMemory::default());
+        }
         let id = id.clone();
         self.inner.readers.run(move |connection| commands::memory(connection, &id)).await
     }
@@ -154,6 +170,89 @@ impl Store for SqliteStore {
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let id = id.clone();
         self.inner.readers.run(move |connection| events::of_order(connection, &id, after, limit)).await
+    }
+
+    async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError> {
+        self.inner.writer.run(move |connection| inbox::keep(connection, &new)).await
+    }
+
+    async fn due_notifications(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueNotification>, StoreError> {
+        self.inner.readers.run(move |connection| inbox::due(connection, now, limit)).await
+    }
+
+    async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.inner.writer.run(move |connection| inbox::finish(connection, &id, order.as_ref())).await
+    }
+
+    async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError> {
+        self.inner.known.add(order);
+        let (id, order) = (id.to_owned(), order.clone());
+        self.inner.writer.run(move |connection| inbox::tie(connection, &id, &order)).await
+    }
+
+    async fn retry_notification(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.inner.writer.run(move |connection| inbox::retry(connection, &id, at)).await
+    }
+
+    async fn hasten(
+        &self,
+        order: Option<&OrderId>,
+        operation: Option<OperationId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let order = order.cloned();
+        self.inner
+            .writer
+            .run(move |connection| inbox::hasten(connection, order.as_ref(), operation, now))
+            .await
+    }
+
+    async fn orders_with_reference(
+        &self,
+        account: &AccountName,
+        merchant_reference: &str,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let (account, reference) = (account.clone(), merchant_reference.to_owned());
+        self.inner
+            .readers
+            .run(move |connection| inbox::with_reference(connection, &account, &reference))
+            .await
+    }
+
+    async fn due_reads(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, u32)>, StoreError> {
+        self.inner.readers.run(move |connection| inbox::due_reads(connection, now, limit)).await
+    }
+
+    async fn plan_read(&self, id: &OrderId, next: Option<Timestamp>) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.inner.writer.run(move |connection| inbox::plan_read(connection, &id, next)).await
+    }
+
+    async fn list_orders(
+        &self,
+        filter: OrderFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Order)>, StoreError> {
+        self.inner.readers.run(move |connection| inbox::list_orders(connection, filter, after, limit)).await
+    }
+
+    async fn list_operations(
+        &self,
+        filter: OperationFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Operation)>, StoreError> {
+        self.inner
+            .readers
+            .run(move |connection| inbox::list_operations(connection, filter, after, limit))
+            .await
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {

@@ -7,5 +7,6 @@ mod events;
 mod http;
 mod lost;
 mod mistakes;
+mod notifications;
 mod payments;
 mod webhooks;

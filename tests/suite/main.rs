@@ -13,6 +13,7 @@ mod api;
 mod architecture;
 mod conformance;
 mod crash;
+mod docs;
 mod openapi;
 mod rig;
 mod store;

@@ -41,7 +41,7 @@ const TRANSACTION_UPDATE: &str = "Transaction/Update";
 /// How much earlier than our intent the platform may date an effect of it: its clock is not ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
-const CAPABILITIES: Capabilities = Capabilities {
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
     // Two creations are two orders. A lost one can be found only once somebody has paid it, so only one that the
     // platform tells nobody about may be repeated.
     create: OperationCapability {

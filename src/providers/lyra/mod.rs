@@ -26,6 +26,7 @@ mod options;
 mod payments;
 mod signature;
 pub mod status;
+mod tables;
 mod update;
 mod wire;
 
@@ -38,5 +39,9 @@ use crate::adapter::ProviderDescription;
 const PROVIDER: &str = "lyra";
 
 /// Lyra, for the registry.
-pub const DESCRIPTION: ProviderDescription =
-    ProviderDescription { id: PROVIDER, build: adapter::build, options_schema: options::schema };
+pub const DESCRIPTION: ProviderDescription = ProviderDescription {
+    id: PROVIDER,
+    build: adapter::build,
+    options_schema: options::schema,
+    tables: tables::tables,
+};

@@ -20,6 +20,9 @@ pub(super) enum PaymentOrderStatus {
 }
 
 impl PaymentOrderStatus {
+    /// The platform's words.
+    pub(super) const WORDS: [&'static str; 5] = ["RUNNING", "PAID", "REFUSED", "EXPIRED", "CANCELED"];
+
     /// Reads the platform's word. It writes `CANCELED`; `CANCELLED` is seen in clients.
     pub(super) fn read(word: &str) -> Self {
         match word {

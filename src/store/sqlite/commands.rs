@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    events, orders, rows,
+    events, inbox, orders, rows,
     writer::Step::{self, Keep, Undo},
 };
 use crate::{
@@ -118,7 +118,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     let next = Operation {
         status: settlement.status,
         already_done: settlement.already_done,
-        failure: settlement.failure,
+        failure: settlement.failure.clone(),
         order_after: order_after.or(operation.order_after),
         updated_at: settlement.at,
         checks: settlement.checks,
@@ -134,10 +134,13 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         // Before the operation, whose row names it.
         orders::keep(connection, order, Some(next.id))?;
         orders::mark_known(connection, &order.id)?;
+        if settlement.follow_at.is_some() {
+            inbox::plan_read(connection, &order.id, settlement.follow_at)?;
+        }
         next.order_id = Some(order.id.clone());
         events::append(connection, &NewEvent::created(order, next.id))?;
     }
-    let next = change_status(connection, next, from, &settlement.settled_by, settlement.releases_reference)?;
+    let next = change_status(connection, next, from, &settlement)?;
     // An order that was found in another status after a refusal got there without this operation.
     let behind_it = happens.then_some(next.id);
     let kept = match &settlement.order_after {
@@ -201,13 +204,12 @@ fn change_status(
     connection: &Connection,
     mut next: Operation,
     from: OperationStatus,
-    actor: &str,
-    releases_reference: bool,
+    settlement: &Settlement,
 ) -> Result<Operation, StoreError> {
     if next.status.is_final() {
         next.next_check_at = None;
     }
-    rows::update_operation(connection, &next, from, releases_reference)?;
+    rows::update_operation(connection, &next, from, settlement.releases_reference)?;
     if let Some(order) = &next.order_id {
         orders::count_change(connection, order)?;
     }
@@ -223,8 +225,9 @@ fn change_status(
         "failure": next.failure.as_ref().map(|failure| &failure.code),
         "reason": next.failure.as_ref().and_then(|failure| failure.reason.as_ref()),
         "checks": next.checks,
+        "decided_because": settlement.reason,
     });
-    events::audit(connection, next.updated_at, actor, "operation.settled", &next, &detail)?;
+    events::audit(connection, next.updated_at, &settlement.settled_by, "operation.settled", &next, &detail)?;
     Ok(next)
 }
 
@@ -253,9 +256,22 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             let status = OperationStatus::Unknown;
             Operation { status, updated_at: at, next_check_at: Some(at), ..operation }
         };
-        // Whoever asks again must not wait for what nobody was shown.
-        let releases_reference = next.repeat_harmless;
-        changed.push(change_status(connection, next, from, "recovery", releases_reference)?);
+        let settlement = Settlement {
+            id: next.id,
+            status: next.status,
+            already_done: false,
+            failure: None,
+            order_after: None,
+            at,
+            checks: next.checks,
+            next_check_at: next.next_check_at,
+            // Whoever asks again must not wait for what nobody was shown.
+            releases_reference: next.repeat_harmless,
+            reason: None,
+            follow_at: None,
+            settled_by: "recovery".to_owned(),
+        };
+        changed.push(change_status(connection, next, from, &settlement)?);
     }
     Ok(Keep(changed))
 }
@@ -276,7 +292,11 @@ pub(super) fn check_writable(connection: &Connection) -> Result<Step<()>, StoreE
 
 /// See [`crate::store::Store::memory`].
 pub(super) fn memory(connection: &Connection, id: &OrderId) -> Result<OrderMemory, StoreError> {
-    let mut memory = OrderMemory { copy: orders::copy(connection, id)?, ..OrderMemory::default() };
+    let mut memory = OrderMemory {
+        copy: orders::copy(connection, id)?,
+        notified: inbox::notified(connection, id)?,
+        ..OrderMemory::default()
+    };
     if memory.copy.is_none() {
         return Ok(memory);
     }

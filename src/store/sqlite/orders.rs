@@ -74,8 +74,8 @@ fn insert(connection: &Connection, copy: &Order) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO orders (id, account, provider_reference, merchant_reference, status, is_final, \
-             known_here, as_of, last_copy, change_count, last_sequence) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, FALSE, ?7, ?8, 0, 0)",
+             known_here, as_of, last_copy, change_count, last_sequence, first_seen_at, reads) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, FALSE, ?7, ?8, 0, 0, ?7, 0)",
         )?
         .execute(params![
             copy.id.to_string(),

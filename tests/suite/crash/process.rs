@@ -90,7 +90,9 @@ impl Home {
              [resilience]\nprovider_timeout_ms = 10000\n",
             store.display()
         );
-        for account in provider.sandbox_accounts() {
+        // The program refuses an account of a provider it does not have.
+        let known = |id| guichet::providers::all().iter().any(|known| known.id == id);
+        for account in provider.sandbox_accounts().into_iter().filter(|account| known(account.provider)) {
             text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
             for (key, value) in account.settings {
                 text.push_str(&format!("{key} = \"{value}\"\n"));

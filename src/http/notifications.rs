@@ -1,0 +1,76 @@
+//! `/notifications/{account}`: where providers call. Authenticated by their signature, not by a key.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::{Api, error::Failed};
+use crate::{
+    adapter::{NotificationError, RawNotification},
+    orders::Received,
+    problem::{Problem, ProblemCode},
+};
+
+/// Most bytes of a notification (conventions, section 8).
+const BYTES_MAX: usize = 256 * 1024;
+/// Longest time a body may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// Take a provider's notification.
+///
+/// Public: the provider's signature over the exact bytes is the credential. It is acknowledged as the provider expects,
+/// after it was written down; what it says of money is then confirmed by reading the provider.
+#[utoipa::path(
+    post, path = "/notifications/{account}", operation_id = "receiveNotification", tag = "notifications",
+    params(("account" = String, Path, description = "The configured account", example = "systempay")),
+    request_body(content((String = "application/x-www-form-urlencoded"), (Object = "application/json")), description = "What the provider sends"),
+    responses((status = 200, description = "Kept; the body is what the provider expects to hear", body = String, content_type = "text/plain")),
+    security(())
+)]
+pub(super) async fn receive_notification(
+    State(api): State<Api>,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let raw = read(&headers, body).await?;
+    let account = account.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
+    match api.orders.receive(&account, raw).await {
+        Received::Kept(acknowledgement) => {
+            Ok((StatusCode::OK, [(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body)
+                .into_response())
+        }
+        Received::NoAccount => Err(Problem::plain(ProblemCode::NotFound).into()),
+        Received::Refused(NotificationError::BadSignature(_)) => {
+            Err(Problem::new(ProblemCode::Unauthenticated, "the signature is not this account's").into())
+        }
+        Received::Refused(NotificationError::Unreadable(_)) => {
+            Err(Problem::new(ProblemCode::ValidationFailed, "not a notification of this account's provider")
+                .into())
+        }
+        Received::NotKept(_) => Err(Problem::plain(ProblemCode::StoreUnavailable).into()),
+    }
+}
+
+/// The exact bytes of a small body.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawNotification, Problem> {
+    let arrived = tokio::time::timeout(ARRIVAL, Limited::new(body, BYTES_MAX).collect()).await;
+    let body: Bytes = match arrived {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            return Err(Problem::new(ProblemCode::BodyTooLarge, "a notification may have 256 KiB"));
+        }
+        Ok(Err(_)) | Err(_) => {
+            return Err(Problem::new(ProblemCode::ValidationFailed, "the body did not arrive in time"));
+        }
+    };
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(RawNotification { content_type, body })
+}

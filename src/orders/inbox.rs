@@ -1,0 +1,198 @@
+//! Notifications: verify, keep, acknowledge; then apply by reading the provider.
+
+use std::time::Duration;
+
+use tokio::{sync::watch, time::Instant};
+
+use super::{Orders, StoreMemory, reconcile::settlement, stopped};
+use crate::{
+    adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
+    domain::{AccountName, OrderId, Timestamp},
+    store::{DueNotification, NewNotification, NotificationFacts, StoreError},
+};
+
+/// Notifications applied at once.
+const AT_ONCE: u32 = 32;
+/// How often leftovers are looked for when nobody says that there are any.
+const TICK: Duration = Duration::from_secs(2);
+/// Longest time one read may take.
+const READ_TIME: Duration = Duration::from_secs(10);
+/// Pauses between attempts to read an order; the last one repeats.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+];
+
+/// What became of a notification that came in.
+#[derive(Debug)]
+pub enum Received {
+    /// It is kept (or was before): this is what the provider expects to hear.
+    Kept(Acknowledgement),
+    /// There is no such account.
+    NoAccount,
+    /// It is not what the provider would send, or not signed with the account's secret.
+    Refused(NotificationError),
+    /// It could not be kept; the provider should try again.
+    NotKept(StoreError),
+}
+
+impl Orders {
+    /// Takes a notification in. It is acknowledged only after it is on disk, and applied after that.
+    pub async fn receive(&self, name: &AccountName, raw: RawNotification) -> Received {
+        let registry = self.registry();
+        let Some(account) = registry.account(name) else { return Received::NoAccount };
+        let provider = account.adapter.provider();
+        let read = match account.adapter.verify_notification(&raw) {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(
+                    provider, account = %name, error = %error, security = "notification_refused",
+                    "a notification was refused"
+                );
+                return Received::Refused(error);
+            }
+        };
+        let acknowledgement = read.acknowledgement;
+        let new = NewNotification {
+            account: name.clone(),
+            dedup_key: read.dedup_key.clone(),
+            received_at: Timestamp::now(),
+            content_type: raw.content_type,
+            raw_body: raw.body.to_vec(),
+            facts: facts(&read),
+        };
+        match self.store.keep_notification(new).await {
+            Ok(is_new) => {
+                if is_new {
+                    self.inbox_filled.send_modify(|count| *count = count.wrapping_add(1));
+                }
+                Received::Kept(acknowledgement)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a notification could not be kept");
+                Received::NotKept(error)
+            }
+        }
+    }
+
+    /// Applies one notification: what it says is confirmed by reading the provider.
+    async fn apply(&self, due: DueNotification) {
+        let registry = self.registry();
+        let Some(account) = registry.account(&due.account) else {
+            return self.try_later(&due).await;
+        };
+        let orders = match self.orders_of(&due).await {
+            Ok(orders) => orders,
+            Err(_) => return self.try_later(&due).await,
+        };
+        if let Some((operation, status)) = due.facts.settles
+            && let Ok(Some(operation)) = self.store.operation(operation).await
+            && operation.account == due.account
+        {
+            // Whose amount is another's is not this operation's news.
+            if due.facts.amount.is_none() || due.facts.amount == operation.amount {
+                self.commit(settlement(&operation, status, "notification")).await;
+            } else {
+                tracing::warn!(operation_id = %operation.id, "a notification tells another amount than its operation");
+            }
+        }
+        let mut applied = None;
+        for id in orders {
+            match self.read_again(account, &due, &id).await {
+                Ok(true) => applied = applied.or(Some(id)),
+                Ok(false) => {}
+                Err(()) => return self.try_later(&due).await,
+            }
+        }
+        let now = Timestamp::now();
+        let hastened = self.store.hasten(applied.as_ref(), due.facts.operation, now).await;
+        if applied.is_none() {
+            tracing::info!(account = %due.account, "a notification is about an order not known here");
+        }
+        let finished = self.store.finish_notification(&due.id, applied).await;
+        if let Err(error) = hastened.and(finished) {
+            tracing::warn!(%error, "a notification was applied, but not marked as such");
+        }
+    }
+
+    /// The orders a notification may be about.
+    async fn orders_of(&self, due: &DueNotification) -> Result<Vec<OrderId>, StoreError> {
+        if let Some(reference) = &due.facts.reference {
+            return Ok(vec![OrderId { account: due.account.clone(), reference: reference.clone() }]);
+        }
+        if let Some(operation) = due.facts.operation
+            && let Some(operation) = self.store.operation(operation).await?
+            && operation.account == due.account
+            && let Some(order) = operation.order_id
+        {
+            return Ok(vec![order]);
+        }
+        match &due.facts.merchant_reference {
+            Some(reference) => self.store.orders_with_reference(&due.account, reference).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads an order and keeps its copy with the events of what changed. False when the provider does not know it.
+    async fn read_again(&self, account: &Account, due: &DueNotification, id: &OrderId) -> Result<bool, ()> {
+        self.store.tie_notification(&due.id, id).await.map_err(|_| ())?;
+        let memory = StoreMemory { store: &self.store, id };
+        match account.adapter.fetch(&id.reference, &memory, Instant::now() + READ_TIME).await {
+            Ok(order) => self.store.save_copies(vec![order]).await.map(|()| true).map_err(|_| ()),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => {
+                tracing::warn!(order_id = %id, error = %error, "an order that a notification is about cannot be read");
+                Err(())
+            }
+        }
+    }
+
+    async fn try_later(&self, due: &DueNotification) {
+        let index = usize::try_from(due.tries).unwrap_or(usize::MAX);
+        let pause = PAUSES.get(index).or(PAUSES.last()).copied().unwrap_or(TICK);
+        if let Err(error) = self.store.retry_notification(&due.id, Timestamp::now().plus(pause)).await {
+            tracing::warn!(%error, "another attempt to apply a notification could not be planned");
+        }
+    }
+}
+
+fn facts(read: &Notification) -> NotificationFacts {
+    NotificationFacts {
+        reference: read.reference.clone(),
+        merchant_reference: read.merchant_reference.clone(),
+        operation: read.operation,
+        status: read.status,
+        provider_status: read.provider_status.clone(),
+        amount: read.amount,
+        settles: read.settles,
+    }
+}
+
+/// Applies what is kept, as soon as it is kept and after a restart.
+pub(super) async fn run(orders: std::sync::Arc<Orders>, mut stopping: watch::Receiver<bool>) {
+    let mut filled = orders.inbox_filled.subscribe();
+    loop {
+        let due = match orders.store.due_notifications(Timestamp::now(), AT_ONCE).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "due notifications could not be listed");
+                Vec::new()
+            }
+        };
+        let was_full = !due.is_empty();
+        futures_util::future::join_all(due.into_iter().map(|due| orders.apply(due))).await;
+        if *stopping.borrow() {
+            return;
+        }
+        if !was_full {
+            tokio::select! {
+                _ = filled.changed() => {}
+                () = tokio::time::sleep(TICK) => {}
+                () = stopped(&mut stopping) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Equal reads at the same moment share one call to the provider.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use tokio::time::Instant;
+
+use super::{Orders, StoreMemory};
+use crate::{
+    adapter::{Account, ErrorKind, ProviderError},
+    domain::{Order, OrderId},
+};
+
+type Read = Shared<BoxFuture<'static, Result<Arc<Order>, ProviderError>>>;
+
+/// The reads under way, by order.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    under_way: Mutex<HashMap<OrderId, (u64, Read)>>,
+    started: std::sync::atomic::AtomicU64,
+}
+
+impl Reads {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, (u64, Read)>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was asked before a change ended must not answer whoever asks after it.
+    pub(super) fn forget(&self, id: &OrderId) {
+        self.map().remove(id);
+    }
+}
+
+/// Takes a read off the list when one of its readers goes, with the answer or because its caller hung up: a read that
+/// nobody drives any more must not be joined.
+struct Leaving<'a> {
+    reads: &'a Reads,
+    id: &'a OrderId,
+    number: u64,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut map = self.reads.map();
+        if map.get(self.id).is_some_and(|(current, _)| *current == self.number) {
+            map.remove(self.id);
+        }
+    }
+}
+
+impl Orders {
+    /// Reads an order at its provider, together with whoever reads it at this moment. Ends at the deadline of the
+    /// caller, whatever the shared call does.
+    pub(super) async fn read_shared(
+        &self,
+        account: &Account,
+        id: &OrderId,
+        deadline: Instant,
+    ) -> Result<Arc<Order>, ProviderError> {
+        let (number, read) = {
+            let mut map = self.reads.map();
+            match map.get(id) {
+                Some((number, read)) => (*number, read.clone()),
+                None => {
+                    let number = self.reads.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let (adapter, store, id) =
+                        (Arc::clone(&account.adapter), Arc::clone(&self.store), id.clone());
+                    let read = {
+                        let id = id.clone();
+                        async move {
+                            let memory = StoreMemory { store: &store, id: &id };
+                            adapter.fetch(&id.reference, &memory, deadline).await.map(Arc::new)
+                        }
+                        .boxed()
+                        .shared()
+                    };
+                    map.insert(id, (number, read.clone()));
+                    (number, read)
+                }
+            }
+        };
+        let _leaving = Leaving { reads: &self.reads, id, number };
+        tokio::time::timeout_at(deadline, read).await.unwrap_or_else(|_| {
+            Err(ProviderError::new(
+                account.adapter.provider(),
+                "read",
+                ErrorKind::Timeout,
+                "no answer within the caller's deadline",
+            ))
+        })
+    }
+}

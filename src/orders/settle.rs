@@ -1,0 +1,60 @@
+//! A person decides what became of an operation that nothing else can settle.
+
+use super::{Caller, Orders, failure::store_problem, reconcile::settlement};
+use crate::{
+    domain::{Operation, OperationId, OperationStatus},
+    problem::{Problem, ProblemCode},
+    store::Settled,
+};
+
+impl Orders {
+    /// Settles an `unknown` or `needs_review` operation as a person says. Who and why stays in the audit trail.
+    ///
+    /// # Errors
+    /// No such operation, or one that is not waiting for a decision.
+    pub async fn decide(
+        &self,
+        caller: &Caller,
+        id: OperationId,
+        status: OperationStatus,
+        reason: String,
+    ) -> Result<Operation, Problem> {
+        let operation = self.operation(caller, id).await?;
+        let waits = matches!(operation.status, OperationStatus::Unknown | OperationStatus::NeedsReview);
+        if !waits {
+            return Err(not_waiting(&operation));
+        }
+        let mut decision = settlement(&operation, status, &caller.client);
+        decision.reason = Some(reason);
+        if status != OperationStatus::Succeeded {
+            let code = if status == OperationStatus::Refused {
+                ProblemCode::ProviderRefused
+            } else {
+                ProblemCode::ProviderUnavailable
+            };
+            decision.failure = Some(Problem::new(code, "decided by a person").to_failure());
+        }
+        tracing::warn!(
+            operation_id = %id, client = caller.client, status = status.as_str(), security = "review",
+            "an operation was settled by a person"
+        );
+        match self.store.settle(decision).await.map_err(store_problem)? {
+            Settled::Done(operation) => Ok(*operation),
+            Settled::NotAllowed(operation) => Err(not_waiting(&operation)),
+        }
+    }
+}
+
+fn not_waiting(operation: &Operation) -> Problem {
+    Problem {
+        operation_id: Some(operation.id),
+        reason: Some(operation.status.as_str().to_owned()),
+        ..Problem::new(
+            ProblemCode::OrderStateConflict,
+            format!(
+                "the operation is {}; only unknown and needs_review ones can be settled by a person",
+                operation.status.as_str()
+            ),
+        )
+    }
+}

@@ -1,0 +1,221 @@
+//! `paymentInit`: opens a payment page.
+//!
+//! Source: Paypage JSON guide, "payment request"; Worldline PHP and Java SDKs.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::answer::{Denial, REDIRECTION_VERSION};
+use super::dates::day;
+use super::members::{self, CONTACT, Field, Kind, digits, malformed, missing, number, text, unfit, unknown};
+use super::result::{Encoding, Format, Page};
+use super::seal::Algorithm;
+use super::services::Session;
+use super::shops::Naming;
+use super::transaction::{AUTHOR_CAPTURE, CAPTURE_MODES, PAGE_OPEN, Transaction, s10_name};
+use super::{Sips, Transactions};
+
+/// How long a page waits for the payer to do something. Source: provider page `cashManagement/cancel`, code 97.
+const PAGE_MINUTES: i64 = 15;
+
+/// Random bytes of `redirectionData`: with them it has the 2 to 3 kB of the real one.
+const REDIRECTION_BYTES: usize = 1536;
+
+/// `s10TransactionReference` of a creation: the platform sets the date itself.
+const S10_ID: &[Field] = &[Field::needed("s10TransactionId", Kind::Number(6))];
+
+/// Members of a page request: those that the guides' samples have. The platform knows many more. Lengths are those of
+/// the data dictionary for `orderId`, `customerId`, `returnContext` and the addresses; the other lengths of text are
+/// guesses.
+const FIELDS: &[Field] = &[
+    Field::needed("amount", Kind::Number(12)),
+    Field::needed("currencyCode", Kind::Currency),
+    Field::needed("interfaceVersion", Kind::Text(20)),
+    Field::needed("keyVersion", Kind::Number(10)),
+    Field::needed("merchantId", Kind::Exactly(15)),
+    Field::needed("normalReturnUrl", Kind::Url),
+    Field::needed("seal", Kind::Text(128)),
+    Field::optional("sealAlgorithm", Kind::Text(20)),
+    Field::optional("transactionReference", Kind::Alphanumeric(35)),
+    Field::optional("s10TransactionReference", Kind::Container(S10_ID)),
+    Field::optional("automaticResponseUrl", Kind::Url),
+    Field::optional("orderChannel", Kind::Text(20)),
+    Field::optional("orderId", Kind::Text(32)),
+    Field::optional("captureMode", Kind::Word(&CAPTURE_MODES)),
+    Field::optional("captureDay", Kind::Number(2)),
+    Field::optional("customerContact", Kind::Container(CONTACT)),
+    Field::optional("customerAddress", Kind::Object),
+    Field::optional("billingContact", Kind::Container(CONTACT)),
+    Field::optional("billingAddress", Kind::Object),
+    Field::optional("deliveryAddress", Kind::Object),
+    Field::optional("customerId", Kind::Text(19)),
+    Field::optional("customerLanguage", Kind::Alphanumeric(2)),
+    Field::optional("returnContext", Kind::Text(255)),
+    Field::optional("paymentMeanBrandList", Kind::Texts),
+    Field::optional("paymentPattern", Kind::Text(20)),
+    Field::optional("paypageData", Kind::Object),
+    Field::optional("shoppingCartDetail", Kind::Object),
+    Field::optional("fraudData", Kind::Object),
+    Field::optional("statementReference", Kind::Text(25)),
+    Field::optional("templateName", Kind::Text(32)),
+    Field::optional("transactionOrigin", Kind::Text(20)),
+    Field::optional("responseEncoding", Kind::Word(&Encoding::WORDS)),
+    Field::optional("responseKeyVersion", Kind::Number(10)),
+    Field::optional("interfaceVersionAutomaticResponse", Kind::Text(20)),
+    Field::optional("interfaceVersionNormalResponse", Kind::Text(20)),
+    Field::optional("intermediateServiceProviderId", Kind::Text(20)),
+];
+
+/// The names of a new transaction.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) id: String,
+    pub(super) reference: String,
+    pub(super) s10_id: String,
+    pub(super) s10_date: String,
+}
+
+/// Names for a transaction of this shop; what is not given is made here. One that is in use already stays so.
+pub(super) fn names(
+    transactions: &mut Transactions,
+    naming: Naming,
+    reference: Option<String>,
+    s10: Option<(String, String)>,
+    now: Timestamp,
+) -> Names {
+    let reference = reference.unwrap_or_else(new_reference);
+    let (s10_id, s10_date) = s10.unwrap_or_else(|| (transactions.next_s10_id(), day(now)));
+    let s10_id = format!("{s10_id:0>6}");
+    let id = if naming.is_s10() { s10_name(&s10_id, &s10_date) } else { reference.clone() };
+    Names { id, reference, s10_id, s10_date }
+}
+
+/// A reference as the platform makes one: letters and digits.
+fn new_reference() -> String {
+    let mut bytes = [0_u8; 10];
+    rand::fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// The opaque name of a page.
+pub(super) fn new_redirection_data() -> String {
+    let mut bytes = vec![0_u8; REDIRECTION_BYTES];
+    rand::fill(bytes.as_mut_slice());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The end of a page that has just been opened or used.
+pub(super) fn page_end(now: Timestamp) -> Timestamp {
+    now.checked_add(SignedDuration::from_mins(PAGE_MINUTES)).unwrap_or(Timestamp::MAX)
+}
+
+impl Sips {
+    pub(super) fn open_page(&self, session: &Session<'_>) -> Result<Map<String, Value>, Denial> {
+        let sent = session.members;
+        members::check(sent, FIELDS, session.version)?;
+        let amount = number(sent, "amount").filter(|amount| *amount > 0).ok_or_else(|| unfit("amount"))?;
+        let page = page(session)?;
+        let (reference, s10_id) = wanted_names(session)?;
+        let mut transactions = session.book.transactions();
+        let naming = session.shop.naming;
+        let s10 = s10_id.map(|id| (id, day(session.now)));
+        let names = names(&mut transactions, naming, reference, s10, session.now);
+        if transactions.get(session.shop.merchant_id, &names.id).is_some() {
+            return Err(Denial::new("94"));
+        }
+        let made = Transaction {
+            merchant_id: session.shop.merchant_id.to_owned(),
+            id: names.id,
+            reference: names.reference,
+            s10_id: names.s10_id,
+            s10_date: names.s10_date,
+            status: PAGE_OPEN.to_owned(),
+            origin_amount: amount,
+            amount,
+            currency: text(sent, "currencyCode").unwrap_or_default(),
+            capture_mode: text(sent, "captureMode").unwrap_or_else(|| AUTHOR_CAPTURE.to_owned()),
+            capture_day: number(sent, "captureDay").unwrap_or(0),
+            response_code: String::new(),
+            acquirer_code: None,
+            authorisation_id: None,
+            order_id: text(sent, "orderId"),
+            order_channel: text(sent, "orderChannel").unwrap_or_else(|| "INTERNET".to_owned()),
+            customer_id: text(sent, "customerId"),
+            return_context: text(sent, "returnContext"),
+            transaction_origin: text(sent, "transactionOrigin"),
+            made: session.now,
+            last_operation: ("TRANSACTION".to_owned(), session.now),
+            page,
+            stored: false,
+            locked: false,
+            charged_back: false,
+            patch: None,
+        };
+        let answer = json!({
+            "redirectionStatusCode": "00",
+            "redirectionStatusMessage": "INITIALISATION REQUEST ACCEPTED",
+            "redirectionUrl": self.page_url(session.book),
+            "redirectionData": made.page.data,
+            "redirectionVersion": REDIRECTION_VERSION,
+        });
+        self.enter(session.book, "create", None, &made, session.call.sequence, session.now);
+        transactions.insert(made);
+        Ok(super::transaction::without_nulls(answer))
+    }
+}
+
+/// The reference and the number that the request names, as the shop's setting wants. Inferred: that a name which the
+/// platform makes is refused as an unknown member.
+fn wanted_names(session: &Session<'_>) -> Result<(Option<String>, Option<String>), Denial> {
+    let reference = text(session.members, "transactionReference");
+    let pair = session.members.get("s10TransactionReference").and_then(Value::as_object);
+    let s10_id = pair.and_then(|pair| pair.get("s10TransactionId")).and_then(digits);
+    let naming = session.shop.naming;
+    if reference.is_some() && naming != Naming::Reference {
+        return Err(unknown("transactionReference"));
+    }
+    if pair.is_some() && naming != Naming::S10 {
+        return Err(unknown("s10TransactionReference"));
+    }
+    match naming {
+        Naming::Reference if reference.is_none() => Err(missing("transactionReference")),
+        Naming::S10 if s10_id.is_none() => Err(missing("s10TransactionReference")),
+        Naming::Reference | Naming::PlatformReference | Naming::S10 | Naming::PlatformS10 => {
+            Ok((reference, s10_id))
+        }
+    }
+}
+
+fn page(session: &Session<'_>) -> Result<Page, Denial> {
+    let sent = session.members;
+    let (automatic, normal) = ("interfaceVersionAutomaticResponse", "interfaceVersionNormalResponse");
+    let (automatic_format, normal_format) = match (text(sent, automatic), text(sent, normal)) {
+        (None, None) => (Format::usual(session.version), Format::usual(session.version)),
+        (Some(_), None) => return Err(missing(normal)),
+        (None, Some(_)) => return Err(missing(automatic)),
+        (Some(one), Some(other)) => (
+            Format::named(&one).ok_or_else(|| malformed(automatic))?,
+            Format::named(&other).ok_or_else(|| malformed(normal))?,
+        ),
+    };
+    let response_key = sent.get("responseKeyVersion").and_then(digits);
+    if response_key.as_ref().is_some_and(|version| session.shop.secret(version).is_none()) {
+        return Err(unfit("responseKeyVersion"));
+    }
+    Ok(Page {
+        data: new_redirection_data(),
+        until: page_end(session.now),
+        normal_url: text(sent, "normalReturnUrl"),
+        automatic_url: text(sent, "automaticResponseUrl"),
+        key_version: response_key.unwrap_or_else(|| session.key_version.clone()),
+        algorithm: text(sent, "sealAlgorithm").and_then(|word| Algorithm::named(&word)),
+        encoding: Encoding::named(text(sent, "responseEncoding").as_deref()),
+        normal_format,
+        automatic_format,
+    })
+}
+
+#[cfg(test)]
+mod tests;

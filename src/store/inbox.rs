@@ -1,0 +1,88 @@
+//! What the store keeps of notifications, lists, and orders that are followed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    AccountName, Money, OperationId, OperationStatus, OrderId, OrderStatus, ProviderReference, Timestamp,
+};
+
+/// What was read from a verified notification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotificationFacts {
+    /// The order, where the message names it.
+    pub reference: Option<ProviderReference>,
+    /// The merchant's reference, where the message names it.
+    pub merchant_reference: Option<String>,
+    /// The operation of ours that the message carries.
+    pub operation: Option<OperationId>,
+    /// What the message says of the order.
+    pub status: Option<OrderStatus>,
+    /// The provider's own word for it.
+    pub provider_status: Option<String>,
+    /// The amount it is about, in minor units, with its currency.
+    #[serde(default)]
+    pub amount: Option<Money>,
+    /// How an accepted operation of ours ended, where the message tells.
+    pub settles: Option<(OperationId, OperationStatus)>,
+}
+
+/// A verified notification about to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewNotification {
+    /// The account it came for.
+    pub account: AccountName,
+    /// The same for every delivery of the same news.
+    pub dedup_key: String,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Its media type.
+    pub content_type: Option<String>,
+    /// Its exact bytes.
+    pub raw_body: Vec<u8>,
+    /// What was read from it.
+    pub facts: NotificationFacts,
+}
+
+/// A kept notification that is still to be applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueNotification {
+    /// Its id.
+    pub id: String,
+    /// The account it came for.
+    pub account: AccountName,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What was read from it.
+    pub facts: NotificationFacts,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+/// Which orders a list shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OrderFilter {
+    /// The accounts the client may use; `None` means all.
+    pub accounts: Option<Vec<String>>,
+    /// Only this account.
+    pub account: Option<AccountName>,
+    /// Only this status.
+    pub status: Option<OrderStatus>,
+    /// Only this merchant reference.
+    pub merchant_reference: Option<String>,
+}
+
+/// Which operations a list shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OperationFilter {
+    /// The accounts the client may use; `None` means all.
+    pub accounts: Option<Vec<String>>,
+    /// Only this account.
+    pub account: Option<AccountName>,
+    /// Only this status.
+    pub status: Option<OperationStatus>,
+    /// Only this order.
+    pub order: Option<OrderId>,
+}
+
+/// The place of an item in a list: its time in milliseconds and its id.
+pub type Place = (i64, String);

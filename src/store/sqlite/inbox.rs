@@ -1,0 +1,276 @@
+//! Notifications, orders that are followed, and lists.
+
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use uuid::Uuid;
+
+use super::{
+    events, orders,
+    rows::{decode, encode, word},
+    writer::Step::{self, Keep},
+};
+use crate::{
+    domain::{AccountName, NewEvent, Notified, Operation, OperationId, Order, OrderId, Timestamp},
+    store::{
+        DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place, StoreError,
+    },
+};
+
+/// See [`crate::store::Store::keep_notification`].
+pub(super) fn keep(connection: &Connection, new: &NewNotification) -> Result<Step<bool>, StoreError> {
+    let written = connection
+        .prepare_cached(
+            "INSERT INTO notifications (id, account, dedup_key, received_at, content_type, raw_body, facts, \
+             next_try_at, tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 0) \
+             ON CONFLICT (account, dedup_key) DO NOTHING",
+        )?
+        .execute(params![
+            Uuid::now_v7().to_string(),
+            new.account.as_str(),
+            new.dedup_key,
+            new.received_at.as_millis(),
+            new.content_type,
+            new.raw_body,
+            encode(&new.facts)?,
+        ])?;
+    Ok(Keep(written == 1))
+}
+
+/// See [`crate::store::Store::due_notifications`].
+pub(super) fn due(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<DueNotification>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, account, received_at, facts, tries FROM notifications \
+         WHERE next_try_at IS NOT NULL AND next_try_at <= ?1 ORDER BY next_try_at, id LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![now.as_millis(), limit])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let account: String = row.get(1)?;
+        let facts: String = row.get(3)?;
+        due.push(DueNotification {
+            id: row.get(0)?,
+            account: word("account", &account, account.parse().ok())?,
+            received_at: Timestamp::from_millis(row.get(2)?),
+            facts: decode("a notification", &facts)?,
+            tries: row.get(4)?,
+        });
+    }
+    Ok(due)
+}
+
+/// See [`crate::store::Store::finish_notification`].
+pub(super) fn finish(
+    connection: &Connection,
+    id: &str,
+    order: Option<&OrderId>,
+) -> Result<Step<()>, StoreError> {
+    let found: Option<(String, i64)> = connection
+        .prepare_cached(
+            "UPDATE notifications SET next_try_at = NULL, tries = tries + 1, order_id = ?2 \
+             WHERE id = ?1 AND next_try_at IS NOT NULL RETURNING facts, received_at",
+        )?
+        .query_row(params![id, order.map(ToString::to_string)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let (Some((facts, received_at)), Some(order)) = (found, order) {
+        let facts: NotificationFacts = decode("a notification", &facts)?;
+        let at = Timestamp::from_millis(received_at);
+        orders::mark_known(connection, order)?;
+        let event = NewEvent::notified(order.clone(), facts.status, facts.provider_status.as_deref(), at);
+        events::append(connection, &event)?;
+    }
+    Ok(Keep(()))
+}
+
+/// See [`crate::store::Store::retry_notification`].
+pub(super) fn retry(connection: &Connection, id: &str, at: Timestamp) -> Result<Step<()>, StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE notifications SET next_try_at = ?2, tries = tries + 1 \
+             WHERE id = ?1 AND next_try_at IS NOT NULL",
+        )?
+        .execute(params![id, at.as_millis()])?;
+    Ok(Keep(()))
+}
+
+/// What the newest notification about an order, applied or still waiting, said of its status.
+pub(super) fn notified(connection: &Connection, order: &OrderId) -> Result<Option<Notified>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT facts, received_at FROM notifications WHERE order_id = ?1 ORDER BY received_at DESC, id DESC",
+    )?;
+    let mut rows = statement.query(params![order.to_string()])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        let facts: NotificationFacts = decode("a notification", &text)?;
+        if let Some(status) = facts.status {
+            let at = Timestamp::from_millis(row.get(1)?);
+            return Ok(Some(Notified { status, provider_status: facts.provider_status, at }));
+        }
+    }
+    Ok(None)
+}
+
+/// Ties a waiting notification to its order, so that a read made to apply it knows of it.
+pub(super) fn tie(connection: &Connection, id: &str, order: &OrderId) -> Result<Step<()>, StoreError> {
+    connection
+        .prepare_cached("UPDATE notifications SET order_id = ?2 WHERE id = ?1")?
+        .execute(params![id, order.to_string()])?;
+    Ok(Keep(()))
+}
+
+/// See [`crate::store::Store::hasten`].
+pub(super) fn hasten(
+    connection: &Connection,
+    order: Option<&OrderId>,
+    operation: Option<OperationId>,
+    now: Timestamp,
+) -> Result<Step<()>, StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE operations SET next_check_at = ?3 WHERE (order_id = ?1 OR id = ?2) \
+             AND status IN ('unknown', 'accepted') AND next_check_at > ?3",
+        )?
+        .execute(params![
+            order.map(ToString::to_string),
+            operation.map(|id| id.to_string()),
+            now.as_millis()
+        ])?;
+    Ok(Keep(()))
+}
+
+/// See [`crate::store::Store::orders_with_reference`].
+pub(super) fn with_reference(
+    connection: &Connection,
+    account: &AccountName,
+    merchant_reference: &str,
+) -> Result<Vec<OrderId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 ORDER BY first_seen_at, id",
+    )?;
+    let ids = statement
+        .query_map(params![account.as_str(), merchant_reference], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    ids.iter().map(|id| word("order id", id, id.parse().ok())).collect()
+}
+
+/// See [`crate::store::Store::due_reads`].
+pub(super) fn due_reads(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(OrderId, u32)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, reads FROM orders WHERE next_read_at IS NOT NULL AND next_read_at <= ?1 \
+         ORDER BY next_read_at, id LIMIT ?2",
+    )?;
+    let rows = statement
+        .query_map(params![now.as_millis(), limit], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, u32)>, _>>()?;
+    rows.into_iter().map(|(id, reads)| Ok((word("order id", &id, id.parse().ok())?, reads))).collect()
+}
+
+/// See [`crate::store::Store::plan_read`].
+pub(super) fn plan_read(
+    connection: &Connection,
+    id: &OrderId,
+    next: Option<Timestamp>,
+) -> Result<Step<()>, StoreError> {
+    connection
+        .prepare_cached("UPDATE orders SET next_read_at = ?2, reads = reads + 1 WHERE id = ?1")?
+        .execute(params![id.to_string(), next.map(Timestamp::as_millis)])?;
+    Ok(Keep(()))
+}
+
+/// Conditions and their values, in the order of the question marks.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn equal(&mut self, column: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.sql.push(format!("{column} = ?"));
+            self.values.push(Value::Text(value));
+        }
+    }
+
+    fn one_of(&mut self, column: &str, allowed: Option<Vec<String>>) {
+        if let Some(allowed) = allowed {
+            let marks = vec!["?"; allowed.len()].join(", ");
+            self.sql.push(format!("{column} IN ({marks})"));
+            self.values.extend(allowed.into_iter().map(Value::Text));
+        }
+    }
+
+    fn after(&mut self, time_column: &str, place: Option<Place>) {
+        if let Some((time, id)) = place {
+            self.sql.push(format!("({time_column} > ? OR ({time_column} = ? AND id > ?))"));
+            self.values.extend([Value::Integer(time), Value::Integer(time), Value::Text(id)]);
+        }
+    }
+
+    fn text(&self) -> String {
+        if self.sql.is_empty() { String::new() } else { format!(" WHERE {}", self.sql.join(" AND ")) }
+    }
+}
+
+/// See [`crate::store::Store::list_orders`].
+pub(super) fn list_orders(
+    connection: &Connection,
+    filter: OrderFilter,
+    after: Option<Place>,
+    limit: u32,
+) -> Result<Vec<(Place, Order)>, StoreError> {
+    let mut conditions = Conditions::default();
+    conditions.sql.push("known_here = TRUE".to_owned());
+    conditions.one_of("account", filter.accounts);
+    conditions.equal("account", filter.account.map(|account| account.to_string()));
+    conditions.equal("status", filter.status.map(|status| status.as_str().to_owned()));
+    conditions.equal("merchant_reference", filter.merchant_reference);
+    conditions.after("first_seen_at", after);
+    let sql = format!(
+        "SELECT first_seen_at, id, last_copy FROM orders{} ORDER BY first_seen_at, id LIMIT {limit}",
+        conditions.text()
+    );
+    list(connection, &sql, conditions.values, "a copy of an order")
+}
+
+/// See [`crate::store::Store::list_operations`].
+pub(super) fn list_operations(
+    connection: &Connection,
+    filter: OperationFilter,
+    after: Option<Place>,
+    limit: u32,
+) -> Result<Vec<(Place, Operation)>, StoreError> {
+    let mut conditions = Conditions::default();
+    conditions.one_of("account", filter.accounts);
+    conditions.equal("account", filter.account.map(|account| account.to_string()));
+    conditions.equal("status", filter.status.map(|status| status.as_str().to_owned()));
+    conditions.equal("order_id", filter.order.map(|order| order.to_string()));
+    conditions.after("created_at", after);
+    let sql = format!(
+        "SELECT created_at, id, body FROM operations{} ORDER BY created_at, id LIMIT {limit}",
+        conditions.text()
+    );
+    list(connection, &sql, conditions.values, "an operation")
+}
+
+fn list<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<Value>,
+    what: &str,
+) -> Result<Vec<(Place, T)>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(2)?;
+        items.push(((row.get(0)?, row.get(1)?), decode(what, &text)?));
+    }
+    Ok(items)
+}
