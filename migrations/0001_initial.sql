@@ -95,6 +95,8 @@ CREATE TABLE events (
     -- What the sequence counts: the order, or a creation whose order is not known.
     stream       TEXT NOT NULL,
     order_id     TEXT REFERENCES orders (id),
+    -- Of the order, or of the operation while no order is known: who may see the event.
+    account      TEXT NOT NULL,
     -- The place among the events of this stream, from 1 without a gap.
     sequence     BIGINT NOT NULL,
     event_type   TEXT NOT NULL,

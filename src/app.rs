@@ -10,8 +10,9 @@ use crate::{
     domain::Timestamp,
     http::{Api, ApiOptions, Identities, server},
     orders::Orders,
+    outbox::{Clients, Outbox, OutboxOptions},
     providers,
-    store::{Store, sqlite::SqliteStore},
+    store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
 };
 
 /// Why the service cannot start, in words.
@@ -44,6 +45,7 @@ pub struct App {
     settings: Settings,
     api: Api,
     orders: Arc<Orders>,
+    outbox: Arc<Outbox>,
     public: TcpListener,
     ops: TcpListener,
 }
@@ -95,7 +97,9 @@ impl App {
             }
         };
         let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&url)?);
+        let opened = Arc::new(SqliteStore::open(&url)?);
+        let events: Arc<dyn OutboxStore> = opened.clone();
+        let store: Arc<dyn Store> = opened;
         // Before the first request is taken: what was under way when the process died is unknown now.
         let recovered = store.recover(Timestamp::now()).await?;
         if !recovered.is_empty() {
@@ -106,9 +110,12 @@ impl App {
         }
         let orders =
             Orders::start(registry, settings.routes.clone(), store, settings.resilience.provider_timeout);
+        let options = OutboxOptions::new(settings.webhooks.clone(), Clients::new(&settings.auth));
+        let outbox = Outbox::start(events, options).map_err(StartError::Other)?;
         let body_bytes = usize::try_from(settings.limits.body_bytes).unwrap_or(64 * 1024);
         let api = Api::new(
             Arc::clone(&orders),
+            Arc::clone(&outbox),
             Identities::new(&settings.auth),
             &ApiOptions {
                 request_timeout: settings.server.request_timeout,
@@ -118,7 +125,7 @@ impl App {
                 public_url: settings.server.public_url.clone(),
             },
         );
-        Ok(Self { settings, api, orders, public, ops })
+        Ok(Self { settings, api, orders, outbox, public, ops })
     }
 
     /// Where the API listens.
@@ -139,6 +146,11 @@ impl App {
     /// The API, to change clients while it runs.
     pub fn api(&self) -> Api {
         self.api.clone()
+    }
+
+    /// The events on their way out, to change clients while they run.
+    pub fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
     }
 
     /// The use cases, to change accounts while they run.
@@ -173,7 +185,9 @@ impl App {
         tracing::info!("stopping");
         self.api.drain();
         let _ = stopping.send(true);
+        self.outbox.begin_stop();
         let _ = public.await;
+        self.outbox.stop(grace).await;
         self.orders.stop(grace).await;
         let _ = ops.await;
         tracing::info!("stopped");

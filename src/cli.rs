@@ -149,7 +149,8 @@ async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environm
         ops_listen = %app.ops_address().map(|address| address.to_string()).unwrap_or_default(),
         "ready"
     );
-    let reload = tokio::spawn(reload_on_hangup(app.api(), app.orders(), file, environment.clone()));
+    let reload =
+        tokio::spawn(reload_on_hangup(app.api(), app.orders(), app.outbox(), file, environment.clone()));
     app.serve(asked_to_stop()).await;
     reload.abort();
     Ok(ExitCode::SUCCESS)
@@ -159,6 +160,7 @@ async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environm
 async fn reload_on_hangup(
     api: http::Api,
     orders: std::sync::Arc<crate::orders::Orders>,
+    outbox: std::sync::Arc<crate::outbox::Outbox>,
     file: Option<PathBuf>,
     environment: Environment,
 ) {
@@ -166,13 +168,15 @@ async fn reload_on_hangup(
     while hangup.recv().await.is_some() {
         let loaded = config::load(file.as_deref(), &environment).and_then(|settings| {
             settings.validate_for_serve()?;
-            Ok((app::registry(&settings)?, settings.routes, http::Identities::new(&settings.auth)))
+            let clients = crate::outbox::Clients::new(&settings.auth);
+            Ok((app::registry(&settings)?, settings.routes, http::Identities::new(&settings.auth), clients))
         });
         match loaded {
-            Ok((registry, routes, identities)) => {
+            Ok((registry, routes, identities, clients)) => {
                 orders.replace_registry(registry);
                 orders.replace_routes(routes);
                 api.replace_identities(identities);
+                outbox.replace_clients(clients);
                 tracing::info!("accounts and clients were reloaded");
             }
             Err(errors) => tracing::error!(%errors, "the new configuration is not usable, the old one stays"),

@@ -12,6 +12,7 @@ pub mod faults;
 pub mod http;
 pub mod metrics;
 pub mod orders;
+pub mod outbox;
 pub mod problem;
 pub mod providers;
 pub mod sandbox;

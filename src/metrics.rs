@@ -284,12 +284,6 @@ pub fn event_delivery(result: &'static str) {
     METRICS.deliveries.get_or_create(&ResultLabel { result }).inc();
 }
 
-/// Events that wait for their delivery, and the age of the oldest.
-pub fn outbox(pending: u64, oldest: Duration) {
-    METRICS.outbox_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-    METRICS.outbox_oldest.set(oldest.as_secs_f64());
-}
-
 /// Work was refused at once.
 pub fn shed(reason: Shed) {
     METRICS.shed.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
@@ -319,6 +313,8 @@ pub fn render(backlog: Option<&Backlog>, breakers: &[(&str, i64)]) -> String {
         }
         METRICS.unknown_oldest.set(backlog.unknown_oldest.as_secs_f64());
         METRICS.needs_review.set(backlog.needs_review);
+        METRICS.outbox_pending.set(backlog.outbox_pending);
+        METRICS.outbox_oldest.set(backlog.outbox_oldest.as_secs_f64());
     }
     let mut text = String::with_capacity(16 * 1024);
     // Writing to a text does not fail.
@@ -337,8 +333,9 @@ mod tests {
         provider_called("lyra", "Charge/PaymentOrder/Get", "", Duration::from_millis(70));
         notification("lyra", "accepted");
         event_delivery("delivered");
-        outbox(2, Duration::from_secs(3));
         let backlog = Backlog {
+            outbox_pending: 3,
+            outbox_oldest: Duration::from_secs(4),
             unknown: vec![("lyra".to_owned(), 2)],
             unknown_oldest: Duration::from_secs(61),
             needs_review: 1,
@@ -354,8 +351,8 @@ mod tests {
             "gateway_operations_needs_review 1",
             "gateway_idempotency_replays_total",
             r#"gateway_notifications_total{provider="lyra",result="accepted"}"#,
-            "gateway_outbox_pending 2",
-            "gateway_outbox_oldest_seconds 3.0",
+            "gateway_outbox_pending 3",
+            "gateway_outbox_oldest_seconds 4.0",
             r#"gateway_event_deliveries_total{result="delivered"}"#,
             r#"gateway_breaker_state{provider="lyra"} 2"#,
             r#"gateway_shed_total{reason="overload"}"#,

@@ -57,6 +57,7 @@ problem_codes! {
     AlreadyRefunded "already_refunded" 409 "Already refunded" "Everything that was paid has been given back.";
     WindowClosed "window_closed" 409 "Too late at the provider" "The provider allows this only within a time window that has passed.";
     MerchantReferenceInUse "merchant_reference_in_use" 409 "The merchant reference is in use" "Another open or paid order of this account has this merchant reference.";
+    EndpointLimitReached "endpoint_limit_reached" 409 "Too many webhook endpoints" "A client may have 20 webhook endpoints: remove one, or change it.";
     VersionMismatch "version_mismatch" 412 "The order has changed" "`If-Match` does not match the order as it is now. Read it again.";
     BodyTooLarge "body_too_large" 413 "The body is too large" "A request body may have 64 KiB.";
     UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported" "Send `Content-Type: application/json`; for PATCH also `application/merge-patch+json`.";

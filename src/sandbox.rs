@@ -7,7 +7,8 @@ use secrecy::ExposeSecret;
 use crate::{
     app::{App, StartError},
     config::{
-        AccountSettings, AllowedAccounts, AuthMode, ClientSettings, Scope, Settings, StoreUrl, api_key,
+        AccountSettings, AllowedAccounts, AuthMode, ClientSettings, Network, Scope, Settings, StoreUrl,
+        api_key,
     },
     simulator::{RunningSimulators, SimulatorOptions},
     store::sqlite::SqliteStore,
@@ -85,6 +86,9 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
         settings.auth.mode = AuthMode::None;
         None
     };
+    // Receivers of a first try run on this machine.
+    let loopback = ["127.0.0.0/8", "::1/128"].map(Network::parse);
+    settings.webhooks.allow_networks.extend(loopback.into_iter().flatten());
     let path = Path::new(FOLDER).join("guichet.db");
     start_afresh(&path).await?;
     settings.store.url = StoreUrl::Sqlite(path);

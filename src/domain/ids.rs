@@ -118,7 +118,7 @@ macro_rules! text_conversions {
         }
     )*};
 }
-text_conversions!(AccountName, ProviderReference, OrderId, OperationId, EventId);
+text_conversions!(AccountName, ProviderReference, OrderId, OperationId, EventId, EndpointId);
 
 impl fmt::Display for AccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,6 +179,11 @@ opaque_id!(
     /// The id of an event, for example `evt_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c`.
     EventId,
     "evt_"
+);
+opaque_id!(
+    /// The id of a webhook endpoint, for example `ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c`.
+    EndpointId,
+    "ep_"
 );
 
 #[cfg(test)]

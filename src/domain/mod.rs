@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod event;
+pub mod event_filter;
 pub mod ids;
 pub mod memory;
 pub mod money;
@@ -13,7 +14,8 @@ pub mod time;
 
 pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};
-pub use ids::{AccountName, EventId, IdError, OperationId, OrderId, ProviderReference};
+pub use event_filter::EventFilter;
+pub use ids::{AccountName, EndpointId, EventId, IdError, OperationId, OrderId, ProviderReference};
 pub use memory::{Creation, Movement, Notified, OrderMemory};
 pub use money::{Currency, Money, MoneyError};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome};

@@ -195,12 +195,10 @@ fn canonical(value: &Value, keep_null: bool, out: &mut String) {
 }
 
 /// JSON Schema calls `7425786.0` an integer, so it is one here.
-fn integer(number: &serde_json::Number) -> Option<i64> {
+pub(super) fn integer(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| {
         let float = number.as_f64()?;
-        (float.fract().abs() < f64::EPSILON && float.abs() < 1e15)
-            .then(|| format!("{float:.0}").parse().ok())
-            .flatten()
+        (float.fract() == 0.0 && float.abs() < 1e15).then(|| format!("{float:.0}").parse().ok()).flatten()
     })
 }
 

@@ -131,6 +131,7 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
     if bytes > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
+    let may_stream = path == "/events";
     let is_page = ["/docs", "/problems/", "/pay/", "/return/", "/notifications/"]
         .iter()
         .any(|page| path.starts_with(page));
@@ -139,14 +140,15 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
     let json_is_fine = wanted.is_empty()
         || wanted.iter().any(|range| {
             let media = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            matches!(
-                media.as_str(),
-                "*/*"
-                    | "application/*"
-                    | "application/json"
-                    | "application/problem+json"
-                    | "application/*+json"
-            )
+            (may_stream && media == "text/event-stream")
+                || matches!(
+                    media.as_str(),
+                    "*/*"
+                        | "application/*"
+                        | "application/json"
+                        | "application/problem+json"
+                        | "application/*+json"
+                )
         });
     (!is_page && !json_is_fine).then(|| Problem::plain(ProblemCode::NotAcceptable))
 }

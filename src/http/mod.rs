@@ -7,6 +7,7 @@ mod create;
 mod cursor;
 mod dto;
 mod error;
+mod events;
 mod forms;
 mod guard;
 mod jwt;
@@ -20,6 +21,8 @@ mod orders;
 mod pages;
 mod payer;
 pub mod server;
+mod webhooks;
+mod webhooks_dto;
 
 use std::{
     sync::{Arc, RwLock},
@@ -33,12 +36,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use auth::Identities;
 pub use openapi::document;
 
-use crate::orders::Orders;
+use crate::{orders::Orders, outbox::Outbox};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
 pub struct Api {
     orders: Arc<Orders>,
+    outbox: Arc<Outbox>,
     identities: Arc<RwLock<Arc<Identities>>>,
     request_timeout: Duration,
     body_bytes: usize,
@@ -65,10 +69,16 @@ pub struct ApiOptions {
 
 impl Api {
     /// An API over these use cases.
-    pub fn new(orders: Arc<Orders>, identities: Identities, options: &ApiOptions) -> Self {
+    pub fn new(
+        orders: Arc<Orders>,
+        outbox: Arc<Outbox>,
+        identities: Identities,
+        options: &ApiOptions,
+    ) -> Self {
         let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
         Self {
             orders,
+            outbox,
             identities: Arc::new(RwLock::new(Arc::new(identities))),
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
@@ -127,6 +137,13 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::read_operation))
         .routes(routes!(operations::settle_operation))
+        .routes(routes!(events::list_events))
+        .routes(routes!(webhooks::list_endpoints, webhooks::create_endpoint))
+        .routes(routes!(webhooks::read_endpoint, webhooks::update_endpoint, webhooks::delete_endpoint))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::test_endpoint))
         .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::read_account))
         .routes(routes!(notifications::receive_notification))

@@ -24,6 +24,7 @@ use crate::{domain::Currency, problem::ProblemCode};
     ),
     tags(
         (name = "orders", description = "Payment orders, wherever they live"),
+        (name = "events", description = "Everything that happened, and where it is delivered"),
         (name = "operations", description = "What became of changes"),
         (name = "accounts", description = "Merchant contracts and what they can do"),
         (name = "problems", description = "What the problem codes mean")
@@ -274,6 +275,40 @@ fn problems_of(operation_id: &str) -> Vec<ProblemCode> {
             codes.extend_from_slice(IDENTIFIED);
             codes.extend_from_slice(READ);
         }
+        "listEvents" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend([ProblemCode::InvalidCursor, ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
+        }
+        "listWebhookEndpoints" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.push(ProblemCode::StoreUnavailable);
+        }
+        "readWebhookEndpoint" | "deleteWebhookEndpoint" | "testWebhookEndpoint" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend([ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
+        }
+        "listWebhookDeliveries" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend([ProblemCode::InvalidCursor, ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
+        }
+        "createWebhookEndpoint"
+        | "updateWebhookEndpoint"
+        | "rotateWebhookSecret"
+        | "replayWebhookDeliveries" => {
+            codes.extend_from_slice(IDENTIFIED);
+            codes.extend([
+                ProblemCode::ValidationFailed,
+                ProblemCode::BodyTooLarge,
+                ProblemCode::UnsupportedMediaType,
+                ProblemCode::StoreUnavailable,
+            ]);
+            let last = if operation_id == "createWebhookEndpoint" {
+                ProblemCode::EndpointLimitReached
+            } else {
+                ProblemCode::NotFound
+            };
+            codes.push(last);
+        }
         "receiveNotification" => codes.extend([
             ProblemCode::ValidationFailed,
             ProblemCode::Unauthenticated,
@@ -357,6 +392,7 @@ fn complete(document: &mut Value) {
                 "description": meaning}),
         );
     }
+    super::webhooks_dto::complete(document);
     let currencies: Vec<&str> = Currency::all().map(Currency::code).collect();
     put(document, &["components", "schemas", "Money", "properties", "currency", "enum"], json!(currencies));
     for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder", "Settlement"] {
@@ -377,7 +413,7 @@ fn complete(document: &mut Value) {
 }
 
 /// Texts may hold line breaks but no other control characters.
-fn say_what_texts_may_hold(document: &mut Value, schema: &str) {
+pub(super) fn say_what_texts_may_hold(document: &mut Value, schema: &str) {
     let members = document.pointer_mut(&format!("/components/schemas/{schema}/properties"));
     for (_, member) in members.and_then(Value::as_object_mut).into_iter().flatten() {
         let Some(member) = member.as_object_mut() else { continue };
@@ -457,7 +493,7 @@ fn problem_schema() -> Value {
 }
 
 /// Puts a value at a path of members, making objects on the way.
-fn put(root: &mut Value, path: &[&str], value: Value) {
+pub(super) fn put(root: &mut Value, path: &[&str], value: Value) {
     let Some((last, way)) = path.split_last() else { return };
     let mut place = root;
     for name in way {

@@ -32,7 +32,7 @@ use crate::{
 };
 
 pub(super) const JSON: &[&str] = &["application/json"];
-const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
+pub(super) const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest age a caller may accept, in seconds: a day.
 const MAX_AGE_SECONDS: u64 = 86_400;

@@ -4,6 +4,7 @@
 //! change (the call to the provider, the answer to the caller) may rely on it.
 
 mod inbox;
+pub mod outbox;
 pub mod sqlite;
 
 use std::{fmt, time::Duration};
@@ -131,6 +132,10 @@ pub struct Backlog {
     pub unknown_oldest: Duration,
     /// Operations that a person must decide.
     pub needs_review: i64,
+    /// Events that wait for their delivery to an endpoint.
+    pub outbox_pending: i64,
+    /// Age of the oldest of them; zero when there is none.
+    pub outbox_oldest: Duration,
 }
 
 /// What can go wrong with a store.

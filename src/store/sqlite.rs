@@ -7,6 +7,7 @@ mod backlog;
 mod commands;
 mod connection;
 mod events;
+mod feed;
 mod inbox;
 mod known;
 mod location;
@@ -14,6 +15,7 @@ mod migrations;
 mod orders;
 mod reader;
 mod rows;
+mod webhooks;
 mod writer;
 
 use std::{

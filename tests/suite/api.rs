@@ -3,6 +3,7 @@
 mod changes;
 mod codes;
 mod create;
+mod events;
 mod http;
 mod identity;
 mod issuer;
@@ -11,3 +12,4 @@ mod mistakes;
 mod notifications;
 mod overload;
 mod payments;
+mod webhooks;

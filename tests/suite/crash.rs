@@ -8,4 +8,5 @@ mod facts;
 mod kills;
 mod planted;
 mod process;
+mod webhooks;
 mod witness;

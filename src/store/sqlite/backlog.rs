@@ -27,5 +27,11 @@ pub(super) fn read(connection: &Connection, now: Timestamp) -> Result<Backlog, S
             _ => {}
         }
     }
+    let (pending, oldest): (i64, Option<i64>) = connection
+        .prepare_cached("SELECT COUNT(*), MIN(created_at) FROM webhook_deliveries WHERE status = 'pending'")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    backlog.outbox_pending = pending;
+    backlog.outbox_oldest =
+        oldest.map_or(std::time::Duration::ZERO, |at| now.since(Timestamp::from_millis(at)));
     Ok(backlog)
 }

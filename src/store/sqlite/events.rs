@@ -25,8 +25,8 @@ pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), St
     };
     connection
         .prepare_cached(
-            "INSERT INTO events (id, position, stream, order_id, sequence, event_type, operation_id, occurred_at, data) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO events (id, position, stream, order_id, account, sequence, event_type, operation_id, occurred_at, data) \
+             VALUES (?1, ?2, ?3, ?4, COALESCE(?10, (SELECT account FROM operations WHERE id = ?7)), ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             EventId::generate().to_string(),
@@ -38,6 +38,7 @@ pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), St
             event.operation_id.map(|id| id.to_string()),
             event.occurred_at.as_millis(),
             encode(&event.data)?,
+            event.order_id.as_ref().map(|order| order.account.as_str()),
         ])?;
     Ok(())
 }

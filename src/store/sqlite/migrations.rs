@@ -6,7 +6,10 @@ use sha2::{Digest, Sha256};
 use crate::{domain::Timestamp, store::StoreError};
 
 /// Every schema change in its order; one that was released is never edited.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("../../../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_initial", include_str!("../../../migrations/0001_initial.sql")),
+    ("0002_webhooks", include_str!("../../../migrations/0002_webhooks.sql")),
+];
 
 /// Applies what is missing, each change in its own transaction.
 ///

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{faults, store::StoreError};
 
@@ -74,6 +74,7 @@ where
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    events: watch::Receiver<i64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -81,11 +82,17 @@ impl Writer {
     /// Starts the thread on `connection`.
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::sync_channel(QUEUE_LIMIT);
+        let (newest, events) = watch::channel(newest_event(&connection).unwrap_or(0));
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || serve(connection, &receiver))
+            .spawn(move || serve(connection, &receiver, &newest))
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writer: {error}")))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(sender)), events, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The position of the newest event that is on disk; raised after the commit that wrote it.
+    pub(super) fn events(&self) -> watch::Receiver<i64> {
+        self.events.clone()
     }
 
     /// Runs `work` in a transaction and answers when its effect is on disk. The work is done even when the
@@ -124,14 +131,27 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("it has stopped".to_owned())
 }
 
-fn serve(connection: Connection, queue: &Receiver<Box<dyn Job>>) {
+fn serve(connection: Connection, queue: &Receiver<Box<dyn Job>>, newest: &watch::Sender<i64>) {
     while let Ok(first) = queue.recv() {
         let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP_LIMIT).collect();
         process(&connection, group);
+        announce(&connection, newest);
     }
     // Leaves one file that is complete by itself. When it fails the log stays, and nothing is lost.
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     drop(connection);
+}
+
+/// Wakes whoever waits for events. Asked of the store itself, so that no writer of events can forget it.
+fn announce(connection: &Connection, newest: &watch::Sender<i64>) {
+    let Ok(position) = newest_event(connection) else { return };
+    newest.send_if_modified(|known| std::mem::replace(known, position) != position);
+}
+
+fn newest_event(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT value FROM counters WHERE name = 'events'")?
+        .query_row([], |row| row.get(0))
 }
 
 fn process(connection: &Connection, mut group: Vec<Box<dyn Job>>) {

@@ -201,6 +201,13 @@ impl Program {
         read(self.client.get(format!("{}{path}", self.base)).send().await.unwrap()).await
     }
 
+    /// The JSON answer to a POST.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.base));
+        read(request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap())
+            .await
+    }
+
     pub(super) fn kill(&mut self) {
         self.child.start_kill().unwrap();
     }

@@ -1,0 +1,304 @@
+//! `/events`: everything that happened, as pages or as a stream.
+
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
+
+use axum::{
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event as Message, KeepAlive, Sse},
+    },
+};
+use futures_util::{Stream, stream};
+use serde_json::Map;
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
+
+use super::{
+    Api,
+    auth::Authenticated,
+    body::fingerprint,
+    cursor::{pairs, read_limit, unknown_parameter},
+    dto::{EventDto, EventListDto},
+    error::Failed,
+};
+use crate::{
+    adapter::Violation,
+    config::Scope,
+    domain::EventFilter,
+    orders::Caller,
+    problem::{Problem, ProblemCode},
+    store::outbox::PlacedEvent,
+};
+
+/// Pause between signs of life on a stream; proxies close what is silent for longer.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A stream ends after this long, so that a withdrawn credential does not read on. The client connects again.
+const STREAM_MAX: Duration = Duration::from_secs(3_600);
+/// Longest `types`, in characters.
+const TYPES_MAX: usize = 1_024;
+/// Events read at once for a stream.
+const STREAM_BATCH: u32 = 100;
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Asks nginx and its kin not to hold a stream back.
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Follow everything that happened.
+///
+/// Events of every account the client may use, in the order they were written down. Without `cursor` the list begins
+/// with the oldest event; `next_cursor` is never `null`: when `items` is empty, ask again with it later and nothing is
+/// missed. A cursor belongs to the client and to `account` and `types`.
+///
+/// With `Accept: text/event-stream` the same events come as a stream: `id` is a cursor, `event` the type, `data` the
+/// event. The stream begins after `Last-Event-ID` or `cursor`, else with the next event; a comment every 15 seconds
+/// shows that it lives, and it ends after an hour at the latest: connect again with `Last-Event-ID`.
+/// Scope: `events:read`.
+#[utoipa::path(
+    get, path = "/events", operation_id = "listEvents", tag = "events",
+    params(
+        ("account" = Option<String>, Query, description = "Only events of this account", example = "systempay"),
+        ("types" = Option<String>, Query, description = "Only these types, separated by commas; `refund.*` means all of a group",
+            pattern = "^[a-z_]{1,20}[.]([a-z_]{1,40}|[*])(,[a-z_]{1,20}[.]([a-z_]{1,40}|[*])){0,49}$", max_length = 1024, example = "order.paid,refund.*"),
+        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, or the `id` of a streamed event"),
+        ("Last-Event-ID" = Option<String>, Header, description = "For a stream: the `id` of the last event seen; goes before `cursor`"),
+    ),
+    responses((status = 200, description = "A page of events, or the stream of them",
+        content((EventListDto = "application/json"), (String = "text/event-stream")))),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn list_events(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let caller = authenticated.with(Scope::EventsRead)?;
+    let asked = Asked::read(query.as_deref())?;
+    if wants_stream(&headers) {
+        let last = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default().to_owned());
+        return follow(&api, caller, asked, last).await;
+    }
+    let position = match &asked.cursor {
+        Some(cursor) => asked.read_cursor(cursor, &caller)?,
+        None => 0,
+    };
+    let account = asked.account.as_deref();
+    let page = api.outbox.events(&caller, account, &asked.types, position, asked.limit).await?;
+    let next_cursor = Some(asked.cursor_at(page.position, &caller));
+    let items = page.items.iter().map(|placed| EventDto::new(&placed.event)).collect();
+    Ok(axum::Json(EventListDto { items, next_cursor }).into_response())
+}
+
+/// What the query asks for.
+#[derive(Debug)]
+struct Asked {
+    account: Option<String>,
+    types: EventFilter,
+    limit: u32,
+    cursor: Option<String>,
+}
+
+impl Asked {
+    fn read(query: Option<&str>) -> Result<Self, Problem> {
+        let mut asked = Self { account: None, types: EventFilter::default(), limit: 50, cursor: None };
+        let mut errors = Vec::new();
+        for (name, value) in pairs(query) {
+            match name.as_str() {
+                "account" => asked.account = Some(value),
+                "types" => match EventFilter::new(value.split(',')) {
+                    Ok(types) if value.len() <= TYPES_MAX => asked.types = types,
+                    Ok(_) => errors.push(Violation::invalid("/types", "at most 1024 characters")),
+                    Err(wrong) => errors.push(Violation::invalid("/types", &wrong.to_string())),
+                },
+                "limit" => match read_limit(&value) {
+                    Some(number) => asked.limit = number,
+                    None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
+                },
+                "cursor" => asked.cursor = Some(value),
+                other => errors.push(unknown_parameter(other)),
+            }
+        }
+        if errors.is_empty() { Ok(asked) } else { Err(Problem::invalid(errors)) }
+    }
+
+    /// A position with a digest over client and filter, so that an altered or foreign cursor is refused.
+    fn cursor_at(&self, position: i64, caller: &Caller) -> String {
+        let types: Vec<&str> = self.types.entries().collect();
+        let bound = format!("{position} {} {}", self.account.as_deref().unwrap_or("*"), types.join(","));
+        let print = fingerprint("feed", &caller.client, &bound, &Map::new(), false);
+        let mark: String = print.chars().take(16).collect();
+        format!("{position:x}-{mark}")
+    }
+
+    fn read_cursor(&self, text: &str, caller: &Caller) -> Result<i64, Problem> {
+        text.split_once('-')
+            .and_then(|(position, _)| i64::from_str_radix(position, 16).ok())
+            .filter(|position| *position >= 0 && self.cursor_at(*position, caller) == text)
+            .ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))
+    }
+}
+
+/// Whether the client asks for a stream by name.
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepts.flat_map(|value| value.split(',')).any(|range| {
+        range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+    })
+}
+
+/// A client that follows.
+struct Follower {
+    api: Api,
+    caller: Caller,
+    asked: Asked,
+    position: i64,
+    ready: VecDeque<PlacedEvent>,
+    newest: watch::Receiver<i64>,
+    stop: watch::Receiver<bool>,
+    until: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+async fn follow(api: &Api, caller: Caller, asked: Asked, last: Option<String>) -> Result<Response, Failed> {
+    let newest = api.outbox.watch_events();
+    let position = match last.as_ref().filter(|last| !last.is_empty()).or(asked.cursor.as_ref()) {
+        Some(cursor) => asked.read_cursor(cursor, &caller)?,
+        None => *newest.borrow(),
+    };
+    // Says now what would end the stream at once.
+    api.outbox.events(&caller, asked.account.as_deref(), &asked.types, position, 1).await?;
+    let follower = Follower {
+        api: api.clone(),
+        caller,
+        asked,
+        position,
+        ready: VecDeque::new(),
+        newest,
+        stop: api.outbox.watch_stop(),
+        until: Instant::now() + STREAM_MAX,
+        _permit: api.outbox.stream_permit()?,
+    };
+    let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
+    let mut response = Sse::new(messages(follower)).keep_alive(alive).into_response();
+    response.headers_mut().insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn messages(follower: Follower) -> impl Stream<Item = Result<Message, Infallible>> {
+    stream::unfold(follower, |mut follower| async move {
+        let placed = follower.next().await?;
+        let id = follower.asked.cursor_at(placed.position, &follower.caller);
+        let dto = EventDto::new(&placed.event);
+        let message =
+            Message::default().id(id).event(placed.event.event.event_type.as_str()).json_data(dto).ok()?;
+        Some((Ok(message), follower))
+    })
+}
+
+impl Follower {
+    /// The next event; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<PlacedEvent> {
+        loop {
+            if let Some(placed) = self.ready.pop_front() {
+                return Some(placed);
+            }
+            if *self.stop.borrow() || Instant::now() >= self.until {
+                return None;
+            }
+            // Before the read: what is committed during it wakes the wait below.
+            self.newest.borrow_and_update();
+            let (account, types) = (self.asked.account.as_deref(), &self.asked.types);
+            let page = self
+                .api
+                .outbox
+                .events(&self.caller, account, types, self.position, STREAM_BATCH)
+                .await
+                .ok()?;
+            self.position = page.position;
+            self.ready.extend(page.items);
+            if !self.ready.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                changed = self.newest.changed() => changed.ok()?,
+                _ = self.stop.wait_for(|stop| *stop) => return None,
+                () = tokio::time::sleep_until(self.until) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        config::AllowedAccounts,
+        domain::{Event, EventId, EventType, NewEvent, Timestamp},
+        outbox::message_body,
+    };
+
+    fn caller(client: &str) -> Caller {
+        Caller {
+            client: client.to_owned(),
+            accounts: AllowedAccounts::All,
+            scopes: BTreeSet::new(),
+            request_id: String::new(),
+        }
+    }
+
+    #[test]
+    fn cursors_belong_to_client_and_filter() {
+        let read = |query: &str| Asked::read(Some(query)).unwrap();
+        let (plain, shop) = (read(""), caller("shop"));
+        let cursor = plain.cursor_at(255, &shop);
+        assert_eq!(plain.read_cursor(&cursor, &shop), Ok(255));
+        assert_eq!(read("limit=5").read_cursor(&cursor, &shop), Ok(255));
+        for (asked, client) in [("", "other"), ("account=a", "shop"), ("types=order.paid", "shop")] {
+            let refused = read(asked).read_cursor(&cursor, &caller(client)).unwrap_err();
+            assert_eq!(refused.code, ProblemCode::InvalidCursor, "{asked} {client}");
+        }
+        let altered = cursor.replacen("ff-", "fe-", 1);
+        for text in [altered.as_str(), "", "ff", "-", "ff-", &cursor.to_uppercase(), &format!("0{cursor}")] {
+            assert!(plain.read_cursor(text, &shop).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn streams_are_asked_for_by_name() {
+        for (accept, stream) in [
+            ("text/event-stream", true),
+            ("application/json, Text/Event-Stream;q=0.5", true),
+            ("*/*", false),
+            ("application/json", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(wants_stream(&headers), stream, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_tells_what_the_api_shows() {
+        let event = Event {
+            id: EventId::generate(),
+            sequence: 3,
+            event: NewEvent {
+                event_type: EventType::from_stored("order.paid".to_owned()),
+                order_id: Some("shop_1".parse().unwrap()),
+                operation_id: None,
+                occurred_at: Timestamp::from_millis(1_700_000_000_123),
+                data: Map::from_iter([("status".to_owned(), "paid".into())]),
+            },
+        };
+        let body: serde_json::Value = serde_json::from_slice(&message_body(&event)).unwrap();
+        assert_eq!(body["type"], "order.paid");
+        assert_eq!(body["timestamp"], "2023-11-14T22:13:20.123Z");
+        assert_eq!(body["data"], serde_json::to_value(EventDto::new(&event)).unwrap());
+    }
+}

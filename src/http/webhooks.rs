@@ -1,0 +1,469 @@
+//! `/webhook-endpoints`: where the client's events are delivered, and what came of it.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value};
+
+use super::{
+    Api,
+    auth::Authenticated,
+    body::{Members, fingerprint, instant, integer, read_object, text, word},
+    cursor::{pairs, read_limit, unknown_parameter},
+    error::Failed,
+    orders::{JSON, JSON_OR_MERGE_PATCH},
+    webhooks_dto::{
+        DeliveryDto, DeliveryListDto, EndpointDto, EndpointListDto, EndpointPatchBody, NewEndpointBody,
+        ReplayBody, ReplayedDto, RotateBody, SecretEndpointDto, TestedDto,
+    },
+};
+use crate::{
+    adapter::Violation,
+    config::Scope,
+    domain::{EndpointId, EventFilter, Field},
+    orders::Caller,
+    outbox::{EndpointPatch, NewEndpoint},
+    problem::{Problem, ProblemCode},
+    store::outbox::{DeliveryStatus, ReplaySelection},
+};
+
+/// How long the secret before signs too, in seconds, when nobody says: a day.
+const OVERLAP_DEFAULT: u64 = 86_400;
+/// The longest it may, in seconds: a week.
+const OVERLAP_MAX: u64 = 604_800;
+
+/// List the client's webhook endpoints.
+///
+/// Oldest first, all on one page; a client may have 20. Scope: `endpoints:admin`.
+#[utoipa::path(
+    get, path = "/webhook-endpoints", operation_id = "listWebhookEndpoints", tag = "events",
+    responses((status = 200, description = "The endpoints", body = EndpointListDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn list_endpoints(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+) -> Result<Json<EndpointListDto>, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let endpoints = api.outbox.endpoints(&caller).await?;
+    Ok(Json(EndpointListDto { items: endpoints.iter().map(EndpointDto::new).collect(), next_cursor: None }))
+}
+
+/// Make a webhook endpoint.
+///
+/// It gets the events of every account the client may use, from now on, posted as `{type, timestamp, data}` and signed
+/// by Standard Webhooks 1.0. The answer shows the secret, this once. Addresses must be https and public, unless their
+/// network is named in `webhooks.allow_networks`. Scope: `endpoints:admin`.
+#[utoipa::path(
+    post, path = "/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "events",
+    request_body(content = NewEndpointBody, content_type = "application/json", description = "What it gets, and where"),
+    responses((status = 201, description = "The endpoint with its secret", body = SecretEndpointDto,
+        headers(("Location" = String, description = "The endpoint")))),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn create_endpoint(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let patch = read_patch(&body)?;
+    let Some(url) = patch.url else {
+        return Err(Problem::invalid(vec![Violation::invalid("/url", "is required")]).into());
+    };
+    let new = NewEndpoint {
+        url,
+        description: patch.description.value().cloned(),
+        event_types: patch.event_types.unwrap_or_default(),
+        enabled: patch.enabled.unwrap_or(true),
+    };
+    let endpoint = api.outbox.create(&caller, new).await?;
+    let mut response = (StatusCode::CREATED, Json(SecretEndpointDto::new(&endpoint))).into_response();
+    if let Ok(value) = HeaderValue::from_str(&format!("/webhook-endpoints/{}", endpoint.id)) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    Ok(response)
+}
+
+/// See a webhook endpoint.
+///
+/// Without its secret. Scope: `endpoints:admin`.
+#[utoipa::path(
+    get, path = "/webhook-endpoints/{id}", operation_id = "readWebhookEndpoint", tag = "events",
+    params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    responses((status = 200, description = "The endpoint", body = EndpointDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn read_endpoint(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+) -> Result<Json<EndpointDto>, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let endpoint = api.outbox.endpoint(&caller, endpoint_id(&id)?).await?;
+    Ok(Json(EndpointDto::new(&endpoint)))
+}
+
+/// Change a webhook endpoint.
+///
+/// A JSON merge patch: what is absent stays, `null` clears the description or the choice of types. While an endpoint is
+/// not enabled its events wait; once it is enabled again, all of them are delivered. Scope: `endpoints:admin`.
+#[utoipa::path(
+    patch, path = "/webhook-endpoints/{id}", operation_id = "updateWebhookEndpoint", tag = "events",
+    params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    request_body(content((EndpointPatchBody = "application/json"), (EndpointPatchBody = "application/merge-patch+json")), description = "What is to change"),
+    responses((status = 200, description = "The endpoint after the change", body = EndpointDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn update_endpoint(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<EndpointDto>, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let id = endpoint_id(&id)?;
+    let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
+    if body.is_empty() {
+        return Err(Problem::invalid(vec![Violation::invalid("", "at least one member to change")]).into());
+    }
+    let endpoint = api.outbox.update(&caller, id, read_patch(&body)?).await?;
+    Ok(Json(EndpointDto::new(&endpoint)))
+}
+
+/// Remove a webhook endpoint.
+///
+/// With its log and everything that waits for it. Scope: `endpoints:admin`.
+#[utoipa::path(
+    delete, path = "/webhook-endpoints/{id}", operation_id = "deleteWebhookEndpoint", tag = "events",
+    params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    responses((status = 204, description = "It is gone")),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn delete_endpoint(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    api.outbox.delete(&caller, endpoint_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give a webhook endpoint a new secret.
+///
+/// The answer shows it, this once. The secret before signs beside it for `overlap_seconds`, a day unless you say
+/// otherwise; deliveries then have two signatures. Scope: `endpoints:admin`.
+#[utoipa::path(
+    post, path = "/webhook-endpoints/{id}/rotate-secret", operation_id = "rotateWebhookSecret", tag = "events",
+    params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    request_body(content = RotateBody, content_type = "application/json", description = "How long both sign; may be left out"),
+    responses((status = 200, description = "The endpoint with its new secret", body = SecretEndpointDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn rotate_secret(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<SecretEndpointDto>, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let id = endpoint_id(&id)?;
+    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let overlap = Duration::from_secs(read_overlap(&body)?);
+    let endpoint = api.outbox.rotate(&caller, id, overlap).await?;
+    Ok(Json(SecretEndpointDto::new(&endpoint)))
+}
+
+/// List what was delivered to a webhook endpoint, and what was not.
+///
+/// Newest event first, each with its attempts. `status=dead` lists what was given up. Scope: `endpoints:admin`.
+#[utoipa::path(
+    get, path = "/webhook-endpoints/{id}/deliveries", operation_id = "listWebhookDeliveries", tag = "events",
+    params(
+        ("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c"),
+        ("status" = Option<String>, Query, description = "Only these: `pending`, `delivered` or `dead`", pattern = "^(pending|delivered|dead)$"),
+        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of deliveries", body = DeliveryListDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn list_deliveries(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<DeliveryListDto>, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let id = endpoint_id(&id)?;
+    let (mut limit, mut status, mut cursor) = (50_u32, None, None);
+    let mut errors = Vec::new();
+    for (name, value) in pairs(query.as_deref()) {
+        match name.as_str() {
+            "limit" => match read_limit(&value) {
+                Some(number) => limit = number,
+                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
+            },
+            "status" => match DeliveryStatus::from_word(&value) {
+                Some(known) => status = Some(known),
+                None => errors.push(Violation::invalid("/status", "pending, delivered or dead")),
+            },
+            "cursor" => cursor = Some(value),
+            other => errors.push(unknown_parameter(other)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors).into());
+    }
+    let before = match cursor {
+        Some(cursor) => read_cursor(&cursor, &caller, id, status)
+            .ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))?,
+        None => i64::MAX,
+    };
+    let mut found = api.outbox.deliveries(&caller, id, status, before, limit.saturating_add(1)).await?;
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > page;
+    found.truncate(page);
+    let last = found.last().filter(|_| more).map(|delivery| delivery.event.position);
+    Ok(Json(DeliveryListDto {
+        items: found.iter().map(DeliveryDto::new).collect(),
+        next_cursor: last.map(|position| cursor_at(position, &caller, id, status)),
+    }))
+}
+
+/// Deliver events again.
+///
+/// One event by `event_id`, or everything the endpoint gets that occurred in a time, with `"status": "dead"` only what
+/// was given up. Each begins a new schedule and keeps its `webhook-id`. Scope: `endpoints:admin`.
+#[utoipa::path(
+    post, path = "/webhook-endpoints/{id}/replay", operation_id = "replayWebhookDeliveries", tag = "events",
+    params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    request_body(content = ReplayBody, content_type = "application/json", description = "Which events"),
+    responses((status = 202, description = "They will be delivered", body = ReplayedDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn replay(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<ReplayedDto>), Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let id = endpoint_id(&id)?;
+    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let queued = api.outbox.replay(&caller, id, read_selection(&body)?).await?;
+    Ok((StatusCode::ACCEPTED, Json(ReplayedDto { queued })))
+}
+
+/// Send a test message to a webhook endpoint.
+///
+/// At once and once, enabled or not: an event of type `webhook.test`, signed like the others, which is kept nowhere.
+/// What the receiver answered is not shown but for its status. Scope: `endpoints:admin`.
+#[utoipa::path(
+    post, path = "/webhook-endpoints/{id}/test", operation_id = "testWebhookEndpoint", tag = "events",
+    params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
+    responses((status = 200, description = "What came of it", body = TestedDto)),
+    security(("apiKey" = []), ("bearer" = []))
+)]
+pub(super) async fn test_endpoint(
+    State(api): State<Api>,
+    authenticated: Authenticated,
+    Path(id): Path<String>,
+) -> Result<Json<TestedDto>, Failed> {
+    let caller = authenticated.with(Scope::EndpointsAdmin)?;
+    let tested = api.outbox.test(&caller, endpoint_id(&id)?).await?;
+    Ok(Json(TestedDto::new(&tested)))
+}
+
+/// What is no id is as absent as an unknown endpoint.
+fn endpoint_id(text: &str) -> Result<EndpointId, Problem> {
+    text.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))
+}
+
+/// The members of create and PATCH, with every violation of their form.
+fn read_patch(body: &Map<String, Value>) -> Result<EndpointPatch, Problem> {
+    let mut errors = Vec::new();
+    let e = &mut errors;
+    let mut members = Members::new(body, "");
+    let url = members.field("url", e, text(1, 2_048));
+    let description = members.field("description", e, text(1, 255));
+    let event_types = members.field("event_types", e, event_types);
+    let enabled = members.field("enabled", e, boolean);
+    members.end(&mut errors);
+    if matches!(url, Field::Clear) {
+        errors.push(Violation::invalid("/url", "a text: an endpoint has an address"));
+    }
+    if matches!(enabled, Field::Clear) {
+        errors.push(Violation::invalid("/enabled", "true or false"));
+    }
+    if !errors.is_empty() {
+        return Err(Problem::invalid(errors));
+    }
+    let event_types = match event_types {
+        Field::Keep => None,
+        Field::Clear => Some(EventFilter::default()),
+        Field::Set(types) => Some(types),
+    };
+    Ok(EndpointPatch { url: set(url), description, event_types, enabled: set(enabled) })
+}
+
+fn set<T>(field: Field<T>) -> Option<T> {
+    match field {
+        Field::Set(value) => Some(value),
+        Field::Keep | Field::Clear => None,
+    }
+}
+
+fn boolean(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<bool> {
+    if !value.is_boolean() {
+        errors.push(Violation::invalid(pointer, "true or false"));
+    }
+    value.as_bool()
+}
+
+fn event_types(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<EventFilter> {
+    let entries: Option<Vec<&str>> =
+        value.as_array().and_then(|entries| entries.iter().map(Value::as_str).collect());
+    match entries.map(EventFilter::new) {
+        Some(Ok(filter)) => Some(filter),
+        Some(Err(wrong)) => {
+            errors.push(Violation::invalid(pointer, &wrong.to_string()));
+            None
+        }
+        None => {
+            errors.push(Violation::invalid(pointer, "a list of texts"));
+            None
+        }
+    }
+}
+
+fn read_overlap(body: &Map<String, Value>) -> Result<u64, Problem> {
+    let mut errors = Vec::new();
+    let mut members = Members::new(body, "");
+    let overlap = members.field("overlap_seconds", &mut errors, |value, pointer, errors| {
+        let seconds = value.as_number().and_then(integer).and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = seconds.filter(|seconds| *seconds <= OVERLAP_MAX);
+        if seconds.is_none() {
+            errors.push(Violation::invalid(pointer, &format!("an integer from 0 to {OVERLAP_MAX}")));
+        }
+        seconds
+    });
+    members.end(&mut errors);
+    if errors.is_empty() {
+        Ok(set(overlap).unwrap_or(OVERLAP_DEFAULT))
+    } else {
+        Err(Problem::invalid(errors))
+    }
+}
+
+fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelection, Problem> {
+    let mut errors = Vec::new();
+    let e = &mut errors;
+    let mut members = Members::new(body, "");
+    let event = members.field("event_id", e, |value, pointer, errors| {
+        let id = value.as_str().and_then(|text| text.parse().ok());
+        if id.is_none() {
+            errors.push(Violation::invalid(pointer, "an event id: evt_ and a UUID"));
+        }
+        id
+    });
+    let (from, to) = (members.field("from", e, instant), members.field("to", e, instant));
+    let status = members.field("status", e, word(&["dead"], |text| (text == "dead").then_some(())));
+    members.end(&mut errors);
+    let (event, from, to, only_dead) = (set(event), set(from), set(to), set(status).is_some());
+    match (event, from) {
+        (Some(event), None) if errors.is_empty() && to.is_none() && !only_dead => {
+            Ok(ReplaySelection::Event(event))
+        }
+        (None, Some(from)) if errors.is_empty() => Ok(ReplaySelection::Range { from, to, only_dead }),
+        _ => {
+            if errors.is_empty() {
+                errors.push(Violation::invalid("", "either event_id alone, or from with to and status"));
+            }
+            Err(Problem::invalid(errors))
+        }
+    }
+}
+
+/// A cursor is bound to client, endpoint and filter by a digest, so that an altered or foreign one is refused.
+fn cursor_at(position: i64, caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> String {
+    let bound = format!("{id} {position} {}", status.map_or("*", DeliveryStatus::as_str));
+    let print = fingerprint("deliveries", &caller.client, &bound, &Map::new(), false);
+    let mark: String = print.chars().take(16).collect();
+    format!("{position:x}-{mark}")
+}
+
+fn read_cursor(text: &str, caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> Option<i64> {
+    let position = i64::from_str_radix(text.split_once('-')?.0, 16).ok()?;
+    (position >= 0 && cursor_at(position, caller, id, status) == text).then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pointers<T>(read: Result<T, Problem>) -> Vec<String> {
+        read.err()
+            .map_or_else(Vec::new, |problem| problem.errors.into_iter().map(|error| error.pointer).collect())
+    }
+
+    #[test]
+    fn endpoints_name_every_violation_at_once() {
+        let check = |body: Value| pointers(read_patch(body.as_object().unwrap()));
+        assert_eq!(
+            check(json!({"url": "https://a.example", "event_types": ["order.*"], "enabled": false})),
+            [""; 0]
+        );
+        assert_eq!(check(json!({"event_types": null, "description": null})), [""; 0]);
+        assert_eq!(
+            check(json!({"url": null, "enabled": "yes", "event_types": ["*"], "secret": "x"})),
+            ["/event_types", "/enabled", "/secret", "/url"]
+        );
+    }
+
+    #[test]
+    fn a_replay_is_one_event_or_a_time() {
+        let check = |body: Value| read_selection(body.as_object().unwrap()).is_ok();
+        let event = "evt_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c";
+        assert!(check(json!({"event_id": event})));
+        assert!(check(
+            json!({"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "status": "dead"})
+        ));
+        for body in [
+            json!({}),
+            json!({"event_id": "evt_1"}),
+            json!({"event_id": event, "from": "2026-01-01T00:00:00Z"}),
+            json!({"event_id": event, "status": "dead"}),
+            json!({"to": "2026-01-01T00:00:00Z"}),
+            json!({"from": "yesterday"}),
+            json!({"from": "2026-01-01T00:00:00Z", "status": "pending"}),
+        ] {
+            assert!(!check(body.clone()), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_overlap_is_at_most_a_week() {
+        let check = |body: Value| read_overlap(body.as_object().unwrap()).ok();
+        assert_eq!(check(json!({})), Some(86_400));
+        assert_eq!(check(json!({"overlap_seconds": 0})), Some(0));
+        assert_eq!(check(json!({"overlap_seconds": 604_800.0})), Some(604_800));
+        for wrong in [json!(-1), json!(604_801), json!("5"), json!(1.5)] {
+            assert_eq!(check(json!({"overlap_seconds": wrong})), None);
+        }
+    }
+}

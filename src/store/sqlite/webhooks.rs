@@ -1,0 +1,490 @@
+//! Webhook endpoints and what became of each delivery, as rows.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use super::{
+    SqliteStore, feed,
+    rows::{decode, encode, word},
+    writer::Step::{self, Keep, Undo},
+};
+use crate::{
+    config::AllowedAccounts,
+    domain::{EndpointId, EventFilter, Field, Timestamp},
+    store::{
+        StoreError,
+        outbox::{
+            AfterAttempt, Attempt, AttemptRecord, Delivery, DeliveryStatus, DueDeliveries, DueDelivery,
+            Endpoint, EndpointChange, EndpointEffect, EventPage, OutboxStore, ReplaySelection, Replayed,
+        },
+    },
+};
+
+#[async_trait]
+impl OutboxStore for SqliteStore {
+    async fn events_after(
+        &self,
+        after: i64,
+        accounts: &AllowedAccounts,
+        types: &EventFilter,
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        let (accounts, types) = (accounts.clone(), types.clone());
+        let read = move |connection: &Connection| feed::after(connection, after, &accounts, &types, limit);
+        self.inner.readers.run(read).await
+    }
+
+    fn watch_events(&self) -> watch::Receiver<i64> {
+        self.inner.writer.events()
+    }
+
+    async fn create_endpoint(&self, endpoint: Endpoint, limit: u32) -> Result<bool, StoreError> {
+        self.inner.writer.run(move |connection| create(connection, &endpoint, limit)).await
+    }
+
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        self.inner.readers.run(move |connection| one(connection, id)).await
+    }
+
+    async fn endpoints(&self, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
+        let client = client.map(str::to_owned);
+        self.inner.readers.run(move |connection| all(connection, client.as_deref())).await
+    }
+
+    async fn change_endpoint(
+        &self,
+        id: EndpointId,
+        change: EndpointChange,
+    ) -> Result<Option<Endpoint>, StoreError> {
+        self.inner.writer.run(move |connection| update(connection, id, change)).await
+    }
+
+    async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
+        self.inner.writer.run(move |connection| delete(connection, id)).await
+    }
+
+    async fn plan(
+        &self,
+        id: EndpointId,
+        from: i64,
+        page: &EventPage,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let page = page.clone();
+        self.inner.writer.run(move |connection| plan(connection, id, from, &page, at)).await
+    }
+
+    async fn due_deliveries(
+        &self,
+        id: EndpointId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<DueDeliveries, StoreError> {
+        self.inner.readers.run(move |connection| due(connection, id, now, limit)).await
+    }
+
+    async fn record_attempt(&self, record: AttemptRecord) -> Result<(), StoreError> {
+        self.inner.writer.run(move |connection| record_attempt(connection, &record)).await
+    }
+
+    async fn deliveries(
+        &self,
+        id: EndpointId,
+        status: Option<DeliveryStatus>,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.readers.run(move |connection| deliveries(connection, id, status, before, limit)).await
+    }
+
+    async fn replay(
+        &self,
+        id: EndpointId,
+        selection: &ReplaySelection,
+        accounts: &AllowedAccounts,
+        after: i64,
+        limit: u32,
+        at: Timestamp,
+    ) -> Result<Replayed, StoreError> {
+        let (selection, accounts) = (selection.clone(), accounts.clone());
+        let write =
+            move |connection: &Connection| replay(connection, id, &selection, &accounts, after, limit, at);
+        self.inner.writer.run(write).await
+    }
+}
+
+const ENDPOINT: &str = "SELECT id, client, accounts, url, description, event_types, enabled, disabled_reason, \
+                        secret, previous_secret, previous_secret_until, position, slow_until, slow_count, \
+                        created_at, updated_at FROM webhook_endpoints";
+
+fn endpoint(row: &Row<'_>) -> Result<Endpoint, StoreError> {
+    let id: String = row.get(0)?;
+    let accounts: String = row.get(2)?;
+    let accounts: Option<BTreeSet<String>> = decode("the accounts of an endpoint", &accounts)?;
+    let event_types: String = row.get(5)?;
+    let previous: Option<String> = row.get(9)?;
+    let until: Option<i64> = row.get(10)?;
+    let slow_until: Option<i64> = row.get(12)?;
+    Ok(Endpoint {
+        id: word("endpoint id", &id, id.parse().ok())?,
+        client: row.get(1)?,
+        accounts: accounts.map_or(AllowedAccounts::All, AllowedAccounts::Named),
+        url: row.get(3)?,
+        description: row.get(4)?,
+        event_types: decode("the event types of an endpoint", &event_types)?,
+        enabled: row.get(6)?,
+        disabled_reason: row.get(7)?,
+        secret: SecretString::from(row.get::<_, String>(8)?),
+        previous_secret: previous
+            .zip(until)
+            .map(|(secret, until)| (SecretString::from(secret), Timestamp::from_millis(until))),
+        position: row.get(11)?,
+        slow_until: slow_until.map(Timestamp::from_millis),
+        slow_count: row.get(13)?,
+        created_at: Timestamp::from_millis(row.get(14)?),
+        updated_at: Timestamp::from_millis(row.get(15)?),
+    })
+}
+
+fn endpoints(
+    connection: &Connection,
+    tail: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<Endpoint>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{ENDPOINT} {tail}"))?;
+    let mut rows = statement.query(parameters)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(endpoint(row)?);
+    }
+    Ok(found)
+}
+
+fn one(connection: &Connection, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+    Ok(endpoints(connection, "WHERE id = ?1", params![id.to_string()])?.into_iter().next())
+}
+
+fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
+    match client {
+        Some(client) => endpoints(connection, "WHERE client = ?1 ORDER BY created_at, id", params![client]),
+        None => endpoints(connection, "ORDER BY created_at, id", []),
+    }
+}
+
+fn create(connection: &Connection, new: &Endpoint, limit: u32) -> Result<Step<bool>, StoreError> {
+    let there: u32 = connection
+        .prepare_cached("SELECT COUNT(*) FROM webhook_endpoints WHERE client = ?1")?
+        .query_row([&new.client], |row| row.get(0))?;
+    if there >= limit {
+        return Ok(Undo(false));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO webhook_endpoints (id, client, accounts, url, description, event_types, enabled, \
+             secret, position, slow_count, created_at, updated_at) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, value, 0, ?9, ?9 FROM counters WHERE name = 'events'",
+        )?
+        .execute(params![
+            new.id.to_string(),
+            new.client,
+            encode_accounts(&new.accounts)?,
+            new.url,
+            new.description,
+            encode(&new.event_types)?,
+            new.enabled,
+            new.secret.expose_secret(),
+            new.created_at.as_millis(),
+        ])?;
+    Ok(Keep(true))
+}
+
+fn encode_accounts(accounts: &AllowedAccounts) -> Result<String, StoreError> {
+    match accounts {
+        AllowedAccounts::All => encode(&None::<()>),
+        AllowedAccounts::Named(names) => encode(names),
+    }
+}
+
+fn update(
+    connection: &Connection,
+    id: EndpointId,
+    change: EndpointChange,
+) -> Result<Step<Option<Endpoint>>, StoreError> {
+    let Some(mut next) = one(connection, id)? else { return Ok(Undo(None)) };
+    if let Some(url) = change.url {
+        next.url = url;
+    }
+    match change.description {
+        Field::Keep => {}
+        Field::Clear => next.description = None,
+        Field::Set(description) => next.description = Some(description),
+    }
+    if let Some(event_types) = change.event_types {
+        next.event_types = event_types;
+    }
+    if let Some(enabled) = change.enabled {
+        next.enabled = enabled;
+        next.disabled_reason = None;
+        next.slow_until = None;
+        next.slow_count = 0;
+    }
+    if let Some((secret, until)) = change.secret {
+        let before = std::mem::replace(&mut next.secret, secret);
+        next.previous_secret = Some((before, until));
+    }
+    if next.previous_secret.as_ref().is_some_and(|(_, until)| *until <= change.at) {
+        next.previous_secret = None;
+    }
+    next.accounts = change.accounts;
+    next.updated_at = change.at;
+    let previous = next.previous_secret.as_ref();
+    connection
+        .prepare_cached(
+            "UPDATE webhook_endpoints SET accounts = ?2, url = ?3, description = ?4, event_types = ?5, \
+             enabled = ?6, disabled_reason = ?7, secret = ?8, previous_secret = ?9, \
+             previous_secret_until = ?10, slow_until = ?11, slow_count = ?12, updated_at = ?13 WHERE id = ?1",
+        )?
+        .execute(params![
+            id.to_string(),
+            encode_accounts(&next.accounts)?,
+            next.url,
+            next.description,
+            encode(&next.event_types)?,
+            next.enabled,
+            next.disabled_reason,
+            next.secret.expose_secret(),
+            previous.map(|(secret, _)| secret.expose_secret()),
+            previous.map(|(_, until)| until.as_millis()),
+            next.slow_until.map(Timestamp::as_millis),
+            next.slow_count,
+            next.updated_at.as_millis(),
+        ])?;
+    Ok(Keep(Some(next)))
+}
+
+fn delete(connection: &Connection, id: EndpointId) -> Result<Step<bool>, StoreError> {
+    let id = id.to_string();
+    connection.prepare_cached("DELETE FROM webhook_attempts WHERE endpoint_id = ?1")?.execute([&id])?;
+    connection.prepare_cached("DELETE FROM webhook_deliveries WHERE endpoint_id = ?1")?.execute([&id])?;
+    let gone = connection.prepare_cached("DELETE FROM webhook_endpoints WHERE id = ?1")?.execute([&id])?;
+    Ok(Keep(gone == 1))
+}
+
+fn plan(
+    connection: &Connection,
+    id: EndpointId,
+    from: i64,
+    page: &EventPage,
+    at: Timestamp,
+) -> Result<Step<()>, StoreError> {
+    let moved = connection
+        .prepare_cached("UPDATE webhook_endpoints SET position = ?3 WHERE id = ?1 AND position = ?2")?
+        .execute(params![id.to_string(), from, page.position])?;
+    if moved == 0 {
+        return Ok(Undo(()));
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO webhook_deliveries (endpoint_id, event_id, position, status, attempts, next_attempt_at, \
+         created_at, updated_at) VALUES (?1, ?2, ?3, 'pending', 0, ?4, ?4, ?4) \
+         ON CONFLICT (endpoint_id, event_id) DO NOTHING",
+    )?;
+    for placed in &page.items {
+        insert.execute(params![
+            id.to_string(),
+            placed.event.id.to_string(),
+            placed.position,
+            at.as_millis()
+        ])?;
+    }
+    Ok(Keep(()))
+}
+
+fn due(
+    connection: &Connection,
+    id: EndpointId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<DueDeliveries, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {}, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id \
+         WHERE d.endpoint_id = ?1 AND d.status = 'pending' AND d.next_attempt_at <= ?2 \
+         ORDER BY d.next_attempt_at, d.position LIMIT ?3",
+        feed::COLUMNS
+    ))?;
+    let mut rows = statement.query(params![id.to_string(), now.as_millis(), limit])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(DueDelivery { event: feed::placed(row)?, attempts: feed::beside(row, 0)? });
+    }
+    let next_at: Option<i64> = connection
+        .prepare_cached(
+            "SELECT MIN(next_attempt_at) FROM webhook_deliveries \
+             WHERE endpoint_id = ?1 AND status = 'pending' AND next_attempt_at > ?2",
+        )?
+        .query_row(params![id.to_string(), now.as_millis()], |row| row.get(0))?;
+    Ok(DueDeliveries { items, next_at: next_at.map(Timestamp::from_millis) })
+}
+
+fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Step<()>, StoreError> {
+    let (endpoint, event) = (record.endpoint.to_string(), record.event.to_string());
+    let ended_at = record.attempt.at.as_millis().saturating_add(record.attempt.duration_ms);
+    let (status, next_attempt_at) = match record.after {
+        AfterAttempt::Delivered => (DeliveryStatus::Delivered, None),
+        AfterAttempt::Retry(at) => (DeliveryStatus::Pending, Some(at.as_millis())),
+        AfterAttempt::Dead => (DeliveryStatus::Dead, None),
+    };
+    let updated = connection
+        .prepare_cached(
+            "UPDATE webhook_deliveries SET status = ?3, attempts = attempts + 1, next_attempt_at = ?4, \
+             updated_at = ?5 WHERE endpoint_id = ?1 AND event_id = ?2",
+        )?
+        .execute(params![endpoint, event, status.as_str(), next_attempt_at, ended_at])?;
+    if updated == 0 {
+        return Ok(Undo(()));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO webhook_attempts (endpoint_id, event_id, attempted_at, result, http_status, duration_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            endpoint,
+            event,
+            record.attempt.at.as_millis(),
+            record.attempt.result,
+            record.attempt.http_status,
+            record.attempt.duration_ms,
+        ])?;
+    match record.effect {
+        EndpointEffect::Unchanged => 0,
+        EndpointEffect::Works => connection
+            .prepare_cached(
+                "UPDATE webhook_endpoints SET slow_until = NULL, slow_count = 0 \
+                 WHERE id = ?1 AND slow_count > 0",
+            )?
+            .execute([&endpoint])?,
+        EndpointEffect::SlowUntil(until) => connection
+            .prepare_cached(
+                "UPDATE webhook_endpoints SET slow_until = ?2, slow_count = slow_count + 1 WHERE id = ?1",
+            )?
+            .execute(params![endpoint, until.as_millis()])?,
+        EndpointEffect::Disabled(reason) => connection
+            .prepare_cached(
+                "UPDATE webhook_endpoints SET enabled = FALSE, disabled_reason = ?2, updated_at = ?3 \
+                 WHERE id = ?1 AND enabled = TRUE",
+            )?
+            .execute(params![endpoint, reason, ended_at])?,
+    };
+    Ok(Keep(()))
+}
+
+fn deliveries(
+    connection: &Connection,
+    id: EndpointId,
+    status: Option<DeliveryStatus>,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {}, d.status, d.next_attempt_at, d.created_at, d.updated_at \
+         FROM webhook_deliveries d JOIN events e ON e.id = d.event_id \
+         WHERE d.endpoint_id = ?1 AND d.position < ?2 AND (?3 IS NULL OR d.status = ?3) \
+         ORDER BY d.position DESC LIMIT ?4",
+        feed::COLUMNS
+    ))?;
+    let status = status.map(DeliveryStatus::as_str);
+    let mut rows = statement.query(params![id.to_string(), before, status, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event = feed::placed(row)?;
+        let status: String = feed::beside(row, 0)?;
+        let next_attempt_at: Option<i64> = feed::beside(row, 1)?;
+        let attempts = attempts(connection, id, &event.event.id.to_string())?;
+        found.push(Delivery {
+            event,
+            status: word("delivery status", &status, DeliveryStatus::from_word(&status))?,
+            next_attempt_at: next_attempt_at.map(Timestamp::from_millis),
+            attempts,
+            created_at: Timestamp::from_millis(feed::beside(row, 2)?),
+            updated_at: Timestamp::from_millis(feed::beside(row, 3)?),
+        });
+    }
+    Ok(found)
+}
+
+fn attempts(connection: &Connection, id: EndpointId, event: &str) -> Result<Vec<Attempt>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT attempted_at, result, http_status, duration_ms FROM webhook_attempts \
+         WHERE endpoint_id = ?1 AND event_id = ?2 ORDER BY attempted_at",
+    )?;
+    let mut rows = statement.query(params![id.to_string(), event])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Attempt {
+            at: Timestamp::from_millis(row.get(0)?),
+            result: row.get(1)?,
+            http_status: row.get(2)?,
+            duration_ms: row.get(3)?,
+        });
+    }
+    Ok(found)
+}
+
+fn replay(
+    connection: &Connection,
+    id: EndpointId,
+    selection: &ReplaySelection,
+    accounts: &AllowedAccounts,
+    after: i64,
+    limit: u32,
+    at: Timestamp,
+) -> Result<Step<Replayed>, StoreError> {
+    let none = Replayed { queued: 0, next: None };
+    let Some(endpoint) = one(connection, id)? else { return Ok(Undo(none)) };
+    let mut values = vec![Value::from(after)];
+    let mut sql = "SELECT e.id, e.position FROM events e WHERE e.position > ?".to_owned();
+    match selection {
+        ReplaySelection::Event(event) => {
+            sql.push_str(&feed::conditions(accounts, &EventFilter::default(), &mut values));
+            sql.push_str(" AND e.id = ?");
+            values.push(Value::from(event.to_string()));
+        }
+        ReplaySelection::Range { from, to, only_dead } => {
+            sql.push_str(&feed::conditions(accounts, &endpoint.event_types, &mut values));
+            sql.push_str(" AND e.position <= ? AND e.occurred_at >= ?");
+            values.extend([Value::from(endpoint.position), Value::from(from.as_millis())]);
+            if let Some(to) = to {
+                sql.push_str(" AND e.occurred_at < ?");
+                values.push(Value::from(to.as_millis()));
+            }
+            if *only_dead {
+                sql.push_str(
+                    " AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = ? \
+                     AND d.event_id = e.id AND d.status = 'dead')",
+                );
+                values.push(Value::from(id.to_string()));
+            }
+        }
+    }
+    sql.push_str(" ORDER BY e.position LIMIT ?");
+    values.push(Value::from(i64::from(limit)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found: Vec<(String, i64)> = found.collect::<Result<_, _>>()?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO webhook_deliveries (endpoint_id, event_id, position, status, attempts, next_attempt_at, \
+         created_at, updated_at) VALUES (?1, ?2, ?3, 'pending', 0, ?4, ?4, ?4) \
+         ON CONFLICT (endpoint_id, event_id) DO UPDATE SET status = 'pending', attempts = 0, \
+         next_attempt_at = excluded.next_attempt_at, updated_at = excluded.updated_at",
+    )?;
+    for (event, position) in &found {
+        insert.execute(params![id.to_string(), event, position, at.as_millis()])?;
+    }
+    let queued = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    let next = found.last().filter(|_| queued >= limit).map(|(_, position)| *position);
+    Ok(Keep(Replayed { queued, next }))
+}
