@@ -8,3 +8,4 @@ mod lost;
 mod mistakes;
 mod notifications;
 mod payments;
+mod yabandpay;
