@@ -9,3 +9,4 @@ mod mistakes;
 mod notifications;
 mod payments;
 mod yabandpay;
+mod yabandpay_create;
