@@ -10,3 +10,6 @@ mod notifications;
 mod payments;
 mod yabandpay;
 mod yabandpay_create;
+mod yabandpay_lost;
+mod yabandpay_notices;
+mod yabandpay_refunds;
