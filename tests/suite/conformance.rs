@@ -14,19 +14,25 @@ use guichet::{
     providers,
     simulator::{Fault, FaultKind, RunningSimulators, SimulatorOptions},
 };
+use serde_json::Value;
 use tokio::time::Instant;
 
 /// What is special about a provider's simulator.
 struct Provider {
     id: &'static str,
     account: &'static str,
-    /// An open order that exists from the start.
+    /// An order that exists from the start, and its status.
     reference: &'static str,
+    status: OrderStatus,
+    /// The platform's own amount, in minor units.
+    amount: fn(&Value) -> Option<i64>,
     get: &'static str,
     cancel: &'static str,
     update: &'static str,
     /// The keys of the account that hold a credential.
     secrets: &'static [&'static str],
+    /// Whether the platform says that a credential is wrong, and not only that it refuses.
+    names_wrong_credentials: bool,
 }
 
 mod provider {
@@ -34,10 +40,25 @@ mod provider {
         id: "lyra",
         account: "systempay",
         reference: crate::rig::SAMPLE,
+        status: super::OrderStatus::Pending,
+        amount: serde_json::Value::as_i64,
         get: crate::rig::GET,
         cancel: crate::rig::CANCEL,
         update: crate::rig::UPDATE,
         secrets: &["password"],
+        names_wrong_credentials: true,
+    };
+    pub(super) const YABANDPAY: super::Provider = super::Provider {
+        id: "yabandpay",
+        account: "yabandpay",
+        reference: "4a49ffb3-a30f-ba92-9422-1969afb6f121",
+        status: super::OrderStatus::Paid,
+        amount: |told| told.as_str()?.replace('.', "").parse().ok(),
+        get: "v3.QueryOrder",
+        cancel: "v3.CancelPayment",
+        update: "",
+        secrets: &["secret_key"],
+        names_wrong_credentials: false,
     };
 }
 
@@ -145,7 +166,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    providers: [lyra: LYRA],
+    providers: [lyra: LYRA, yabandpay: YABANDPAY],
     scenarios: [
         fetch_agrees_with_the_simulator,
         an_absent_order_is_not_found,
@@ -172,14 +193,14 @@ async fn fetch_agrees_with_the_simulator(rig: Rig) {
     let control = rig.simulators.control();
     let truth = control.order(rig.provider.id, rig.provider.account, rig.provider.reference).unwrap();
     assert_eq!(order.id.reference, rig.reference);
-    assert_eq!(order.status, OrderStatus::Pending);
-    assert_eq!(truth["amount"], order.amount);
+    assert_eq!(order.status, rig.provider.status);
+    assert_eq!((rig.provider.amount)(&truth["amount"]), Some(order.amount));
     assert_eq!(truth["currency"], order.currency.to_string());
     assert_eq!(control.effects(), []);
 }
 
 async fn an_absent_order_is_not_found(rig: Rig) {
-    let absent: String = rig.provider.reference.chars().map(|_| '0').collect();
+    let absent: String = rig.provider.reference.chars().map(|c| if c == '-' { c } else { '0' }).collect();
     let error = rig.adapter.fetch(&absent.parse().unwrap(), &Nothing, soon()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
 }
@@ -256,9 +277,11 @@ async fn an_unreachable_provider_is_not_executed(rig: Rig) {
     let Rig { adapter, simulators, reference, .. } = rig;
     simulators.stop().await;
     let operation = OperationId::generate();
+    let update = adapter.update(operation, &before, &doubled(&before), &Nothing).await.unwrap_err();
+    let has_update = adapter.capabilities().update.supported;
+    assert_eq!(update.kind, if has_update { ErrorKind::NotExecuted } else { ErrorKind::Unsupported });
     for error in [
         adapter.cancel(operation, &before, whole(&before)).await.unwrap_err(),
-        adapter.update(operation, &before, &doubled(&before), &Nothing).await.unwrap_err(),
         adapter.fetch(&reference, &Nothing, soon()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind, ErrorKind::NotExecuted, "{error}");
@@ -280,15 +303,20 @@ async fn wrong_credentials_are_misconfigured(rig: Rig) {
     // As long as the right one, and only its end is wrong.
     let wrong =
         build(rig.provider, &rig.simulators, |key, value| match rig.provider.secrets.contains(&key) {
-            true => format!("{}000", &value[..value.len() - 3]),
+            true => format!("{}999", &value[..value.len() - 3]),
             false => value,
         });
+    let names = rig.provider.names_wrong_credentials;
+    assert_eq!(
+        wrong.test_connection(soon()).await.err().map(|e| e.kind),
+        names.then_some(ErrorKind::Misconfigured)
+    );
     for error in [
-        wrong.test_connection(soon()).await.unwrap_err(),
         wrong.fetch(&rig.reference, &Nothing, soon()).await.unwrap_err(),
         wrong.cancel(OperationId::generate(), &before, whole(&before)).await.unwrap_err(),
     ] {
-        assert_eq!(error.kind, ErrorKind::Misconfigured, "{error}");
+        let wanted = if names { ErrorKind::Misconfigured } else { ErrorKind::Refused };
+        assert_eq!(error.kind, wanted, "{error}");
     }
     assert_eq!(rig.simulators.control().effects(), []);
 }

@@ -250,7 +250,9 @@ async fn pages_accounts_and_probes() {
         names,
         [
             (&json!("epaync"), &json!("lyra"), &json!("test")),
-            (&json!("systempay"), &json!("lyra"), &json!("test"))
+            (&json!("sherlocks"), &json!("sips"), &json!("test")),
+            (&json!("systempay"), &json!("lyra"), &json!("test")),
+            (&json!("yabandpay"), &json!("yabandpay"), &json!("test"))
         ]
     );
     assert!(!listed.text.contains("testpassword"), "no credential");
