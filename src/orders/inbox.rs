@@ -7,8 +7,9 @@ use tokio::{sync::watch, time::Instant};
 use super::{Orders, StoreMemory, reconcile::settlement, stopped};
 use crate::{
     adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
-    domain::{AccountName, OrderId, Timestamp},
+    domain::{AccountName, Operation, OperationStatus, OrderId, Timestamp},
     metrics,
+    problem::{Problem, ProblemCode, ProviderWord},
     store::{DueNotification, NewNotification, NotificationFacts, StoreError},
 };
 
@@ -100,16 +101,8 @@ impl Orders {
             Ok(orders) => orders,
             Err(_) => return self.try_later(&due).await,
         };
-        if let Some((operation, status)) = due.facts.settles
-            && let Ok(Some(operation)) = self.store.operation(operation).await
-            && operation.account == due.account
-        {
-            // Whose amount is another's is not this operation's news.
-            if due.facts.amount.is_none() || due.facts.amount == operation.amount {
-                self.commit(settlement(&operation, status, "notification")).await;
-            } else {
-                tracing::warn!(operation_id = %operation.id, "a notification tells another amount than its operation");
-            }
+        if self.settle_by(&due).await.is_err() {
+            return self.try_later(&due).await;
         }
         let mut applied = None;
         for id in orders {
@@ -129,6 +122,38 @@ impl Orders {
         if let Err(error) = hastened.and(finished) {
             tracing::warn!(%error, "a notification was applied, but not marked as such");
         }
+    }
+
+    /// Settles the operation that a notification tells the end of, or the creation that it names the order of.
+    async fn settle_by(&self, due: &DueNotification) -> Result<(), StoreError> {
+        let facts = &due.facts;
+        let Some(id) = facts.settles.map(|(id, _)| id).or(facts.operation) else { return Ok(()) };
+        let Some(operation) = self.store.operation(id).await? else { return Ok(()) };
+        if operation.account != due.account {
+            return Ok(());
+        }
+        if let Some((_, status)) = facts.settles {
+            // News of another order or of another amount are not this operation's.
+            let order = operation.order_id.as_ref().map(|order| &order.reference);
+            let is_about_it = facts.reference.is_none() || facts.reference.as_ref() == order;
+            if is_about_it && (facts.amount.is_none() || facts.amount == operation.amount) {
+                let mut settlement = settlement(&operation, status, "notification");
+                if status == OperationStatus::Refused {
+                    settlement.failure = Some(undone(&operation, facts).to_failure());
+                }
+                self.commit(settlement).await;
+            } else {
+                tracing::warn!(operation_id = %id, "a notification tells another order or amount than its operation");
+            }
+        } else if operation.status == OperationStatus::Unknown
+            && operation.expected_order().is_none()
+            && let Some(reference) = &facts.reference
+        {
+            // A creation whose answer was lost: the adapter looks at the order that carries it.
+            let order = OrderId { account: due.account.clone(), reference: reference.clone() };
+            self.check(Operation { order_id: Some(order), ..operation }).await;
+        }
+        Ok(())
     }
 
     /// The orders a notification may be about.
@@ -169,6 +194,19 @@ impl Orders {
         if let Err(error) = self.store.retry_notification(&due.id, Timestamp::now().plus(pause)).await {
             tracing::warn!(%error, "another attempt to apply a notification could not be planned");
         }
+    }
+}
+
+/// The provider took it, and did not do it in the end.
+fn undone(operation: &Operation, facts: &NotificationFacts) -> Problem {
+    let detail = "the provider had accepted it, and told later that it came to nothing";
+    Problem {
+        provider: facts.provider_status.clone().map(|code| ProviderWord {
+            name: operation.provider.clone(),
+            code: Some(code),
+            message: None,
+        }),
+        ..Problem::new(ProblemCode::ProviderRefused, detail)
     }
 }
 

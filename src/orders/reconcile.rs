@@ -62,7 +62,7 @@ impl Orders {
     }
 
     /// One read for evidence of an operation that is `unknown` or `accepted`.
-    async fn check(&self, operation: Operation) {
+    pub(super) async fn check(&self, operation: Operation) {
         let registry = self.registry();
         let Some(account) = registry.account(&operation.account) else {
             return self.look_later(&operation, None).await;

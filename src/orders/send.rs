@@ -154,7 +154,11 @@ impl Orders {
         let order = self.order_now(account, operation, deadline).await;
         let was_done = match &operation.intent {
             Intent::Cancel { part, .. } => {
-                part.full && order.as_ref().is_some_and(|order| order.status == OrderStatus::Canceled)
+                // The order tells. Where it cannot be read, the provider's word that it was done before counts.
+                part.full
+                    && order.as_ref().map_or(error.kind == ErrorKind::AlreadyDone, |order| {
+                        order.status == OrderStatus::Canceled
+                    })
             }
             Intent::Create { .. }
             | Intent::Update { .. }

@@ -30,3 +30,41 @@ for _ in $(seq 50); do
 done
 [[ $status == paid ]] || sandbox_fail "order $id was paid in the browser, guichet says $status"
 echo "order $id: paid"
+
+# At YabandPay: made here, paid in the browser, a part refunded and approved in the back office.
+call() {
+    curl -fsS -X "$1" -H "X-API-Key: $SANDBOX_KEY" -H 'Content-Type: application/json' "${@:3}" "$2"
+}
+member() {
+    node -e 'let value = JSON.parse(process.argv[1]); for (const name of process.argv[2].split(".")) value = value?.[name];
+        console.log(value ?? "")' "$1" "$2"
+}
+# until_says ADDRESS MEMBER WORD: reads until it says so.
+until_says() {
+    local said=""
+    for _ in $(seq 50); do
+        said=$(member "$(call GET "$SANDBOX_URL$1")" "$2")
+        if [[ $said == "$3" ]]; then return; fi
+        sleep 0.1
+    done
+    sandbox_fail "$1 should say $3, $2 is $said"
+}
+
+order=$(call POST "$SANDBOX_URL/orders" -H 'Idempotency-Key: browser-create' -d '{"account": "yabandpay",
+    "amount": {"value": 1990, "currency": "EUR"}, "merchant_reference": "browser-1"}')
+id=$(member "$order" id)
+link=$(member "$order" checkout.link)
+[[ -n $link ]] || sandbox_fail "the new order has no payment link: $order"
+mkdir -p "$PICTURES/yabandpay"
+PICTURES=$PICTURES/yabandpay node tests/browser/payment.mjs "$link"
+until_says "/orders/$id" status paid
+refund=$(call POST "$SANDBOX_URL/orders/$id/refund" -H 'Idempotency-Key: browser-refund' \
+    -d '{"amount": {"value": 490, "currency": "EUR"}}')
+[[ $(member "$refund" operation.status) == accepted ]] || sandbox_fail "the refund was not accepted: $refund"
+simulators=${link%%/yabandpay/*}
+call POST "$simulators/_control/act/yabandpay/yabandpay" \
+    -d "{\"action\": \"approve_refund\", \"order\": \"${id#yabandpay_}\"}" >/dev/null
+until_says "/operations/$(member "$refund" operation.id)" status succeeded
+until_says "/orders/$id" amounts.refunded 490
+until_says "/orders/$id" status partially_refunded
+echo "order $id: paid in the browser, 4.90 EUR of it refunded"

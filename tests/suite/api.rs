@@ -13,3 +13,8 @@ mod notifications;
 mod overload;
 mod payments;
 mod webhooks;
+mod yabandpay;
+mod yabandpay_create;
+mod yabandpay_lost;
+mod yabandpay_notices;
+mod yabandpay_refunds;

@@ -298,7 +298,7 @@ impl ProviderAdapter for YabandPay {
         if after.status != OrderStatus::Canceled {
             return Err(unusable(CANCEL, true, "the answer does not tell a cancelled payment"));
         }
-        if (after.amount, after.currency) != (before.amount, before.currency) {
+        if !mapping::is_amount_of(before, &after) {
             return Err(unusable(CANCEL, true, "the answer tells another amount than was read"));
         }
         Ok(Performed { order: Some(mapping::with_memory_of(after, before)), accepted: false })
@@ -345,13 +345,13 @@ impl ProviderAdapter for YabandPay {
         if let Some(state) = state.filter(|state| state.progress == RefundProgress::Refused) {
             return Err(evidence::failed_refund(REFUND, state));
         }
-        let mut order = mapping::after_refund(before, part, Timestamp::now());
-        if let Some(refund_id) = evidence::refund_id(&refund) {
-            order.provider_data.insert(REFUND_ID.to_owned(), Value::from(refund_id));
-        }
         // Success of the call means accepted: an administrator may have to approve it, the balance may be too
         // low.
         let accepted = state.is_none_or(|state| state.progress == RefundProgress::Accepted);
+        let mut order = mapping::after_refund(before, part, accepted, Timestamp::now());
+        if let Some(refund_id) = evidence::refund_id(&refund) {
+            order.provider_data.insert(REFUND_ID.to_owned(), Value::from(refund_id));
+        }
         Ok(Performed { order: Some(order), accepted })
     }
 

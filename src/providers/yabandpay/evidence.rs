@@ -24,15 +24,17 @@ pub(super) fn of_create(planned: &PlannedOrder, now: Order) -> Verdict {
     if is_ours { Verdict::Done(now) } else { Verdict::NoTrace(now) }
 }
 
-/// A payment is captured once, so one that was authorized and is paid now was captured since. How much is not
-/// told, unless the payment's amount became just ours: then a part proves nothing. `None`: nothing can be
-/// said.
+/// A payment is captured once, so one that was authorized and is paid now was captured since. How much is told
+/// only where the payment's amount became just ours; without that a part proves nothing. `None`: nothing can
+/// be said.
 pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdict> {
     match now.status {
         OrderStatus::Paid | OrderStatus::PartiallyRefunded | OrderStatus::Refunded => {
             let amount = part.amount.value();
-            let is_told = now.amount == amount && before.amount != amount;
-            (part.full || is_told).then(|| Verdict::Done(Some(Box::new(now))))
+            let is_told = now.amounts.captured == Some(amount) && before.amount != amount;
+            let is_paid = now.status == OrderStatus::Paid;
+            let known = if is_paid { mapping::after_found_capture(before, part, &now) } else { now };
+            (part.full || is_told).then(|| Verdict::Done(Some(Box::new(known))))
         }
         OrderStatus::Authorized | OrderStatus::Expired => Some(Verdict::NoTrace(Some(Box::new(now)))),
         // A payment may be cancelled after it was captured.

@@ -50,7 +50,8 @@ pub(super) fn order(
     memory: &OrderMemory,
 ) -> Result<Order, &'static str> {
     let reference = reference(wire.trade_id.as_deref())?;
-    let amount = amount(wire.amount.as_deref(), wire.currency.as_deref())?;
+    let told = amount(wire.amount.as_deref(), wire.currency.as_deref())?;
+    let amount = requested(told, memory);
     let word = filled(wire.state.as_ref()).ok_or("the answer tells no state")?;
     let word: String = word.chars().take(WORD_CHARS_MAX).collect();
     let state = payment_state(&word);
@@ -90,7 +91,7 @@ pub(super) fn order(
     }
     // The wallet's id is empty until the payment is paid.
     let was_paid = wire.transaction_id.as_ref().map(|id| !id.is_empty());
-    order.amounts = amounts(order.status, amount, was_paid, memory);
+    order.amounts = amounts(order.status, amount, told, was_paid, memory);
     finish(&mut order, Refunds::of(memory));
     Ok(order)
 }
@@ -130,9 +131,27 @@ fn expires_at(created_at: Option<Timestamp>, time_out: Option<&str>) -> Option<T
     Some(created_at?.plus(Duration::from_secs(minutes.saturating_mul(60))))
 }
 
+/// What the payer was asked for: the amount of a payment falls to what was captured of it.
+fn requested(told: Money, memory: &OrderMemory) -> Money {
+    let planned = memory.creation.as_ref().map(|creation| &creation.planned.order);
+    let asked = planned.filter(|order| order.capture == CaptureMode::Manual).map(|order| order.amount);
+    let copied = || {
+        let copy = memory.copy.as_ref().filter(|_| memory.moved(OperationKind::Capture) > 0)?;
+        Money::new(copy.amount, copy.currency).ok()
+    };
+    let known = asked.or_else(copied).filter(|known| known.currency() == told.currency());
+    known.filter(|known| known.value() > told.value()).unwrap_or(told)
+}
+
 /// What state and memory tell of the money. Nobody tells what was taken of a payment that was cancelled after
 /// it was paid, or captured by somebody else; nor refunds made in the merchant portal.
-fn amounts(status: OrderStatus, amount: Money, was_paid: Option<bool>, memory: &OrderMemory) -> Amounts {
+fn amounts(
+    status: OrderStatus,
+    amount: Money,
+    told: Money,
+    was_paid: Option<bool>,
+    memory: &OrderMemory,
+) -> Amounts {
     let all = amount.value();
     let unpaid = Amounts::unpaid(all);
     let captured_here = memory.moved(OperationKind::Capture);
@@ -142,7 +161,7 @@ fn amounts(status: OrderStatus, amount: Money, was_paid: Option<bool>, memory: &
         .is_some_and(|creation| creation.planned.order.capture == CaptureMode::Manual);
     let captured = match (captured_here, is_by_hand) {
         (1.., _) => Some(captured_here),
-        (_, true) => None,
+        (_, true) => Some(told.value()).filter(|told| *told < all),
         (_, false) => Some(all),
     };
     let paid = Amounts { authorized: Some(all), captured, ..unpaid };
@@ -200,12 +219,14 @@ fn finish(order: &mut Order, refunds: Refunds) {
     order.available_actions = actions(order, refunds.count);
 }
 
-/// The order after a refund that was done or accepted, from the one read before it.
-pub(super) fn after_refund(before: &Order, part: Part, as_of: Timestamp) -> Order {
+/// The order after a refund that was done or accepted, from the one read before it. Whether earlier refunds are
+/// done is not known here, so only a first one can be the end.
+pub(super) fn after_refund(before: &Order, part: Part, is_accepted: bool, as_of: Timestamp) -> Order {
     let mut order = Order { as_of, status: OrderStatus::Paid, ..before.clone() };
     let refunded = before.amounts.refunded.unwrap_or(0).saturating_add(part.amount.value());
     order.amounts.refunded = Some(refunded);
-    finish(&mut order, Refunds::default());
+    let is_first = before.amounts.refunded == Some(0);
+    finish(&mut order, Refunds { are_done: is_first && !is_accepted, ..Refunds::default() });
     order
 }
 
@@ -218,8 +239,22 @@ pub(super) fn after_capture(before: &Order, part: Part, word: &str, as_of: Times
     order
 }
 
-/// The order that an answer tells, with what the platform does not repeat from the one read before.
+/// The same after a capture whose answer was lost, and which the payment shows.
+pub(super) fn after_found_capture(before: &Order, part: Part, now: &Order) -> Order {
+    let order = after_capture(before, part, &now.provider_status.code, now.as_of);
+    Order { provider_data: now.provider_data.clone(), ..order }
+}
+
+/// Whether the amount of a payment is the one that was read: all of it, or what was captured of it.
+pub(super) fn is_amount_of(before: &Order, after: &Order) -> bool {
+    let amount = Some(after.amount);
+    after.currency == before.currency && (amount == Some(before.amount) || amount == before.amounts.captured)
+}
+
+/// The canceled order that an answer tells, with what the platform does not repeat from the one read before.
 pub(super) fn with_memory_of(after: Order, before: &Order) -> Order {
+    let amounts =
+        Amounts { requested: before.amounts.requested, canceled: Some(before.amount), ..after.amounts };
     let mut provider_data = before.provider_data.clone();
     provider_data.extend(after.provider_data);
     Order {
@@ -229,6 +264,8 @@ pub(super) fn with_memory_of(after: Order, before: &Order) -> Order {
         expires_at: after.expires_at.or(before.expires_at),
         merchant_reference: after.merchant_reference.or_else(|| before.merchant_reference.clone()),
         description: after.description.or_else(|| before.description.clone()),
+        amount: before.amount,
+        amounts,
         provider_data,
         ..after
     }
@@ -317,9 +354,11 @@ fn all_denied(why: &str, refund: &str) -> (AvailableAction, AvailableAction, Ava
     )
 }
 
-/// As a whole, paid or not, inside the window. Source: "Cancel Payment Order" of API v3.
+/// As a whole, paid or not, inside the window; after a capture what was captured is the whole. Source: "Cancel
+/// Payment Order" of API v3.
 fn cancel(order: &Order) -> AvailableAction {
-    let allowed = AvailableAction::allowed_up_to(Action::Cancel, order.amount, false);
+    let whole = order.amounts.captured.filter(|captured| *captured > 0).unwrap_or(order.amount);
+    let allowed = AvailableAction::allowed_up_to(Action::Cancel, whole, false);
     within(allowed, order.created_at.and_then(window::cancel_until), order.as_of)
 }
 

@@ -134,10 +134,14 @@ fn notification(members: &BTreeMap<String, String>) -> Notification {
     }
     let provider_status = get("state").map(str::to_owned);
     if is_refund(members) {
+        let currency = get("refund_currency").or(get("currency"));
+        let amount = get("refund_amount").map(|text| mapping::amount(Some(text), currency));
+        // An amount that cannot be compared ends nothing.
+        let is_readable = amount.as_ref().is_none_or(Result::is_ok);
         return Notification {
             operation: get("m_refund_id").and_then(|number| number.parse().ok()),
-            settles: settles(get("m_refund_id"), get("state")),
-            amount: mapping::amount(get("refund_amount"), get("refund_currency").or(get("currency"))).ok(),
+            settles: settles(get("m_refund_id"), get("state")).filter(|_| is_readable),
+            amount: amount.and_then(Result::ok),
             occurred_at: mapping::seconds(get("refund_time")),
             provider_status,
             ..nothing
