@@ -9,6 +9,7 @@ use super::{Orders, failure::change_problem, stopped};
 use crate::{
     adapter::{Account, ErrorKind, Verdict},
     domain::{Intent, Operation, OperationStatus, Order, Timestamp},
+    faults,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
 };
@@ -36,7 +37,7 @@ const COMMIT_ATTEMPTS: u32 = 6;
 /// When to look next after `checks` reads.
 pub(super) fn next_check(checks: u32, now: Timestamp) -> Timestamp {
     let index = usize::try_from(checks).unwrap_or(usize::MAX);
-    now.plus(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(GIVE_UP))
+    now.plus(faults::hurried(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(GIVE_UP)))
 }
 
 pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>) {
@@ -57,7 +58,7 @@ pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>
 impl Orders {
     /// Absence of an effect proves something only after this long: a late request may still arrive.
     fn settling_time(&self) -> Duration {
-        self.provider_timeout.saturating_mul(2).max(Duration::from_secs(60))
+        self.provider_timeout.saturating_mul(2).max(faults::hurried(Duration::from_secs(60)))
     }
 
     /// One read for evidence of an operation that is `unknown` or `accepted`.
@@ -67,6 +68,11 @@ impl Orders {
             return self.look_later(&operation, None).await;
         };
         let asked_at = Timestamp::now();
+        if faults::planted("recovery_resends") && operation.checks == 0 {
+            let again = self.send(account, &operation, Instant::now() + READ_TIME).await;
+            self.commit(again).await;
+            return;
+        }
         let settlement = match self.evidence(account, &operation, Instant::now() + READ_TIME).await {
             Ok(Verdict::Done(order)) => {
                 let mut done = settlement(&operation, OperationStatus::Succeeded, "read");
@@ -112,6 +118,9 @@ impl Orders {
     fn absence_proves(&self, account: &Account, operation: &Operation, asked_at: Timestamp) -> bool {
         if operation.status != OperationStatus::Unknown {
             return false;
+        }
+        if faults::planted("absence_proves_at_once") {
+            return true;
         }
         let since = match &operation.intent {
             Intent::Create { .. } if !operation.repeat_harmless => return false,

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::{NewEvent, Operation, OperationId, Order, OrderId, OrderStatus},
+    faults,
     store::StoreError,
 };
 
@@ -155,9 +156,8 @@ pub(super) fn holder_of_reference(
     operation: &Operation,
     reference: &str,
 ) -> Result<Option<Option<OrderId>>, StoreError> {
-    let holder: Option<Option<String>> = connection
-        .prepare_cached(
-            "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 AND id <> ?3 \
+    let mut sql = String::from(
+        "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 AND id <> ?3 \
              AND known_here = TRUE AND status IN \
              ('pending', 'processing', 'in_review', 'authorized', 'paid', 'partially_refunded') \
              UNION ALL \
@@ -165,7 +165,15 @@ pub(super) fn holder_of_reference(
              AND (order_id IS NULL OR order_id <> ?3) \
              AND status IN ('pending', 'sending', 'accepted', 'unknown', 'needs_review') \
              LIMIT 1",
-        )?
+    );
+    if faults::planted("reference_kept_after_a_refusal") {
+        sql = sql.replace("'needs_review') LIMIT", "'needs_review', 'refused', 'not_executed') LIMIT");
+    }
+    if faults::planted("reference_not_kept_while_unknown") {
+        sql = sql.replace("'accepted', 'unknown', ", "");
+    }
+    let holder: Option<Option<String>> = connection
+        .prepare_cached(&sql)?
         .query_row(
             params![
                 operation.account.as_str(),

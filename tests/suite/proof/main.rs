@@ -1,0 +1,17 @@
+//! The proof that nothing is lost and nothing is done twice: simulated histories, killed processes under load, and
+//! power cuts. Each part also finds the mistakes that are planted for it. `docs/proof.md` says how to run more of it.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod load;
+mod numbers;
+mod planted;
+mod power;
+mod sim;
