@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use guichet::{
     config::AllowedAccounts,
     domain::{
-        CaptureMode, Customer, Field, Money, NewDelivery, NewOrder, OperationId, OperationStatus, OrderPatch,
+        CaptureMode, Customer, DeliveryChannel, Field, Money, NewDelivery, NewOrder, OperationId,
+        OperationStatus, OrderPatch,
     },
     orders::{Caller, ChangeRequest, Changed, NewChange, NewCreation, Orders},
     problem::{Problem, ProblemCode},
@@ -21,7 +22,7 @@ use crate::numbers::Random;
 /// What one request asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    Create { reference: String, manual: bool },
+    Create { reference: String, manual: bool, mailed: bool },
     Update(i64),
     Cancel(Option<i64>),
     Capture(Option<i64>),
@@ -85,7 +86,7 @@ pub fn plan(random: &mut Random, seeds: &[(String, String, bool)], begin: i64) -
         let part = |random: &mut Random| random.percent(55).then(|| random.between(1, 12) * 100);
         let (target, what) = if random.percent(25) {
             let reference = format!("cart-{}", random.below(3));
-            (Target::None, What::Create { reference, manual: random.percent(40) })
+            (Target::None, What::Create { reference, manual: random.percent(40), mailed: random.percent(50) })
         } else if !makers.is_empty() && random.percent(30) {
             let target = Target::Made(*random.pick(&makers));
             (target, change(random, part))
@@ -129,7 +130,7 @@ fn euros(value: i64) -> Money {
     Money::new(value, "EUR".parse().unwrap()).unwrap()
 }
 
-pub fn new_order(reference: &str, manual: bool) -> NewOrder {
+pub fn new_order(reference: &str, manual: bool, mailed: bool) -> NewOrder {
     NewOrder {
         amount: euros(1_000),
         merchant_reference: reference.to_owned(),
@@ -138,7 +139,10 @@ pub fn new_order(reference: &str, manual: bool) -> NewOrder {
         payment_method: None,
         expires_at: None,
         locale: None,
-        delivery: NewDelivery::default(),
+        delivery: NewDelivery {
+            channel: if mailed { DeliveryChannel::Email } else { DeliveryChannel::Link },
+            ..NewDelivery::default()
+        },
         customer: Customer::default(),
         return_url: None,
         metadata: BTreeMap::new(),
@@ -154,10 +158,10 @@ async fn send(orders: &Arc<Orders>, ask: &Ask, id: Option<String>) -> Result<Cha
     let fingerprint = format!("{:?} {id:?}", ask.what);
     let key = ask.key.clone().map(|key| (key, fingerprint));
     let request = match &ask.what {
-        What::Create { reference, manual } => {
+        What::Create { reference, manual, mailed } => {
             let new = NewCreation {
                 account: Some("exact".parse().unwrap()),
-                order: new_order(reference, *manual),
+                order: new_order(reference, *manual, *mailed),
                 key: key.unwrap(),
                 deadline: deadline(),
             };

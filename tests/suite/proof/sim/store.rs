@@ -95,7 +95,15 @@ impl Store for FrailStore {
 
     async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError> {
         let id = new.operation.id.to_string();
-        let begun = self.write("begin", self.inner.begin(new)).await;
+        let operation = new.operation.clone();
+        let step = async {
+            let begun = self.inner.begin(new).await;
+            if matches!(begun, Ok(Begun::Started)) {
+                self.world.state().mark(&operation);
+            }
+            begun
+        };
+        let begun = self.write("begin", step).await;
         let mut state = self.world.state();
         let name = state.name(&id);
         let word = match &begun {
@@ -110,7 +118,14 @@ impl Store for FrailStore {
         let line = format!("{} by {}", settlement.status.as_str(), settlement.settled_by);
         let (operation, status) = (settlement.id, settlement.status);
         let id = operation.to_string();
-        let settled = self.write("settle", self.inner.settle(settlement)).await;
+        let step = async {
+            let settled = self.inner.settle(settlement).await;
+            if let Ok(Settled::Done(operation)) = &settled {
+                self.world.state().mark(operation);
+            }
+            settled
+        };
+        let settled = self.write("settle", step).await;
         let mut state = self.world.state();
         let name = state.name(&id);
         if status == OperationStatus::Unknown {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use guichet::domain::{OperationId, OrderStatus};
+use guichet::domain::{Operation, OperationId, OrderStatus};
 use serde_json::json;
 use tokio::{sync::Notify, time::Instant};
 
@@ -94,6 +94,9 @@ pub struct State {
     /// Operations whose answer was lost for a time.
     pub unknown: BTreeSet<OperationId>,
     pub trace: Vec<String>,
+    /// The change under way on each order, and what ran beside another.
+    pub open: BTreeMap<String, OperationId>,
+    pub side_by_side: Vec<String>,
     due: Vec<(i64, u64, Due)>,
     said: BTreeMap<u64, Said>,
     numbers: u64,
@@ -120,6 +123,8 @@ impl World {
             requests: BTreeMap::new(),
             unknown: BTreeSet::new(),
             trace: Vec::new(),
+            open: BTreeMap::new(),
+            side_by_side: Vec::new(),
             due: Vec::new(),
             said: BTreeMap::new(),
             numbers: 0,
@@ -167,6 +172,30 @@ impl State {
     pub fn say(&mut self, line: &str) {
         let line = format!("{:>7} {line}", now() - BEGIN);
         self.trace.push(line);
+    }
+
+    /// An operation is in this state now, on disk.
+    pub fn mark(&mut self, operation: &Operation) {
+        let Some(order) = operation.order_id.as_ref().map(ToString::to_string) else { return };
+        if !operation.status.blocks_the_order() {
+            self.open.retain(|_, open| *open != operation.id);
+        } else if let Some(other) = self.open.insert(order.clone(), operation.id)
+            && other != operation.id
+        {
+            self.side_by_side.push(format!("{} and {other} on {order}", operation.id));
+        }
+    }
+
+    /// The same text with short names for ids.
+    pub fn named(&mut self, text: &str) -> String {
+        let mut parts = text.split("op_");
+        let mut named = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (id, rest) = part.split_at_checked(36).unwrap_or((part, ""));
+            named.push_str(&self.name(&format!("op_{id}")));
+            named.push_str(rest);
+        }
+        named
     }
 
     /// A short name for an id, the same in every run.
