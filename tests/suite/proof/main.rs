@@ -10,8 +10,12 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod at_once;
 mod load;
 mod numbers;
 mod planted;
 mod power;
+#[allow(dead_code, reason = "made for the tests of the API, which use all of it")]
+#[path = "../rig.rs"]
+mod rig;
 mod sim;
