@@ -6,7 +6,7 @@
 //! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found. `hurry:<n>` divides
 //! the pauses between reads for evidence and the shortest settling time, so that a test need not wait for minutes.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Says that execution reached a boundary between intent, send, answer and outcome.
 pub fn reached(point: &'static str) {
@@ -25,6 +25,16 @@ pub fn planted(mistake: &'static str) -> bool {
         let _ = mistake;
         false
     }
+}
+
+/// The text of a statement, with `part` replaced where this known mistake is planted.
+pub fn miswritten(
+    mistake: &'static str,
+    text: &'static str,
+    part: &'static str,
+    instead: &'static str,
+) -> Cow<'static, str> {
+    if planted(mistake) { Cow::Owned(text.replacen(part, instead, 1)) } else { Cow::Borrowed(text) }
 }
 
 /// A pause of a schedule: as it is, or a fraction of it in a test that is in a hurry.

@@ -67,11 +67,11 @@ pub(super) fn blocking(connection: &Connection, order: &OrderId) -> Result<Optio
     id.map(|id| word("operation id", &id, id.parse().ok())).transpose()
 }
 
+/// The guard of an order is part of it: the unique index of what is open.
 const INSERT_OPERATION: &str = "INSERT INTO operations (id, order_id, account, provider, client, kind, status, \
     claims_reference, created_at, updated_at, next_check_at, page_token, body) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-const GUARD: &str = "ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
-    DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+    ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') DO NOTHING";
 
 /// Writes a new operation, unless the order's unique index says that another one is open.
 pub(super) fn insert_operation(
@@ -79,8 +79,9 @@ pub(super) fn insert_operation(
     operation: &Operation,
     claims_reference: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let guard = if faults::planted("guard_outside_the_transaction") { "" } else { GUARD };
-    let inserted = connection.prepare_cached(&format!("{INSERT_OPERATION} {guard}"))?.execute(params![
+    let index = "(order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') ";
+    let sql = faults::miswritten("guard_outside_the_transaction", INSERT_OPERATION, index, "");
+    let inserted = connection.prepare_cached(&sql)?.execute(params![
         operation.id.to_string(),
         operation.order_id.as_ref().map(ToString::to_string),
         operation.account.as_str(),

@@ -34,7 +34,7 @@ const ORDERS: usize = 3;
 /// A late request arrives at most this much later; the settling time of these runs is 4 s.
 const LATE_MS: u64 = 1_500;
 /// Time for everything to be settled at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What a run was made of.
 #[derive(Debug, Default)]
@@ -157,6 +157,7 @@ async fn kills_under_load_lose_nothing_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: `make prove` runs it, and the histories find the same mistakes"]
 async fn mistakes_planted_in_the_program_are_found() {
     for (mistake, kinds) in [
         ("intent_after_the_call", ["lost", "lost"]),

@@ -42,6 +42,7 @@ impl Random {
 }
 
 /// A figure that `tests/prove.sh` sets for a longer run, else this one.
+#[allow(clippy::disallowed_methods, reason = "a test's own figures, not the program's configuration")]
 pub fn amount(name: &str, usual: u64) -> u64 {
     std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }

@@ -75,9 +75,9 @@ fn template(folder: &Path) -> PathBuf {
 }
 
 fn registry(world: &Arc<World>) -> Registry {
-    let account = |name: &'static str| Account {
-        name: name.parse().unwrap(),
-        adapter: Arc::new(Adapter { account: name, world: Arc::clone(world) }) as Arc<dyn ProviderAdapter>,
+    let account = |name: &'static str| {
+        let adapter: Arc<dyn ProviderAdapter> = Arc::new(Adapter { account: name, world: Arc::clone(world) });
+        Account { name: name.parse().unwrap(), adapter }
     };
     [account("exact"), account("blind")].into_iter().collect()
 }

@@ -66,17 +66,15 @@ pub fn check(store: &Arc<dyn Store>, state: &State, asks: &[Ask]) -> Result<(), 
         if sent > 1 || done > 1 {
             return Err(format!("doubled: {id} {:?} was sent {sent} times, done {done}", operation.kind));
         }
-        match status {
-            OperationStatus::Succeeded if done == 0 && !operation.already_done => {
-                return Err(format!("lost: {id} {:?} succeeded and was never done", operation.kind));
-            }
-            OperationStatus::Refused | OperationStatus::NotExecuted if done > 0 => {
-                return Err(format!("contradiction: {id} is {status:?} and was done"));
-            }
-            _ if !status.is_final() && !is_blind(operation) => {
-                return Err(format!("lost: {id} {:?} stays {status:?}", operation.kind));
-            }
-            _ => {}
+        let is_denied = matches!(status, OperationStatus::Refused | OperationStatus::NotExecuted);
+        if status == OperationStatus::Succeeded && done == 0 && !operation.already_done {
+            return Err(format!("lost: {id} {:?} succeeded and was never done", operation.kind));
+        }
+        if is_denied && done > 0 {
+            return Err(format!("contradiction: {id} is {status:?} and was done"));
+        }
+        if !status.is_final() && !is_blind(operation) {
+            return Err(format!("lost: {id} {:?} stays {status:?}", operation.kind));
         }
         if let Some((.., later)) = state.provider.taken.get(&id)
             && (*later == Later::Refused) == (status == OperationStatus::Succeeded)
