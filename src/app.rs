@@ -5,8 +5,8 @@ use std::{future::Future, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    adapter::{AdapterContext, Registry},
-    config::{AuthMode, ConfigErrors, Settings, StoreUrl},
+    adapter::{AdapterContext, GateSettings, Registry},
+    config::{ConfigErrors, Settings, StoreUrl},
     domain::Timestamp,
     http::{Api, ApiOptions, Identities, server},
     orders::Orders,
@@ -58,8 +58,17 @@ pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
         provider_timeout: settings.resilience.provider_timeout,
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
     };
-    Registry::build(&settings.accounts, &providers::all(), &context).map_err(ConfigErrors::from)
+    let gate = GateSettings {
+        max_in_flight: settings.resilience.max_in_flight,
+        breaker_failures: settings.resilience.breaker_failures,
+        breaker_open: settings.resilience.breaker_open,
+    };
+    let registry = Registry::build(&settings.accounts, &providers::all(), &context)?;
+    Ok(registry.guarded(gate))
 }
+
+/// What `server.public_url` is when nobody chose one.
+const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
 impl App {
     /// Builds the accounts, opens and recovers the store and binds both listeners.
@@ -68,13 +77,9 @@ impl App {
     /// What keeps it from starting, in words.
     pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
         settings.validate_for_serve()?;
-        if settings.auth.mode == AuthMode::Jwt {
-            return Err(StartError::Other(
-                "auth.mode: this guichet cannot check tokens yet; use api_key".to_owned(),
-            ));
-        }
         let public = bind(settings.server.listen, "server.listen").await?;
         if settings.server.listen.port() == 0
+            && settings.server.public_url == DEFAULT_PUBLIC_URL
             && let Ok(bound) = public.local_addr()
         {
             // Only the system knows where this one can be reached.
@@ -108,6 +113,8 @@ impl App {
             &ApiOptions {
                 request_timeout: settings.server.request_timeout,
                 body_bytes,
+                rate_per_second: settings.limits.rate_per_second,
+                burst: settings.limits.burst,
                 public_url: settings.server.public_url.clone(),
             },
         );
@@ -147,9 +154,21 @@ impl App {
         let stopped = |mut receiver: watch::Receiver<bool>| async move {
             let _ = receiver.wait_for(|stop| *stop).await;
         };
-        let public =
-            tokio::spawn(server::serve(self.public, self.api.router(), stopped(receiver.clone()), grace));
-        let ops = tokio::spawn(server::serve(self.ops, self.api.ops_router(), stopped(receiver), grace));
+        let public = server::serve(
+            self.public,
+            self.api.router(),
+            server::CONNECTIONS_MAX,
+            stopped(receiver.clone()),
+            grace,
+        );
+        let ops = server::serve(
+            self.ops,
+            self.api.ops_router(),
+            server::OPS_CONNECTIONS_MAX,
+            stopped(receiver),
+            grace,
+        );
+        let (public, ops) = (tokio::spawn(public), tokio::spawn(ops));
         stop.await;
         tracing::info!("stopping");
         self.api.drain();

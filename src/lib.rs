@@ -10,6 +10,7 @@ pub mod config;
 pub mod domain;
 pub mod faults;
 pub mod http;
+pub mod metrics;
 pub mod orders;
 pub mod problem;
 pub mod providers;

@@ -10,6 +10,7 @@ mod decide;
 mod failure;
 mod follow;
 mod inbox;
+mod probe;
 mod reads;
 mod reconcile;
 mod send;
@@ -107,6 +108,7 @@ impl Orders {
             inbox_filled: watch::Sender::new(0),
         });
         orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
+        orders.tasks.spawn(probe::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders.tasks.spawn(follow::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders.tasks.spawn(inbox::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders

@@ -60,7 +60,7 @@ fn errors(all: &[(ProviderDescription, Tables)]) -> String {
                 "| {}`{}` | {} | {} | {} | {} |",
                 member(row),
                 row.code,
-                ours(row.kind),
+                row.kind.map_or_else(|| "no failure | 200, 202".to_owned(), ours),
                 if row.retryable { "yes" } else { "no" },
                 row.meaning,
                 row.pointer.map(|pointer| format!("`{pointer}`")).unwrap_or_default(),
@@ -79,15 +79,11 @@ fn ours(kind: ErrorKind) -> String {
     if kind.money_may_have_moved() {
         return "settled by reading | 200, 202, or the refusal; reads 502".to_owned();
     }
-    match kind {
-        ErrorKind::AlreadyDone => {
-            "`already_done` for a full cancel, else `order_state_conflict` | 200, 409".to_owned()
-        }
-        other => {
-            let code = documented_code(other);
-            format!("`{}` | {}", code.as_str(), code.status())
-        }
+    if kind == ErrorKind::AlreadyDone {
+        return "`already_done` for a full cancel, else `order_state_conflict` | 200, 409".to_owned();
     }
+    let code = documented_code(kind);
+    format!("`{}` | {}", code.as_str(), code.status())
 }
 
 fn capabilities(all: &[(ProviderDescription, Tables)]) -> String {

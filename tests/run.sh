@@ -55,6 +55,7 @@ tools() {
     need "node 18 or later" \
         "node -e 'process.exit(+process.versions.node.split(\".\")[0] < 18 ? 1 : 0)' 2>/dev/null" nodejs
     need "npm" "command -v npm >/dev/null" npm
+    need "promtool" "command -v promtool >/dev/null" prometheus
     need "Chromium" \
         "[[ -n \${CHROMIUM:-} ]] || command -v chromium chromium-browser google-chrome >/dev/null" \
         chromium fonts-dejavu-core
@@ -76,11 +77,12 @@ documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features faults
 }
 
-step "tools: Chromium, node packages, schemathesis" tools
+step "tools: Chromium, promtool, node packages, schemathesis" tools
 step "cargo fmt" cargo fmt --check
 step "cargo clippy" cargo clippy --locked --all-targets --features faults -- -D warnings
 step "cargo test: units, store, API, conformance, OpenAPI document, crashes" cargo test --locked --features faults
 step "cargo doc" documentation
+step "ops: alert rules and dashboard" tests/ops.sh
 step "browser: Swagger UI and a payment" tests/browser/run.sh
 step "contract: schemathesis, 1,000 cases or more" tests/contract/run.sh
 

@@ -2,6 +2,8 @@
 
 pub mod capabilities;
 pub mod error;
+mod gate;
+mod guarded;
 pub mod notification;
 pub mod registry;
 pub mod tables;
@@ -13,6 +15,7 @@ use async_trait::async_trait;
 
 pub use capabilities::{Capabilities, OperationCapability};
 pub use error::{ErrorKind, ProviderError, Result};
+pub use gate::{BreakerState, GateSettings};
 pub use notification::{Acknowledgement, Notification, NotificationError, RawNotification};
 pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
 pub use tables::{ErrorRow, StatusRow, Tables};

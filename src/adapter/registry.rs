@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{AccountSettings, KeyError, ProviderAdapter, Tables};
+use super::{AccountSettings, GateSettings, KeyError, ProviderAdapter, Tables, guarded::Guarded};
 use crate::domain::AccountName;
 
 /// What an adapter gets besides its own settings.
@@ -124,6 +124,16 @@ impl Registry {
             }
         }
         if problems.is_empty() { Ok(Self { accounts }) } else { Err(problems) }
+    }
+
+    /// The same accounts, each behind a gate of its own: so many calls under way at once, and a circuit breaker.
+    #[must_use]
+    pub fn guarded(self, settings: GateSettings) -> Self {
+        let guard = |account: Account| {
+            let adapter: Arc<dyn ProviderAdapter> = Arc::new(Guarded::new(account.adapter, settings));
+            (account.name.clone(), Account { name: account.name, adapter })
+        };
+        Self { accounts: self.accounts.into_values().map(guard).collect() }
     }
 
     /// The account with this name.

@@ -23,8 +23,8 @@ pub struct ErrorRow {
     pub member: &'static str,
     /// The provider's code.
     pub code: String,
-    /// What it means here.
-    pub kind: ErrorKind,
+    /// What it means here; `None`: it is no failure.
+    pub kind: Option<ErrorKind>,
     /// The member of our API it objects to.
     pub pointer: Option<&'static str>,
     /// Its meaning in words.

@@ -11,8 +11,11 @@ use http::HeaderMap;
 use rand::Rng;
 use tokio::time::Instant;
 
-use super::error::{ErrorKind, ProviderError, Result};
-use crate::{domain::Timestamp, faults};
+use super::{
+    error::{ErrorKind, ProviderError, Result},
+    gate::BreakerState,
+};
+use crate::{domain::Timestamp, faults, metrics};
 
 /// The moment at which a call must have ended.
 pub type Deadline = Instant;
@@ -96,6 +99,8 @@ pub struct LinkHealth {
     pub last_failure_at: Option<Timestamp>,
     /// Failures since the last answer.
     pub consecutive_failures: u32,
+    /// The account's circuit breaker.
+    pub breaker: BreakerState,
 }
 
 /// The way out of one account: its own connection pools, so that a slow provider does not slow the others.
@@ -262,6 +267,8 @@ impl Transport {
     }
 
     fn note(&self, exchange: &Exchange<'_>, started: Instant, result: &Result<Answer>) {
+        let error_type = result.as_ref().map_or_else(|error| error_type(error.kind), status_type);
+        metrics::provider_called(self.provider, exchange.operation, error_type, started.elapsed());
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
@@ -328,6 +335,41 @@ fn classify(error: &reqwest::Error) -> CallFailure {
         CallFailure::TooLate
     } else {
         CallFailure::Broken
+    }
+}
+
+/// The word for a call without an answer.
+fn error_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotExecuted => "not_connected",
+        ErrorKind::Timeout => "timeout",
+        ErrorKind::OutcomeUnknown => "outcome_unknown",
+        ErrorKind::Protocol => "protocol",
+        ErrorKind::Unsupported
+        | ErrorKind::Incident
+        | ErrorKind::Temporary
+        | ErrorKind::Refused
+        | ErrorKind::InvalidRequest
+        | ErrorKind::StateConflict
+        | ErrorKind::AlreadyDone
+        | ErrorKind::AmountExceeded
+        | ErrorKind::CurrencyNotSupported
+        | ErrorKind::Declined
+        | ErrorKind::NotFound
+        | ErrorKind::ReferenceInUse
+        | ErrorKind::AlreadyRefunded
+        | ErrorKind::WindowClosed
+        | ErrorKind::Busy
+        | ErrorKind::Misconfigured => "other",
+    }
+}
+
+/// The word for an answer: empty unless its HTTP status is an error.
+fn status_type(answer: &Answer) -> &'static str {
+    match answer.status {
+        400..=499 => "http_4xx",
+        500..=599 => "http_5xx",
+        _ => "",
     }
 }
 

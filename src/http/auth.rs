@@ -1,4 +1,4 @@
-//! Who calls: API keys, looked up by their SHA-256.
+//! Who calls: API keys, looked up by their SHA-256, and tokens of an issuer.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,18 +7,26 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::{Api, error::Failed, guard::RequestId};
+use super::{
+    Api,
+    error::Failed,
+    guard::RequestId,
+    jwt::{Denied, Tokens},
+    logline::CallerName,
+};
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, Scope, api_key},
     orders::Caller,
     problem::{Problem, ProblemCode},
 };
 
-/// Who may call, by the SHA-256 of its key.
+/// Who may call.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// `None`: everybody may do everything (loopback only).
+    /// By the SHA-256 of their keys. `None`: everybody may do everything (loopback only).
     clients: Option<HashMap<[u8; 32], Client>>,
+    /// With `auth.mode = "jwt"`; the clients above keep their keys then.
+    tokens: Option<Tokens>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,10 +37,11 @@ struct Client {
 }
 
 impl Identities {
-    /// The clients of this configuration.
+    /// The clients of this configuration. With tokens the issuer's keys are fetched from now on, so it must be called
+    /// in the runtime.
     pub fn new(settings: &AuthSettings) -> Self {
         if settings.mode == AuthMode::None {
-            return Self { clients: None };
+            return Self { clients: None, tokens: None };
         }
         let mut clients = HashMap::new();
         for client in &settings.clients {
@@ -45,29 +54,49 @@ impl Identities {
                 clients.insert(*hash, known);
             }
         }
-        Self { clients: Some(clients) }
+        let tokens = (settings.mode == AuthMode::Jwt).then(|| Tokens::start(&settings.jwt)).flatten();
+        Self { clients: Some(clients), tokens }
     }
 
-    fn find(&self, headers: &HeaderMap) -> Option<Client> {
+    /// Who sent these headers, or a word for the log that says why nobody did.
+    async fn find(&self, headers: &HeaderMap) -> Result<Client, &'static str> {
         let Some(clients) = &self.clients else {
-            return Some(Client {
+            return Ok(Client {
                 name: "anonymous".to_owned(),
                 scopes: Scope::ALL.into_iter().collect(),
                 accounts: AllowedAccounts::All,
             });
         };
+        let credential = credential(headers).ok_or("missing")?;
         // Looking up a hash of 256 random bits tells nothing by its time.
-        clients.get(&api_key::sha256(key(headers)?)).cloned()
+        if let Some(client) = clients.get(&api_key::sha256(credential.text)) {
+            return Ok(client.clone());
+        }
+        match &self.tokens {
+            Some(tokens) if credential.is_bearer => {
+                let bearer = tokens.bearer(credential.text).await.map_err(Denied::as_str)?;
+                Ok(Client { name: bearer.name, scopes: bearer.scopes, accounts: bearer.accounts })
+            }
+            _ => Err("unknown_key"),
+        }
     }
 }
 
-/// The key from `Authorization: Bearer` or `X-API-Key`.
-fn key(headers: &HeaderMap) -> Option<&str> {
+/// What a caller shows to prove who it is.
+struct Credential<'a> {
+    text: &'a str,
+    is_bearer: bool,
+}
+
+/// A key or token from `Authorization: Bearer`, or a key from `X-API-Key`.
+fn credential(headers: &HeaderMap) -> Option<Credential<'_>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-        return scheme.eq_ignore_ascii_case("bearer").then(|| key.trim());
+        let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+        return is_bearer.then(|| Credential { text: text.trim(), is_bearer });
     }
-    headers.get("x-api-key")?.to_str().ok()
+    let text = headers.get("x-api-key")?.to_str().ok()?;
+    Some(Credential { text, is_bearer: false })
 }
 
 /// The authenticated caller of a request.
@@ -94,10 +123,20 @@ impl FromRequestParts<Api> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failed> {
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let Some(client) = api.identities().find(&parts.headers) else {
-            tracing::warn!(security = "failed_login", "no valid credentials");
-            return Err(Problem::plain(ProblemCode::Unauthenticated).into());
+        let client = match api.identities().find(&parts.headers).await {
+            Ok(client) => client,
+            Err(reason) => {
+                tracing::warn!(security = "failed_login", reason, "no valid credentials");
+                return Err(Problem::plain(ProblemCode::Unauthenticated).into());
+            }
         };
+        if let Some(name) = parts.extensions.get::<CallerName>() {
+            name.set(&client.name);
+        }
+        if !api.limits.allows(&client.name) {
+            tracing::warn!(security = "rate_limit", client = %client.name, "a client sends more than its rate");
+            return Err(Problem::plain(ProblemCode::RateLimited).into());
+        }
         Ok(Self(Caller { client: client.name, accounts: client.accounts, scopes: client.scopes, request_id }))
     }
 }

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    adapter::Account,
-    domain::{Event, Mode, Operation, Order, Outcome},
+    adapter::{Account, BreakerState},
+    domain::{Event, Mode, Operation, OperationStatus, Order},
 };
 
 /// An amount of money.
@@ -335,7 +335,8 @@ impl OperationDto {
             order_id: operation.order_id.as_ref().map(ToString::to_string),
             account: operation.account.to_string(),
             provider: operation.provider.clone(),
-            repeat: (operation.repeat_harmless && operation.outcome() == Outcome::Unknown)
+            // While it is sent its answer may still come, and then the order is there to be shown.
+            repeat: (operation.repeat_harmless && operation.status == OperationStatus::Unknown)
                 .then(|| "harmless".to_owned()),
             problem: operation.failure.as_ref().map(|failure| OperationProblemDto {
                 code: failure.code.clone(),
@@ -477,12 +478,17 @@ pub(super) struct HealthDto {
     /// Failures since the last answer.
     #[schema(example = 0)]
     consecutive_failures: u32,
+    /// `closed`; `open`: too many calls had no usable answer, so nothing is sent; `half_open`: one read finds out
+    /// whether the provider answers again.
+    #[schema(example = "closed")]
+    breaker: &'static str,
 }
 
 impl AccountDto {
     pub(super) fn new(account: &Account) -> Self {
         let link = account.adapter.link();
         let status = match (link.consecutive_failures, link.last_answer_at) {
+            _ if link.breaker != BreakerState::Closed => "down",
             (0, None) => "unknown",
             (0, Some(_)) => "up",
             _ => "down",
@@ -501,6 +507,7 @@ impl AccountDto {
                 last_answer_at: link.last_answer_at.map(|instant| instant.to_string()),
                 last_failure_at: link.last_failure_at.map(|instant| instant.to_string()),
                 consecutive_failures: link.consecutive_failures,
+                breaker: link.breaker.as_str(),
             },
         }
     }

@@ -40,10 +40,14 @@ fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+/// What the answer says about the money: on every change, at least that nothing was done.
+pub(super) fn outcome(problem: &Problem, is_change: bool) -> Option<Outcome> {
+    problem.outcome.or(is_change.then_some(Outcome::NotExecuted))
+}
+
 /// The problem as an answer to this request. `prefix` is put before the paths it names.
 pub(super) fn render(problem: &Problem, request_id: &str, is_change: bool, prefix: &str) -> Response {
-    let outcome = problem.outcome.or(is_change.then_some(Outcome::NotExecuted));
-    let body = members(problem, request_id, outcome, prefix).to_string();
+    let body = members(problem, request_id, outcome(problem, is_change), prefix).to_string();
     let mut response = (status(problem), Body::from(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

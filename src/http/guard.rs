@@ -1,7 +1,7 @@
 //! What happens around every request: its id, limits on headers, what the caller accepts, one log line.
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -11,9 +11,13 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    error::{Failed, render},
+    error::{Failed, outcome, render},
+    logline::{self, About, CallerName},
 };
-use crate::problem::{Problem, ProblemCode};
+use crate::{
+    metrics,
+    problem::{Problem, ProblemCode},
+};
 
 /// Most bytes of request headers (conventions, section 10).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -30,6 +34,8 @@ pub(super) async fn around_every_request(
     next: Next,
 ) -> Response {
     let started = tokio::time::Instant::now();
+    let _active = metrics::request_began();
+    let room = api.limits.room();
     let request_id = request_id(request.headers());
     let traceparent = request.headers().get(TRACEPARENT).filter(|value| is_traceparent(value)).cloned();
     let trace_id = traceparent
@@ -38,19 +44,28 @@ pub(super) async fn around_every_request(
         .and_then(|text| text.split('-').nth(1))
         .unwrap_or_default()
         .to_owned();
+    let caller = CallerName::default();
     request.extensions_mut().insert(RequestId(request_id.clone()));
+    request.extensions_mut().insert(caller.clone());
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    // The template, so that neither logs nor metrics hold ids where a route is meant.
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let is_change = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let span = tracing::info_span!("request", request_id = %request_id, trace_id = %trace_id);
 
-    let mut response = match refuse_early(request.headers(), &path) {
+    let refused = match &room {
+        None => Some(Problem::plain(ProblemCode::Overloaded)),
+        Some(_) => refuse_early(request.headers(), request.uri().path()),
+    };
+    let mut response = match refused {
         Some(problem) => Failed::from(problem).into_response(),
         None => next.run(request).instrument(span.clone()).await,
     };
     if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
         let allow = response.headers().get(header::ALLOW).cloned();
         response = render(&problem, &request_id, is_change, &api.prefix);
+        response.extensions_mut().insert(About::problem(&problem, outcome(&problem, is_change)));
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -71,15 +86,10 @@ pub(super) async fn around_every_request(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    span.in_scope(|| {
-        tracing::info!(
-            method = %method,
-            route = route(&path),
-            status = response.status().as_u16(),
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "request answered"
-        );
-    });
+    let took = started.elapsed();
+    metrics::request_served(&method, route, response.status().as_u16(), took);
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| logline::write(&method, route, &response, &caller, duration_ms));
     response
 }
 
@@ -139,27 +149,4 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
             )
         });
     (!is_page && !json_is_fine).then(|| Problem::plain(ProblemCode::NotAcceptable))
-}
-
-/// The route template, so that logs hold no ids where a route is meant.
-fn route(path: &str) -> String {
-    let mut parts = path.split('/').skip(1);
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some("orders"), None, ..) => "/orders".to_owned(),
-        (Some("orders"), Some(_), None, _) => "/orders/{id}".to_owned(),
-        (Some("orders"), Some(_), Some(action @ ("cancel" | "capture" | "refund" | "events")), None) => {
-            format!("/orders/{{id}}/{action}")
-        }
-        (Some("operations"), Some(_), Some("settle"), None) => "/operations/{id}/settle".to_owned(),
-        (Some("operations"), None, ..) => "/operations".to_owned(),
-        (Some("notifications"), Some(_), None, _) => "/notifications/{account}".to_owned(),
-        (Some(page @ ("pay" | "return")), Some(_), None, _) => format!("/{page}/{{token}}"),
-        (Some("operations"), Some(_), None, _) => "/operations/{id}".to_owned(),
-        (Some("accounts"), Some(_), None, _) => "/accounts/{name}".to_owned(),
-        (Some("accounts"), None, ..) => "/accounts".to_owned(),
-        (Some("problems"), Some(_), None, _) => "/problems/{code}".to_owned(),
-        (Some("docs"), ..) => "/docs".to_owned(),
-        (Some("openapi.json"), None, ..) => "/openapi.json".to_owned(),
-        _ => "unmatched".to_owned(),
-    }
 }

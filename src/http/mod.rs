@@ -9,6 +9,9 @@ mod dto;
 mod error;
 mod forms;
 mod guard;
+mod jwt;
+mod limits;
+mod logline;
 mod movements;
 mod notifications;
 mod openapi;
@@ -39,6 +42,7 @@ pub struct Api {
     identities: Arc<RwLock<Arc<Identities>>>,
     request_timeout: Duration,
     body_bytes: usize,
+    limits: Arc<limits::Limits>,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
     draining: Arc<std::sync::atomic::AtomicBool>,
@@ -51,6 +55,10 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Most bytes of a request body.
     pub body_bytes: usize,
+    /// Requests per second and client, on average.
+    pub rate_per_second: u64,
+    /// Requests at once and client on top of that.
+    pub burst: u64,
     /// Where callers and payers reach this service, `server.public_url`.
     pub public_url: String,
 }
@@ -64,6 +72,7 @@ impl Api {
             identities: Arc::new(RwLock::new(Arc::new(identities))),
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
+            limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
             prefix: path.trim_end_matches('/').into(),
             draining: Arc::default(),
         }

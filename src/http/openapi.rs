@@ -231,10 +231,15 @@ pub fn document() -> &'static str {
 }
 
 /// Problems every operation can answer, whatever it does.
-const COMMON: &[ProblemCode] =
-    &[ProblemCode::NotAcceptable, ProblemCode::HeadersTooLarge, ProblemCode::InternalError];
+const COMMON: &[ProblemCode] = &[
+    ProblemCode::NotAcceptable,
+    ProblemCode::HeadersTooLarge,
+    ProblemCode::InternalError,
+    ProblemCode::Overloaded,
+];
 /// Problems of operations that need a credential.
-const IDENTIFIED: &[ProblemCode] = &[ProblemCode::Unauthenticated, ProblemCode::Forbidden];
+const IDENTIFIED: &[ProblemCode] =
+    &[ProblemCode::Unauthenticated, ProblemCode::Forbidden, ProblemCode::RateLimited];
 /// Problems of reads at a provider.
 const READ: &[ProblemCode] = &[
     ProblemCode::ValidationFailed,
@@ -313,7 +318,7 @@ fn complete(document: &mut Value) {
         &["components", "securitySchemes"],
         json!({
             "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key: `gk_` and 43 characters"},
-            "bearer": {"type": "http", "scheme": "bearer", "description": "The same API key as a bearer token"},
+            "bearer": {"type": "http", "scheme": "bearer", "description": "The same API key as a bearer token, or a token (JWT) of the configured issuer"},
         }),
     );
     put(document, &["components", "schemas", "Problem"], problem_schema());
@@ -408,12 +413,15 @@ fn add_problem(operation: &mut Value, code: ProblemCode, is_change: bool) {
     if is_change && let Some(members) = example.as_object_mut() {
         members.insert("outcome".to_owned(), "not_executed".into());
     }
-    put(
-        operation,
-        &["responses", &status],
-        json!({"description": code.title(), "content": {"application/problem+json": {
-            "schema": {"$ref": "#/components/schemas/Problem"}, "examples": {name: {"value": example}}}}}),
-    );
+    // Codes that share a status stand beside each other as examples.
+    let response = ["responses", &status];
+    let media = ["responses", &status, "content", "application/problem+json"];
+    let before = operation.pointer(&format!("/responses/{status}/description")).and_then(Value::as_str);
+    let title = code.title();
+    let title = before.map_or_else(|| title.to_owned(), |before| format!("{before}; {title}"));
+    put(operation, &[&response[..], &["description"]].concat(), json!(title));
+    put(operation, &[&media[..], &["schema"]].concat(), json!({"$ref": "#/components/schemas/Problem"}));
+    put(operation, &[&media[..], &["examples", name]].concat(), json!({"value": example}));
 }
 
 fn problem_schema() -> Value {

@@ -19,6 +19,7 @@ use super::{
     dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto, OrderListDto},
     error::Failed,
     forms::{customer, delivery, locale, metadata, return_url},
+    logline::{About, about},
     openapi::PatchBody,
 };
 use crate::{
@@ -70,7 +71,7 @@ pub(super) async fn read_order(
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
-    Ok(response)
+    Ok(about(response, About::order(&shown.order)))
 }
 
 /// Change what the payer is asked for.
@@ -262,7 +263,7 @@ pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
             if is_new && let Ok(value) = HeaderValue::from_str(&format!("/orders/{id}")) {
                 response.headers_mut().insert(header::LOCATION, value);
             }
-            Ok(response)
+            Ok(about(response, About::operation(operation)))
         }
         OperationStatus::Refused | OperationStatus::NotExecuted => {
             let mut problem = operation.failure.as_ref().map_or_else(
@@ -289,7 +290,7 @@ fn open(status: StatusCode, operation: &Operation) -> Response {
     if let Ok(value) = HeaderValue::from_str(&format!("/operations/{}", operation.id)) {
         response.headers_mut().insert(header::LOCATION, value);
     }
-    response
+    about(response, About::operation(operation))
 }
 
 /// The caller's key: an RFC 8941 string in quotes, or bare.

@@ -1,6 +1,6 @@
 //! What people open in a browser: Swagger UI, the document, a page per problem code. And the probes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
@@ -11,7 +11,11 @@ use axum::{
 };
 
 use super::{Api, error::Failed, openapi};
-use crate::problem::{Problem, ProblemCode};
+use crate::{
+    domain::Timestamp,
+    metrics,
+    problem::{Problem, ProblemCode},
+};
 
 /// Nothing from elsewhere may be loaded or asked by the Swagger UI page.
 const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
@@ -95,7 +99,31 @@ pub(super) async fn problem_page(Path(code): Path<String>, headers: HeaderMap) -
 }
 
 pub(super) fn ops_router() -> Router<Api> {
-    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_text))
+}
+
+/// What Prometheus scrapes. What is open in the store is counted now.
+async fn metrics_text(State(api): State<Api>) -> Response {
+    let registry = api.orders.registry();
+    let mut breakers = BTreeMap::new();
+    for account in registry.accounts() {
+        let state = account.adapter.link().breaker.as_number();
+        let worst = breakers.entry(account.adapter.provider()).or_insert(state);
+        *worst = state.max(*worst);
+    }
+    let breakers: Vec<(&str, i64)> = breakers.into_iter().collect();
+    let backlog = match api.orders.store().backlog(Timestamp::now()).await {
+        Ok(backlog) => Some(backlog),
+        Err(error) => {
+            tracing::error!(%error, "the store could not be counted for metrics");
+            None
+        }
+    };
+    ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::render(backlog.as_ref(), &breakers))
+        .into_response()
 }
 
 /// Ready: the store can write and the process is not stopping. A dead provider does not make us unready.

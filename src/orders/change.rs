@@ -16,7 +16,7 @@ use crate::{
         Intent, Money, Operation, OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch,
         Outcome, Timestamp,
     },
-    faults,
+    faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Begun, IdempotencyKey, KeyRecord, NewOperation},
 };
@@ -280,6 +280,7 @@ impl Orders {
         }
         faults::reached("intent_committed");
         if operation.status == OperationStatus::Succeeded {
+            metrics::operation(&operation);
             return Ok(Attempt::Ended(Box::new(operation)));
         }
         tell(&operation);
@@ -357,7 +358,10 @@ pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Resu
         | OperationStatus::Unknown
         | OperationStatus::NeedsReview
         | OperationStatus::Succeeded
-        | OperationStatus::Refused => Some(Ok(Changed { operation: operation.clone(), replayed: true })),
+        | OperationStatus::Refused => {
+            metrics::idempotency_replay();
+            Some(Ok(Changed { operation: operation.clone(), replayed: true }))
+        }
     }
 }
 

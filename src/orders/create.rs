@@ -12,7 +12,7 @@ use super::{
     not_found,
 };
 use crate::{
-    adapter::{Account, Violation},
+    adapter::{Account, BreakerState, Violation},
     config::RouteRule,
     domain::{AccountName, Intent, NewOrder, OperationId, OperationKind, OperationStatus, Timestamp},
     problem::{Problem, ProblemCode},
@@ -97,8 +97,12 @@ impl Orders {
             let brand = account.adapter.brand().unwrap_or_default();
             (route.brands.is_empty() || route.brands.iter().any(|wanted| wanted == brand)).then_some(account)
         });
-        let mut fits = fits.filter(|account| account.adapter.capabilities().create.supported);
-        fits.next().ok_or_else(|| {
+        let fits: Vec<Account> =
+            fits.filter(|account| account.adapter.capabilities().create.supported).collect();
+        // Nothing has been sent yet, so an account that cannot be reached now is passed over; where there is no other,
+        // the first one refuses.
+        let open = fits.iter().find(|account| account.adapter.link().breaker == BreakerState::Closed);
+        open.or(fits.first()).cloned().ok_or_else(|| {
             Problem::invalid(vec![Violation::invalid(
                 "/account",
                 "is required: no route of the configuration fits this order",

@@ -8,6 +8,7 @@ use super::{Orders, StoreMemory, reconcile::settlement, stopped};
 use crate::{
     adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
     domain::{AccountName, OrderId, Timestamp},
+    metrics,
     store::{DueNotification, NewNotification, NotificationFacts, StoreError},
 };
 
@@ -39,6 +40,14 @@ pub enum Received {
     NotKept(StoreError),
 }
 
+/// Why a notification was refused, as a metric counts it.
+fn refusal(error: &NotificationError) -> &'static str {
+    match error {
+        NotificationError::BadSignature(_) => "bad_signature",
+        NotificationError::Unreadable(_) => "unreadable",
+    }
+}
+
 impl Orders {
     /// Takes a notification in. It is acknowledged only after it is on disk, and applied after that.
     pub async fn receive(&self, name: &AccountName, raw: RawNotification) -> Received {
@@ -48,6 +57,7 @@ impl Orders {
         let read = match account.adapter.verify_notification(&raw) {
             Ok(read) => read,
             Err(error) => {
+                metrics::notification(provider, refusal(&error));
                 tracing::warn!(
                     provider, account = %name, error = %error, security = "notification_refused",
                     "a notification was refused"
@@ -66,12 +76,14 @@ impl Orders {
         };
         match self.store.keep_notification(new).await {
             Ok(is_new) => {
+                metrics::notification(provider, if is_new { "accepted" } else { "duplicate" });
                 if is_new {
                     self.inbox_filled.send_modify(|count| *count = count.wrapping_add(1));
                 }
                 Received::Kept(acknowledgement)
             }
             Err(error) => {
+                metrics::notification(provider, "not_kept");
                 tracing::error!(%error, "a notification could not be kept");
                 Received::NotKept(error)
             }
@@ -92,7 +104,12 @@ impl Orders {
             && let Ok(Some(operation)) = self.store.operation(operation).await
             && operation.account == due.account
         {
-            self.commit(settlement(&operation, status, "notification")).await;
+            // Whose amount is another's is not this operation's news.
+            if due.facts.amount.is_none() || due.facts.amount == operation.amount {
+                self.commit(settlement(&operation, status, "notification")).await;
+            } else {
+                tracing::warn!(operation_id = %operation.id, "a notification tells another amount than its operation");
+            }
         }
         let mut applied = None;
         for id in orders {
@@ -105,6 +122,7 @@ impl Orders {
         let now = Timestamp::now();
         let hastened = self.store.hasten(applied.as_ref(), due.facts.operation, now).await;
         if applied.is_none() {
+            metrics::notification(account.adapter.provider(), "unknown_order");
             tracing::info!(account = %due.account, "a notification is about an order not known here");
         }
         let finished = self.store.finish_notification(&due.id, applied).await;
@@ -161,6 +179,7 @@ fn facts(read: &Notification) -> NotificationFacts {
         operation: read.operation,
         status: read.status,
         provider_status: read.provider_status.clone(),
+        amount: read.amount,
         settles: read.settles,
     }
 }

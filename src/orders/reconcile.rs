@@ -9,7 +9,7 @@ use super::{Orders, failure::change_problem, stopped};
 use crate::{
     adapter::{Account, ErrorKind, Verdict},
     domain::{Intent, Operation, OperationStatus, Order, Timestamp},
-    faults,
+    faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
 };
@@ -154,24 +154,37 @@ impl Orders {
             settlement.next_check_at = None;
             tracing::error!(operation_id = %operation.id, alert = "needs_review", "no evidence in time: a person must decide");
         }
-        self.commit(settlement).await;
+        self.keep(settlement).await;
     }
 
-    /// Writes the next state of an operation. What is already known is worth some attempts; if it cannot be
-    /// written, the operation stays as it was and is recovered at the next start.
+    /// Writes how an operation ended, or what it is now, and counts it.
     pub(super) async fn commit(&self, settlement: Settlement) -> Option<Operation> {
-        let ended = self.write(settlement).await;
-        if let Some(order) = ended.as_ref().and_then(|operation| operation.order_id.as_ref()) {
+        match self.keep(settlement).await? {
+            Settled::Done(operation) => {
+                metrics::operation(&operation);
+                Some(*operation)
+            }
+            Settled::NotAllowed(operation) => Some(*operation),
+        }
+    }
+
+    /// Writes the next state of an operation. Reads begun before it are shared no more.
+    async fn keep(&self, settlement: Settlement) -> Option<Settled> {
+        let settled = self.write(settlement).await?;
+        let (Settled::Done(operation) | Settled::NotAllowed(operation)) = &settled;
+        if let Some(order) = &operation.order_id {
             self.reads.forget(order);
         }
-        ended
+        Some(settled)
     }
 
-    async fn write(&self, settlement: Settlement) -> Option<Operation> {
+    /// What is already known is worth some attempts; if it cannot be written, the operation stays as it was and is
+    /// recovered at the next start.
+    async fn write(&self, settlement: Settlement) -> Option<Settled> {
         let mut pause = Duration::from_millis(50);
         for _ in 0..COMMIT_ATTEMPTS {
             match self.store.settle(settlement.clone()).await {
-                Ok(Settled::Done(operation) | Settled::NotAllowed(operation)) => return Some(*operation),
+                Ok(settled) => return Some(settled),
                 Err(StoreError::Unavailable(error)) => {
                     tracing::error!(operation_id = %settlement.id, %error, "an outcome could not be written, trying again");
                     tokio::time::sleep(pause).await;

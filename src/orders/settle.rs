@@ -39,7 +39,10 @@ impl Orders {
             "an operation was settled by a person"
         );
         match self.store.settle(decision).await.map_err(store_problem)? {
-            Settled::Done(operation) => Ok(*operation),
+            Settled::Done(operation) => {
+                crate::metrics::operation(&operation);
+                Ok(*operation)
+            }
             Settled::NotAllowed(operation) => Err(not_waiting(&operation)),
         }
     }

@@ -3,8 +3,10 @@
 use crate::adapter::ProviderDescription;
 
 pub mod lyra;
+pub mod sips;
+pub mod yabandpay;
 
 /// Every platform this guichet speaks.
 pub fn all() -> Vec<ProviderDescription> {
-    vec![lyra::DESCRIPTION]
+    vec![lyra::DESCRIPTION, sips::DESCRIPTION, yabandpay::DESCRIPTION]
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountName, OperationId, OperationStatus, OrderId, OrderStatus, ProviderReference, Timestamp,
+    AccountName, Money, OperationId, OperationStatus, OrderId, OrderStatus, ProviderReference, Timestamp,
 };
 
 /// What was read from a verified notification.
@@ -19,6 +19,9 @@ pub struct NotificationFacts {
     pub status: Option<OrderStatus>,
     /// The provider's own word for it.
     pub provider_status: Option<String>,
+    /// The amount it is about, in minor units, with its currency.
+    #[serde(default)]
+    pub amount: Option<Money>,
     /// How an accepted operation of ours ended, where the message tells.
     pub settles: Option<(OperationId, OperationStatus)>,
 }

@@ -6,7 +6,7 @@
 mod inbox;
 pub mod sqlite;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 pub use inbox::{DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place};
@@ -122,6 +122,17 @@ pub enum Settled {
     NotAllowed(Box<Operation>),
 }
 
+/// What is open in the store, for metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Operations that are `unknown`, by provider.
+    pub unknown: Vec<(String, i64)>,
+    /// Age of the oldest of them; zero when there is none.
+    pub unknown_oldest: Duration,
+    /// Operations that a person must decide.
+    pub needs_review: i64,
+}
+
 /// What can go wrong with a store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -188,6 +199,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Events of one order with a sequence above `after`, in sequence.
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// What is open at this instant.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
 
     /// Keeps a verified notification, due at once. Answers whether it is new.
     async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError>;

@@ -3,6 +3,7 @@
 //! A thread of its own owns the only writing connection and commits in groups; two more threads read from
 //! snapshots. The callers wait for answers, never for locks or the disk, so the runtime is never blocked.
 
+mod backlog;
 mod commands;
 mod connection;
 mod events;
@@ -24,8 +25,8 @@ use async_trait::async_trait;
 
 use self::{known::Known, location::LockFile, reader::Readers, writer::Writer};
 use super::{
-    Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter, Place,
-    Settled, Settlement, Store, StoreError,
+    Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter,
+    Place, Settled, Settlement, Store, StoreError,
 };
 use crate::domain::{AccountName, Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
 
@@ -168,6 +169,10 @@ impl Store for SqliteStore {
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let id = id.clone();
         self.inner.readers.run(move |connection| events::of_order(connection, &id, after, limit)).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        self.inner.readers.run(move |connection| backlog::read(connection, now)).await
     }
 
     async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError> {

@@ -12,19 +12,48 @@ use guichet::{
         ProviderReference,
     },
     providers,
-    simulator::{Fault, FaultKind, RunningSimulators, SimulatorOptions},
+    simulator::{Fault, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions},
 };
+use money::{
+    a_lost_creation_is_outcome_unknown_and_sent_once,
+    a_lost_movement_is_outcome_unknown_and_found_by_reading, a_part_is_canceled_of_a_payment_where_declared,
+    capture_works_where_declared_and_else_sends_nothing, create_works_where_declared_and_else_sends_nothing,
+    nothing_is_executed_at_an_unreachable_provider, refund_works_where_declared_and_else_sends_nothing,
+};
+use serde_json::{Value, json};
 use tokio::time::Instant;
+
+mod money;
+
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Paid, and the merchant must still capture.
+    Reserved,
+    /// Paid, and the money has not moved: it may still be canceled.
+    Accepted,
+    /// Paid, and the money has moved: it may be refunded.
+    Captured,
+}
 
 /// What is special about a provider's simulator.
 struct Provider {
     id: &'static str,
     account: &'static str,
-    /// An open order that exists from the start.
+    /// An order that exists from the start and can be canceled, and its status.
     reference: &'static str,
+    status: OrderStatus,
+    /// Amount in minor units and currency of an order, as the simulator tells it.
+    told: fn(&Value) -> (i64, &str),
+    /// Makes an order of 10.00 EUR at the simulator that has come so far; `None` where the platform has no such stage.
+    make: fn(&SimulatorControl, Stage) -> Option<String>,
+    /// The services; empty where there is none.
     get: &'static str,
-    cancel: &'static str,
+    create: &'static str,
     update: &'static str,
+    cancel: &'static str,
+    capture: &'static str,
+    refund: &'static str,
     /// The keys of the account that hold a credential.
     secrets: &'static [&'static str],
 }
@@ -34,11 +63,29 @@ mod provider {
         id: "lyra",
         account: "systempay",
         reference: crate::rig::SAMPLE,
+        status: super::OrderStatus::Pending,
+        told: |order| (order["amount"].as_i64().unwrap(), order["currency"].as_str().unwrap()),
+        make: super::make_lyra,
         get: crate::rig::GET,
-        cancel: crate::rig::CANCEL,
+        create: crate::rig::CREATE,
         update: crate::rig::UPDATE,
+        cancel: crate::rig::CANCEL,
+        capture: crate::rig::VALIDATE,
+        refund: crate::rig::CANCEL_OR_REFUND,
         secrets: &["password"],
     };
+}
+
+fn make_lyra(control: &SimulatorControl, stage: Stage) -> Option<String> {
+    // Payments are found by the merchant's reference: each order needs one of its own.
+    let reference = OperationId::generate().to_string();
+    let draft = json!({"amount": 1_000, "orderId": reference, "manualValidation": stage == Stage::Reserved});
+    let order = control.add_order("lyra", "systempay", &draft).unwrap();
+    control.payer("lyra", "systempay", &order, PayerAction::Pay).unwrap();
+    if stage == Stage::Captured {
+        control.act("lyra", "systempay", Some(&order), "remit").unwrap();
+    }
+    Some(order)
 }
 
 struct Rig {
@@ -154,6 +201,13 @@ conformance! {
         a_part_is_canceled_where_the_order_offers_it_and_else_nothing_is_sent,
         a_lost_answer_is_outcome_unknown_and_sent_once,
         an_unreachable_provider_is_not_executed,
+        create_works_where_declared_and_else_sends_nothing,
+        capture_works_where_declared_and_else_sends_nothing,
+        refund_works_where_declared_and_else_sends_nothing,
+        a_part_is_canceled_of_a_payment_where_declared,
+        a_lost_creation_is_outcome_unknown_and_sent_once,
+        a_lost_movement_is_outcome_unknown_and_found_by_reading,
+        nothing_is_executed_at_an_unreachable_provider,
         a_late_read_is_a_timeout,
         wrong_credentials_are_misconfigured,
         no_credential_is_shown,
@@ -172,14 +226,14 @@ async fn fetch_agrees_with_the_simulator(rig: Rig) {
     let control = rig.simulators.control();
     let truth = control.order(rig.provider.id, rig.provider.account, rig.provider.reference).unwrap();
     assert_eq!(order.id.reference, rig.reference);
-    assert_eq!(order.status, OrderStatus::Pending);
-    assert_eq!(truth["amount"], order.amount);
-    assert_eq!(truth["currency"], order.currency.to_string());
+    assert_eq!(order.status, rig.provider.status);
+    assert_eq!((rig.provider.told)(&truth), (order.amount, order.currency.code()));
     assert_eq!(control.effects(), []);
 }
 
 async fn an_absent_order_is_not_found(rig: Rig) {
-    let absent: String = rig.provider.reference.chars().map(|_| '0').collect();
+    let absent: String =
+        rig.provider.reference.chars().map(|c| if c.is_alphanumeric() { '0' } else { c }).collect();
     let error = rig.adapter.fetch(&absent.parse().unwrap(), &Nothing, soon()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
 }

@@ -98,6 +98,8 @@ pub struct Rig {
     pub simulators: Option<RunningSimulators>,
     pub url: String,
     pub ops_url: String,
+    /// To put other clients in force, as a reload does.
+    pub api: guichet::http::Api,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
@@ -123,9 +125,13 @@ impl Rig {
         // Nobody listens there: these tests do not depend on notifications.
         settings.server.public_url = "http://127.0.0.1:1".to_owned();
         settings.accounts = accounts(&simulators);
+        // These tests poll without a pause and order many faults; limits have tests of their own.
+        (settings.limits.rate_per_second, settings.limits.burst) = (1_000_000, 1_000_000);
+        settings.resilience.breaker_failures = 1_000;
         tweak(&mut settings);
         let app = App::start(settings).await.unwrap();
         let (url, ops_url) = (app.address().unwrap(), app.ops_address().unwrap());
+        let api = app.api();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(app.serve(async move {
             let _ = stopped.await;
@@ -135,6 +141,7 @@ impl Rig {
             simulators: Some(simulators),
             url: format!("http://{url}"),
             ops_url: format!("http://{ops_url}"),
+            api,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             served: Some(served),

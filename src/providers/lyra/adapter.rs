@@ -470,7 +470,7 @@ impl ProviderAdapter for Lyra {
             return Ok(if is_paid { Verdict::Done(None) } else { Verdict::NoTrace(None) });
         }
         let Some(before) = operation.intent.before() else { return Ok(Verdict::NoTrace(None)) };
-        let (now, transactions) = self.read(before.reference(), memory, deadline).await?;
+        let (mut now, transactions) = self.read(before.reference(), memory, deadline).await?;
         let is_done = match &operation.intent {
             Intent::Create { .. } => false,
             Intent::Update { before, patch } => evidence::shows_update(before, patch, &now),
@@ -481,6 +481,14 @@ impl ProviderAdapter for Lyra {
                 evidence::shows_refund(before, *part, &now, &transactions, since)
             }
         };
+        if let Intent::Update { patch, .. } = &operation.intent
+            && is_done
+            && let Some(mut creation) = memory.recall().await?.creation
+        {
+            // What is remembered does not know of this update before it is settled.
+            creation.planned.order.apply(patch);
+            now.metadata = creation.planned.order.metadata;
+        }
         let changed_otherwise = !is_done && evidence::changed_otherwise(&operation.intent, &now);
         let now = Some(Box::new(now));
         Ok(match (is_done, changed_otherwise) {

@@ -42,7 +42,7 @@ pub(super) fn tables() -> Tables {
             .map(|row| ErrorRow {
                 member: "",
                 code: row.code.to_owned(),
-                kind: row.kind,
+                kind: Some(row.kind),
                 pointer: row.pointer,
                 meaning: row.meaning,
                 retryable: row.retryable,

@@ -135,7 +135,9 @@ fn serve(connection: Connection, queue: &Receiver<Box<dyn Job>>) {
 }
 
 fn process(connection: &Connection, mut group: Vec<Box<dyn Job>>) {
+    let started = std::time::Instant::now();
     let committed = commit(connection, &mut group);
+    crate::metrics::store_commit(started.elapsed());
     if committed.is_err() && !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }

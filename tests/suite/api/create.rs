@@ -1,10 +1,10 @@
 //! Making orders: what is sent, what is answered, and what is never made twice.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use guichet::{
     config::{AllowedAccounts, AuthMode, ClientSettings, RouteRule, Scope, api_key},
-    simulator::FaultKind,
+    simulator::{FaultKind, Moment},
 };
 use serde_json::{Value, json};
 
@@ -88,6 +88,7 @@ async fn an_order_is_made_and_told() {
     {
         assert_eq!(read.json[member], made.json[member], "{member}");
     }
+    assert_eq!(read.header("etag"), made.header("etag"), "nothing has changed since");
     let events = rig.get(&format!("/orders/systempay_{reference}/events")).await;
     let types: Vec<_> = events.json["items"].as_array().unwrap().iter().map(|e| &e["type"]).collect();
     assert_eq!(types, ["order.created", "operation.succeeded"]);
@@ -442,6 +443,24 @@ async fn a_lost_creation_of_a_link_may_be_repeated() {
     }
 }
 
+/// Before the answer is lost it may still come and tell of the order: until then nothing is to be repeated.
+#[tokio::test]
+async fn a_creation_under_way_is_not_to_be_repeated() {
+    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(300)).await;
+    let hold = rig.fault(CREATE, FaultKind::Hold { when: Moment::After });
+    let open = rig.create("k", &new_order("a")).await;
+    assert_eq!((open.status, &open.json["operation"]["outcome"]), (202, &json!("unknown")), "{open:?}");
+    assert_eq!(open.json["operation"]["repeat"], Value::Null);
+    assert_eq!(rig.create("k", &new_order("a")).await.problem(), (409, "idempotency_key_in_use"));
+    assert_eq!(rig.create("l", &new_order("a")).await.problem(), (409, "merchant_reference_in_use"));
+    rig.control.release(hold);
+    let ended = rig.ended(operation(&open)).await;
+    assert_eq!((&ended["status"], ended["order_id"].is_string()), (&json!("succeeded"), true), "{ended}");
+    let told = rig.create("k", &new_order("a")).await;
+    assert_eq!((told.status, told.json["checkout"]["link"].is_string()), (201, true), "{told:?}");
+    assert_eq!((rig.control.requests(CREATE), rig.effects("create").len()), (1, 1));
+}
+
 /// What the platform itself sends to the payer may be paid: nobody may ask for it again.
 #[tokio::test]
 async fn a_lost_creation_of_a_message_keeps_its_reference() {
@@ -475,6 +494,8 @@ async fn a_lost_creation_of_a_message_keeps_its_reference() {
             (&json!("succeeded"), &json!("executed")),
             "{channel}"
         );
+        let other = rig.create("l", &new_order("a")).await;
+        assert_eq!(other.problem(), (409, "merchant_reference_in_use"), "{channel}: it is paid");
         assert_eq!(rig.control.requests(CREATE), 1);
     }
 }
@@ -580,6 +601,24 @@ async fn updates_send_the_callers_own_words_again() {
     // And its payment is still known as its own.
     rig.pay(&order);
     assert_eq!(amounts(&rig.read(&order).await)[1], Some(2_000));
+}
+
+/// What an update changed is told whole, whether its answer came or not.
+#[tokio::test]
+async fn an_update_whose_answer_is_lost_tells_the_callers_labels() {
+    let rig = Rig::new().await;
+    let order = rig.made("cart-42", &json!({"metadata": {"cart": "42", "till": "7"}})).await;
+    rig.fault(UPDATE, FaultKind::LoseAnswer);
+    let patch =
+        json!({"amount": {"value": 2_000, "currency": "EUR"}, "metadata": {"till": "8", "shelf": "3"}});
+    let reply = rig.patch(&format!("/orders/systempay_{order}"), &[], &patch).await;
+    assert_eq!((reply.status, &reply.json["operation"]["outcome"]), (200, &json!("executed")), "{reply:?}");
+    let labels = json!({"cart": "42", "till": "8", "shelf": "3"});
+    assert_eq!(reply.json["metadata"], labels);
+    let read = rig.read(&order).await;
+    assert_eq!(read.json["metadata"], labels);
+    assert_eq!(read.header("etag"), reply.header("etag"));
+    assert_eq!((rig.control.requests(UPDATE), rig.effects("update").len()), (1, 1));
 }
 
 /// Texts that the platform rendered name the amount of their day: they are never sent back.

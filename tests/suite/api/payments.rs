@@ -155,6 +155,22 @@ async fn what_a_refund_must_name() {
     );
 }
 
+#[tokio::test]
+async fn if_match_guards_a_refund() {
+    let rig = Rig::new().await;
+    let order = rig.paid("cart-1").await;
+    let paid = rig.read(&order).await;
+    rig.remit(&order);
+    let refund = async |tag: &str| {
+        let headers = [("idempotency-key", "k"), ("if-match", tag)];
+        rig.post(&format!("/orders/systempay_{order}/refund"), &headers, None).await
+    };
+    assert_eq!(refund(paid.header("etag").unwrap()).await.problem(), (412, "version_mismatch"));
+    assert_eq!(rig.control.requests(CANCEL_OR_REFUND), 0);
+    let now = rig.read(&order).await;
+    done(&refund(now.header("etag").unwrap()).await, "refunded", [1_000, 1_000, 1_000, 0, 1_000]);
+}
+
 /// A second click with a new key must not pay twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn refunds_at_the_same_time_never_exceed_the_payment() {
@@ -414,6 +430,42 @@ async fn payments_that_cannot_be_told_apart_are_not_moved() {
         }
         assert_eq!(rig.changes_sent(), sent, "{draft}: nothing that moves money was sent");
     }
+}
+
+/// No payment is found, or more than the platform lists: what the order says is told, and nothing is moved.
+#[tokio::test]
+async fn payments_that_cannot_be_found_are_not_moved() {
+    let rig = Rig::new().await;
+    for code in ["PSP_010", "PSP_015"] {
+        let order = rig.captured(code).await;
+        for (name, key) in [("cancel", None), ("capture", None), ("refund", Some(code))] {
+            rig.refuse(TRANSACTIONS, code);
+            conflict(&rig.act(name, &order, key, None).await, "ambiguous_payments");
+        }
+        rig.refuse(TRANSACTIONS, code);
+        let read = rig.read(&order).await;
+        assert_eq!((&read.json["status"], amounts(&read)[1]), (&json!("paid"), None), "{code}");
+        done(&rig.act("refund", &order, Some(code), None).await, "refunded", [1_000, 1_000, 1_000, 0, 1_000]);
+    }
+    assert_eq!(rig.control.requests(CANCEL_OR_REFUND), 2);
+}
+
+#[tokio::test]
+async fn what_is_over_is_not_canceled() {
+    let rig = Rig::new().await;
+    for (status, told, reason) in
+        [("EXPIRED", "expired", "expired"), ("DREAMING", "unknown", "unknown_status")]
+    {
+        let order = rig.made(told, &json!({})).await;
+        rig.control.set_order_status("lyra", "systempay", &order, status).unwrap();
+        assert_eq!(rig.read(&order).await.json["status"], told);
+        conflict(&rig.act("cancel", &order, None, None).await, reason);
+    }
+    let order = rig.paid("failed").await;
+    rig.control.act("lyra", "systempay", Some(&order), "fail_capture").unwrap();
+    assert_eq!(rig.read(&order).await.json["status"], "failed");
+    conflict(&rig.act("cancel", &order, None, None).await, "not_possible_now");
+    assert_eq!((rig.control.requests(CANCEL), rig.control.requests(CANCEL_OR_REFUND)), (0, 0));
 }
 
 /// The reference is that of an order made outside too: ours is known by its label.

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use guichet::{
     domain::{
-        Amounts, Currency, Delivery, DeliveryChannel, Event, Field, Intent, Mode, Money, Operation,
-        OperationId, OperationStatus, Order, OrderId, OrderPatch, OrderStatus, Part, ProviderStatus,
-        Timestamp,
+        Amounts, CaptureMode, Currency, Customer, Delivery, DeliveryChannel, Event, Field, Intent, Mode,
+        Money, NewDelivery, NewOrder, Operation, OperationId, OperationStatus, Order, OrderId, OrderPatch,
+        OrderStatus, Part, PlannedOrder, ProviderStatus, Timestamp,
     },
     store::{
         Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, sqlite::SqliteStore,
@@ -126,6 +126,35 @@ pub(crate) fn cancel(before: Order) -> NewOperation {
     begin(Intent::Cancel { before: Box::new(before), part: Part { amount, full: true } })
 }
 
+/// A refund of a part of an order as read, of which no more than `limit` may be given back.
+pub(crate) fn refund(before: Order, value: i64, limit: i64) -> NewOperation {
+    let amount = Money::new(value, before.currency).unwrap();
+    let part = Part { amount, full: false };
+    NewOperation { limit: Some(limit), ..begin(Intent::Refund { before: Box::new(before), part }) }
+}
+
+/// A creation by link with this merchant reference.
+pub(crate) fn create(reference: &str) -> NewOperation {
+    let order = NewOrder {
+        amount: Money::new(1_250, "EUR".parse().unwrap()).unwrap(),
+        merchant_reference: reference.to_owned(),
+        description: None,
+        capture: CaptureMode::Automatic,
+        payment_method: None,
+        expires_at: None,
+        locale: None,
+        delivery: NewDelivery::default(),
+        customer: Customer::default(),
+        return_url: None,
+        metadata: BTreeMap::from([("cart".to_owned(), "7".to_owned())]),
+        provider_options: serde_json::Map::new(),
+    };
+    let page_token = Some(format!("token-{reference}"));
+    let planned = PlannedOrder { order, expires_at: at(86_400_000), reference: None, page_token };
+    let new = begin(Intent::Create { planned: Box::new(planned) });
+    NewOperation { claims_reference: Some(reference.to_owned()), ..new }
+}
+
 /// An update of the merchant reference of an order as read.
 pub(crate) fn rename(before: Order, reference: &str) -> NewOperation {
     let patch = OrderPatch { merchant_reference: Field::Set(reference.to_owned()), ..OrderPatch::default() };
@@ -150,6 +179,8 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         checks: 0,
         next_check_at: None,
         releases_reference: false,
+        reason: None,
+        follow_at: None,
         settled_by: "answer".to_owned(),
     }
 }

@@ -12,8 +12,8 @@ use guichet::{
         AccountName, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
     },
     store::{
-        Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter,
-        Place, Settled, Settlement, Store, StoreError,
+        Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter,
+        OrderFilter, Place, Settled, Settlement, Store, StoreError,
     },
 };
 
@@ -256,6 +256,10 @@ impl Store for FrailStore {
         limit: u32,
     ) -> Result<Vec<(Place, Operation)>, StoreError> {
         at_once(self.inner.list_operations(filter, after, limit))
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        at_once(self.inner.backlog(now))
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {

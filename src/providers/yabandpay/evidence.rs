@@ -1,0 +1,121 @@
+//! What an answer or a read proves about an operation.
+
+use super::{
+    PROVIDER, mapping,
+    status::{RefundProgress, RefundState, refund_state},
+    wire,
+};
+use crate::{
+    adapter::{ErrorKind, ProviderError, Verdict},
+    domain::{Currency, OperationId, Order, OrderStatus, Part, PlannedOrder},
+};
+
+/// Longest id of a refund that is kept; the published ones have 20 and 36 characters.
+const REFUND_ID_CHARS_MAX: usize = 64;
+
+/// A create whose answer was lost and whose payment a notification named: it is ours when what was asked for
+/// is there.
+pub(super) fn of_create(planned: &PlannedOrder, now: Order) -> Verdict {
+    let asked = &planned.order;
+    let is_ours = now.merchant_reference.as_ref() == Some(&asked.merchant_reference)
+        && now.amount == asked.amount.value()
+        && now.currency == asked.amount.currency();
+    let now = Some(Box::new(now));
+    if is_ours { Verdict::Done(now) } else { Verdict::NoTrace(now) }
+}
+
+/// A payment is captured once, so one that was authorized and is paid now was captured since. How much is not
+/// told, unless the payment's amount became just ours: then a part proves nothing. `None`: nothing can be
+/// said.
+pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdict> {
+    match now.status {
+        OrderStatus::Paid | OrderStatus::PartiallyRefunded | OrderStatus::Refunded => {
+            let amount = part.amount.value();
+            let is_told = now.amount == amount && before.amount != amount;
+            (part.full || is_told).then(|| Verdict::Done(Some(Box::new(now))))
+        }
+        OrderStatus::Authorized | OrderStatus::Expired => Some(Verdict::NoTrace(Some(Box::new(now)))),
+        // A payment may be cancelled after it was captured.
+        OrderStatus::Canceled
+        | OrderStatus::Pending
+        | OrderStatus::Processing
+        | OrderStatus::InReview
+        | OrderStatus::Declined
+        | OrderStatus::Failed
+        | OrderStatus::Unknown => None,
+    }
+}
+
+/// Whether what the platform tells of a refund is about ours: its number, amount and currency, as far as they
+/// are told. The `refund_id` is not compared: the published example answers with another one than was asked
+/// for.
+pub(super) fn is_our_refund(
+    operation: OperationId,
+    part: Part,
+    wire: &wire::Refund,
+) -> Result<(), &'static str> {
+    let is_filled = |text: &&String| !text.is_empty() && text.as_str() != "null";
+    if let Some(number) = wire.m_refund_id.as_ref().filter(is_filled)
+        && *number != operation.to_string()
+    {
+        return Err("the answer is about another m_refund_id");
+    }
+    let ours = part.amount.currency();
+    let currency = match wire.refund_currency.as_ref().filter(is_filled) {
+        Some(code) => Currency::new(code.trim()).map_err(|_| "the answer's currency is not known")?,
+        None => ours,
+    };
+    if currency != ours {
+        return Err("the answer tells another currency than was sent");
+    }
+    if let Some(told) = wire.refund_amount.as_ref().filter(is_filled)
+        && mapping::amount(Some(told), Some(ours.code()))? != part.amount
+    {
+        return Err("the answer tells another amount than was sent");
+    }
+    Ok(())
+}
+
+/// The id under which the platform tells of the refund later, where it has the form of one.
+pub(super) fn refund_id(wire: &wire::Refund) -> Option<String> {
+    let is_plain = |id: &&String| {
+        !id.is_empty()
+            && id.len() <= REFUND_ID_CHARS_MAX
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    wire.refund_id.as_ref().filter(is_plain).cloned()
+}
+
+/// The state of a refund; a word not known here is logged and says nothing.
+pub(super) fn state_of_refund(wire: &wire::Refund) -> Option<&'static RefundState> {
+    let word = wire.state.as_ref().filter(|word| !word.is_empty())?;
+    let state = refund_state(word);
+    if state.is_none() {
+        tracing::warn!(
+            provider = PROVIDER,
+            status = word,
+            "the provider told a state of a refund not known here"
+        );
+    }
+    state
+}
+
+/// A refund that the platform took and that came to nothing.
+pub(super) fn failed_refund(operation: &'static str, state: &RefundState) -> ProviderError {
+    ProviderError {
+        code: Some(state.word.to_owned()),
+        ..ProviderError::new(PROVIDER, operation, ErrorKind::Refused, state.meaning)
+    }
+}
+
+/// What `v3.QueryRefundOrder` proves about a refund.
+pub(super) fn of_refund(method: &'static str, wire: &wire::Refund) -> Verdict {
+    match state_of_refund(wire) {
+        Some(state) => match state.progress {
+            RefundProgress::Done => Verdict::Done(None),
+            RefundProgress::Accepted => Verdict::Accepted(None),
+            RefundProgress::Refused => Verdict::Refused(Box::new(failed_refund(method, state))),
+        },
+        None => Verdict::NoTrace(None),
+    }
+}

@@ -1,0 +1,340 @@
+//! From the platform's payment to the canonical order.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{
+    PROVIDER, money,
+    status::payment_state,
+    window,
+    wire::{self, Payment},
+};
+use crate::domain::{
+    AccountName, Action, Amounts, AvailableAction, Currency, Delivery, DeliveryChannel, Mode, Money,
+    OperationKind, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Part, ProviderReference,
+    ProviderStatus, Timestamp, actions::WINDOW_CLOSED, request::CaptureMode,
+};
+
+/// Refunds of one payment. Source: "Refund" of API v3, "fewer than 30".
+const REFUNDS_MAX: usize = 29;
+/// Longest state kept of those not known here.
+const WORD_CHARS_MAX: usize = 64;
+/// Longest member of `provider_data`; longer ones are left out.
+const MEMBER_CHARS_MAX: usize = 256;
+/// What a `time_out` of zero means, in minutes. Source: "Create payments" of API v3.
+pub(super) const TIMEOUT_MINUTES_MAX: u64 = 1_440;
+
+/// The one accepted spelling of a `trade_id`: a UUID in lower case. Its version is not checked, since the
+/// published one has none.
+pub(super) fn is_trade_id(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
+/// Whose order it is, and when it was asked for.
+pub(super) struct Context<'a> {
+    pub(super) account: &'a AccountName,
+    pub(super) mode: Mode,
+    pub(super) as_of: Timestamp,
+}
+
+/// The order in canonical terms, or what makes the answer unusable. `memory` gives what the platform does not
+/// tell: its page, our labels, captures and refunds.
+pub(super) fn order(
+    context: &Context<'_>,
+    wire: Payment,
+    memory: &OrderMemory,
+) -> Result<Order, &'static str> {
+    let reference = reference(wire.trade_id.as_deref())?;
+    let amount = amount(wire.amount.as_deref(), wire.currency.as_deref())?;
+    let word = filled(wire.state.as_ref()).ok_or("the answer tells no state")?;
+    let word: String = word.chars().take(WORD_CHARS_MAX).collect();
+    let state = payment_state(&word);
+    if state.is_none() {
+        tracing::warn!(provider = PROVIDER, status = word, "the provider told a status not known here");
+    }
+    let creation = memory.creation.as_ref();
+    let created_at = seconds(wire.created_at.as_deref())
+        .or_else(|| seconds(wire.create_date.as_deref()))
+        .or_else(|| creation.map(|creation| creation.at));
+    let mut order = Order {
+        id: OrderId { account: context.account.clone(), reference },
+        provider: PROVIDER.to_owned(),
+        mode: context.mode,
+        merchant_reference: filled(wire.order_id.as_ref()),
+        status: state.map_or(OrderStatus::Unknown, |state| state.status),
+        is_final: state.is_some_and(|state| state.is_final),
+        provider_status: ProviderStatus { code: word, message: None },
+        amount: amount.value(),
+        currency: amount.currency(),
+        amounts: Amounts::untold(amount.value()),
+        checkout: None,
+        delivery: creation.map(|_| Delivery { channel: Some(DeliveryChannel::Link), recipient: None }),
+        description: filled(wire.description.as_ref()),
+        locale: None,
+        metadata: creation.map(|creation| creation.planned.order.metadata.clone()).unwrap_or_default(),
+        created_at,
+        updated_at: None,
+        expires_at: expires_at(created_at, wire.time_out.as_deref())
+            .or_else(|| creation.map(|creation| creation.planned.expires_at)),
+        as_of: context.as_of,
+        available_actions: Vec::new(),
+        provider_data: provider_data(&wire),
+    };
+    if order.status == OrderStatus::Pending {
+        order.checkout = memory.copy.as_ref().and_then(|copy| copy.checkout.clone());
+    }
+    // The wallet's id is empty until the payment is paid.
+    let was_paid = wire.transaction_id.as_ref().map(|id| !id.is_empty());
+    order.amounts = amounts(order.status, amount, was_paid, memory);
+    finish(&mut order, Refunds::of(memory));
+    Ok(order)
+}
+
+/// The reference of a `trade_id`.
+pub(super) fn reference(trade_id: Option<&str>) -> Result<ProviderReference, &'static str> {
+    trade_id
+        .filter(|text| is_trade_id(text))
+        .and_then(|text| text.parse().ok())
+        .ok_or("the answer's trade_id is missing or malformed")
+}
+
+/// An amount and its currency.
+pub(super) fn amount(amount: Option<&str>, currency: Option<&str>) -> Result<Money, &'static str> {
+    let currency = currency
+        .and_then(|code| Currency::new(code.trim()).ok())
+        .ok_or("the answer's currency is missing or not known")?;
+    amount
+        .and_then(|text| money::from_wire(text, currency))
+        .ok_or("the answer's amount is missing or no decimal of its currency")
+}
+
+/// Unix seconds as text. Source: the method pages of API v3.
+pub(super) fn seconds(text: Option<&str>) -> Option<Timestamp> {
+    let seconds: i64 = text?.parse().ok().filter(|seconds| *seconds > 0)?;
+    seconds.checked_mul(1_000).map(Timestamp::from_millis)
+}
+
+/// A text that says something.
+pub(super) fn filled(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}
+
+fn expires_at(created_at: Option<Timestamp>, time_out: Option<&str>) -> Option<Timestamp> {
+    let minutes: u64 = time_out?.parse().ok().filter(|minutes| *minutes <= TIMEOUT_MINUTES_MAX)?;
+    let minutes = if minutes == 0 { TIMEOUT_MINUTES_MAX } else { minutes };
+    Some(created_at?.plus(Duration::from_secs(minutes.saturating_mul(60))))
+}
+
+/// What state and memory tell of the money. Nobody tells what was taken of a payment that was cancelled after
+/// it was paid, or captured by somebody else; nor refunds made in the merchant portal.
+fn amounts(status: OrderStatus, amount: Money, was_paid: Option<bool>, memory: &OrderMemory) -> Amounts {
+    let all = amount.value();
+    let unpaid = Amounts::unpaid(all);
+    let captured_here = memory.moved(OperationKind::Capture);
+    let is_by_hand = memory
+        .creation
+        .as_ref()
+        .is_some_and(|creation| creation.planned.order.capture == CaptureMode::Manual);
+    let captured = match (captured_here, is_by_hand) {
+        (1.., _) => Some(captured_here),
+        (_, true) => None,
+        (_, false) => Some(all),
+    };
+    let paid = Amounts { authorized: Some(all), captured, ..unpaid };
+    match status {
+        OrderStatus::Pending | OrderStatus::Processing => unpaid,
+        OrderStatus::InReview => Amounts { authorized: None, captured: None, ..unpaid },
+        OrderStatus::Authorized => Amounts { authorized: Some(all), ..unpaid },
+        OrderStatus::Paid | OrderStatus::PartiallyRefunded => {
+            Amounts { refunded: Some(memory.moved(OperationKind::Refund)), ..paid }
+        }
+        OrderStatus::Refunded => Amounts { refunded: captured.or(Some(all)), ..paid },
+        OrderStatus::Canceled if was_paid == Some(false) => Amounts { canceled: Some(all), ..unpaid },
+        OrderStatus::Canceled => Amounts { authorized: None, captured: None, canceled: Some(all), ..unpaid },
+        OrderStatus::Expired | OrderStatus::Declined | OrderStatus::Failed => {
+            Amounts { authorized: if was_paid == Some(true) { None } else { Some(0) }, ..unpaid }
+        }
+        OrderStatus::Unknown => Amounts::untold(all),
+    }
+}
+
+/// Refunds known here.
+#[derive(Default)]
+struct Refunds {
+    count: usize,
+    /// Whether each of them is done, not only accepted.
+    are_done: bool,
+}
+
+impl Refunds {
+    fn of(memory: &OrderMemory) -> Self {
+        let count = |wanted: OperationStatus| {
+            let refunds = memory.movements.iter().filter(|movement| movement.kind == OperationKind::Refund);
+            refunds.filter(|movement| movement.status == wanted).count()
+        };
+        let accepted = count(OperationStatus::Accepted);
+        let done = count(OperationStatus::Succeeded);
+        Self { count: accepted.saturating_add(done), are_done: accepted == 0 }
+    }
+}
+
+/// What can be given back at most.
+fn refundable(order: &Order) -> i64 {
+    let captured = order.amounts.captured.unwrap_or(order.amount);
+    captured.saturating_sub(order.amounts.refunded.unwrap_or(0)).max(0)
+}
+
+/// Status and actions that follow from the amounts: a payment keeps `paid` when it is refunded.
+fn finish(order: &mut Order, refunds: Refunds) {
+    if order.status == OrderStatus::Paid && order.amounts.refunded.is_some_and(|refunded| refunded > 0) {
+        let is_all = refundable(order) == 0;
+        order.status = if is_all { OrderStatus::Refunded } else { OrderStatus::PartiallyRefunded };
+        // An accepted refund may still be refused.
+        order.is_final = is_all && refunds.are_done;
+    }
+    order.available_actions = actions(order, refunds.count);
+}
+
+/// The order after a refund that was done or accepted, from the one read before it.
+pub(super) fn after_refund(before: &Order, part: Part, as_of: Timestamp) -> Order {
+    let mut order = Order { as_of, status: OrderStatus::Paid, ..before.clone() };
+    let refunded = before.amounts.refunded.unwrap_or(0).saturating_add(part.amount.value());
+    order.amounts.refunded = Some(refunded);
+    finish(&mut order, Refunds::default());
+    order
+}
+
+/// The order after a capture, from the one read before it.
+pub(super) fn after_capture(before: &Order, part: Part, word: &str, as_of: Timestamp) -> Order {
+    let mut order = Order { as_of, status: OrderStatus::Paid, ..before.clone() };
+    order.provider_status = ProviderStatus { code: word.to_owned(), message: None };
+    order.amounts.captured = Some(part.amount.value());
+    finish(&mut order, Refunds::default());
+    order
+}
+
+/// The order that an answer tells, with what the platform does not repeat from the one read before.
+pub(super) fn with_memory_of(after: Order, before: &Order) -> Order {
+    let mut provider_data = before.provider_data.clone();
+    provider_data.extend(after.provider_data);
+    Order {
+        metadata: before.metadata.clone(),
+        delivery: before.delivery.clone(),
+        created_at: after.created_at.or(before.created_at),
+        expires_at: after.expires_at.or(before.expires_at),
+        merchant_reference: after.merchant_reference.or_else(|| before.merchant_reference.clone()),
+        description: after.description.or_else(|| before.description.clone()),
+        provider_data,
+        ..after
+    }
+}
+
+/// Whether what the answer of a capture tells is about this one.
+pub(super) fn check_captured(before: &Order, part: Part, wire: &wire::Captured) -> Result<(), &'static str> {
+    if wire.trade_id.as_deref().is_some_and(|told| told != before.reference().as_str()) {
+        return Err("the answer is about another payment");
+    }
+    let currency = part.amount.currency().code();
+    if wire.currency.as_deref().is_some_and(|told| told != currency) {
+        return Err("the answer tells another currency than was sent");
+    }
+    match wire.amount.as_deref() {
+        Some(told) if amount(Some(told), Some(currency))? != part.amount => {
+            Err("the answer tells another amount than was sent")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A text for the platform's required descriptions.
+pub(super) fn label(order: &Order) -> String {
+    filled(order.description.as_ref())
+        .or_else(|| filled(order.merchant_reference.as_ref()))
+        .unwrap_or_else(|| order.reference().to_string())
+}
+
+/// The payment's own members that callers see; never who the cashier is.
+fn provider_data(wire: &wire::Payment) -> Map<String, Value> {
+    [
+        ("pay_method", &wire.pay_method),
+        ("sub_pay_method", &wire.sub_pay_method),
+        ("tip_amount", &wire.tip_amount),
+        ("settlement_amount", &wire.settlement_amount),
+        ("settlement_currency", &wire.settlement_currency),
+        ("exchange_rate", &wire.exchange_rate),
+        ("transaction_id", &wire.transaction_id),
+        ("acquirer_id", &wire.acquirer_id),
+        ("yb_transaction_id", &wire.yb_transaction_id),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, filled(value.as_ref())?)))
+    .filter(|(_, value)| value.chars().count() <= MEMBER_CHARS_MAX)
+    .map(|(name, value)| (name.to_owned(), Value::from(value)))
+    .collect()
+}
+
+/// What may be done with the order as it is at `as_of`.
+fn actions(order: &Order, refunds: usize) -> Vec<AvailableAction> {
+    let denied = AvailableAction::denied;
+    let (cancel, capture, refund) = match order.status {
+        OrderStatus::Pending | OrderStatus::Processing | OrderStatus::InReview => {
+            (cancel(order), denied(Action::Capture, "not_authorized"), denied(Action::Refund, "not_paid"))
+        }
+        OrderStatus::Authorized => (
+            cancel(order),
+            AvailableAction::allowed_up_to(Action::Capture, order.amount, true),
+            denied(Action::Refund, "not_paid"),
+        ),
+        OrderStatus::Paid => {
+            (cancel(order), denied(Action::Capture, "already_captured"), refund(order, refunds))
+        }
+        // No cancel once there was any refund. Source: "Cancel Payment Order" of API v3, Refund Limit.
+        OrderStatus::PartiallyRefunded => (
+            denied(Action::Cancel, "partially_refunded"),
+            denied(Action::Capture, "already_captured"),
+            refund(order, refunds),
+        ),
+        OrderStatus::Refunded => all_denied("already_refunded", "already_refunded"),
+        OrderStatus::Canceled => all_denied("already_canceled", "not_paid"),
+        OrderStatus::Expired => all_denied("expired", "not_paid"),
+        OrderStatus::Declined => all_denied("declined", "not_paid"),
+        OrderStatus::Failed => all_denied("failed", "not_paid"),
+        OrderStatus::Unknown => all_denied("unknown_status", "unknown_status"),
+    };
+    vec![denied(Action::Update, "unsupported"), cancel, capture, refund]
+}
+
+fn all_denied(why: &str, refund: &str) -> (AvailableAction, AvailableAction, AvailableAction) {
+    (
+        AvailableAction::denied(Action::Cancel, why),
+        AvailableAction::denied(Action::Capture, why),
+        AvailableAction::denied(Action::Refund, refund),
+    )
+}
+
+/// As a whole, paid or not, inside the window. Source: "Cancel Payment Order" of API v3.
+fn cancel(order: &Order) -> AvailableAction {
+    let allowed = AvailableAction::allowed_up_to(Action::Cancel, order.amount, false);
+    within(allowed, order.created_at.and_then(window::cancel_until), order.as_of)
+}
+
+/// In parts, at most 29, for one year. Source: "Refund" of API v3.
+fn refund(order: &Order, refunds: usize) -> AvailableAction {
+    if refunds >= REFUNDS_MAX {
+        return AvailableAction::denied(Action::Refund, "too_many_refunds");
+    }
+    let allowed = AvailableAction::allowed_up_to(Action::Refund, refundable(order), true);
+    within(allowed, order.created_at.and_then(window::refund_until), order.as_of)
+}
+
+/// A closed window is not enforced by guichet, so what is left stays told: it decides how much a full change
+/// moves.
+fn within(allowed: AvailableAction, until: Option<Timestamp>, now: Timestamp) -> AvailableAction {
+    let is_over = until.is_some_and(|until| now >= until);
+    AvailableAction { allowed: !is_over, reason: is_over.then(|| WINDOW_CLOSED.to_owned()), until, ..allowed }
+}

@@ -1,0 +1,55 @@
+//! This adapter's tables, for the documentation.
+
+use super::{
+    adapter::CAPABILITIES,
+    error::ERROR_CODES,
+    status::{PAYMENT_STATES, REFUND_STATES, RefundProgress},
+};
+use crate::{
+    adapter::{ErrorRow, StatusRow, Tables},
+    domain::OrderStatus,
+};
+
+/// What is documented of YabandPay.
+pub(super) fn tables() -> Tables {
+    let payments = PAYMENT_STATES.iter().map(|state| StatusRow {
+        member: "state",
+        word: state.word.to_owned(),
+        status: state.status,
+        note: if state.status == OrderStatus::Paid {
+            "less what was given back here: `partially_refunded`, `refunded`"
+        } else {
+            ""
+        },
+    });
+    let refunds = REFUND_STATES.iter().map(|state| StatusRow {
+        member: "refund state",
+        word: state.word.to_owned(),
+        status: match state.progress {
+            RefundProgress::Accepted | RefundProgress::Done => OrderStatus::PartiallyRefunded,
+            RefundProgress::Refused => OrderStatus::Paid,
+        },
+        note: match state.progress {
+            RefundProgress::Accepted => "the refund is `accepted`; `refunded` when it is of all",
+            RefundProgress::Done => "the refund is `succeeded`; `refunded` when it is of all",
+            RefundProgress::Refused => "the refund is `refused`",
+        },
+    });
+    Tables {
+        title: "YabandPay API v3",
+        brands: Vec::new(),
+        statuses: payments.chain(refunds).collect(),
+        errors: ERROR_CODES
+            .iter()
+            .map(|row| ErrorRow {
+                member: "",
+                code: row.code.to_owned(),
+                kind: Some(row.kind),
+                pointer: row.pointer,
+                meaning: row.meaning,
+                retryable: row.retryable,
+            })
+            .collect(),
+        capabilities: &CAPABILITIES,
+    }
+}
