@@ -40,6 +40,13 @@ pub(super) fn next_check(checks: u32, now: Timestamp) -> Timestamp {
     now.plus(faults::hurried(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(GIVE_UP)))
 }
 
+/// The reads that the schedule has at most made of an operation of this age. Reads that a notification asked for come on
+/// top of it, and must not put the next one off.
+fn reads_by_age(age: Duration) -> u32 {
+    let passed = SCHEDULE.iter().take_while(|pause| faults::hurried(**pause) <= age).count();
+    u32::try_from(passed).unwrap_or(u32::MAX)
+}
+
 pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
@@ -144,7 +151,8 @@ impl Orders {
         let now = Timestamp::now();
         let mut settlement = settlement(operation, operation.status, "read");
         settlement.checks = operation.checks.saturating_add(1);
-        settlement.next_check_at = Some(next_check(settlement.checks, now));
+        let age = now.since(operation.created_at);
+        settlement.next_check_at = Some(next_check(settlement.checks.min(reads_by_age(age)), now));
         settlement.order_after = order;
         let gives_up = operation.status == OperationStatus::Unknown
             && !operation.repeat_harmless
@@ -215,5 +223,25 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         reason: None,
         follow_at: None,
         settled_by: by.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_on_top_of_the_schedule_do_not_put_the_next_one_off() {
+        let pause = |checks: u32, age_seconds: u64| {
+            let reads = checks.min(reads_by_age(Duration::from_secs(age_seconds)));
+            next_check(reads, Timestamp::from_millis(0)).as_millis() / 1_000
+        };
+        // As planned: after 1 s, 6 s, 36 s ...
+        assert_eq!([pause(0, 0), pause(1, 1), pause(2, 6), pause(3, 36)], [1, 5, 30, 120]);
+        // Four notifications within five seconds.
+        assert_eq!(pause(4, 5), 30);
+        assert_eq!(pause(9, 1), 5);
+        // An answer that was waited for at length: the first read still comes at once.
+        assert_eq!(pause(0, 45), 1);
     }
 }
