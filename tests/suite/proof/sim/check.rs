@@ -186,8 +186,9 @@ fn events(store: &Arc<dyn Store>, operations: &[Operation]) -> Result<(), String
 fn references(store: &Arc<dyn Store>, state: &State, operations: &[Operation]) -> Result<(), String> {
     let mut holders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (_, order) in at_once(store.list_orders(OrderFilter::default(), None, ALL)).unwrap() {
-        let is_over =
-            matches!(order.status.as_str(), "canceled" | "expired" | "declined" | "failed" | "refunded");
+        // The platform's word: the last copy may be of a read that lagged behind.
+        let held = state.provider.orders.get(order.reference().as_str());
+        let is_over = held.is_none_or(|held| matches!(held.status().as_str(), "canceled" | "refunded"));
         if let Some(reference) = order.merchant_reference.filter(|_| !is_over) {
             holders.entry(reference).or_default().push(order.id.to_string());
         }
