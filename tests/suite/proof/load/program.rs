@@ -26,7 +26,7 @@ impl Home {
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 1000\n\
              public_url = \"http://127.0.0.1:1\"\n[store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n\
-             [resilience]\nprovider_timeout_ms = 2000\n",
+             [resilience]\nprovider_timeout_ms = 2000\nbreaker_failures = 1000\n",
             store.display()
         );
         let known = |id| guichet::providers::all().iter().any(|known| known.id == id);
