@@ -160,8 +160,8 @@ async fn kills_under_load_lose_nothing_and_double_nothing() {
 #[ignore = "takes minutes: `make prove` runs it, and the histories find the same mistakes"]
 async fn mistakes_planted_in_the_program_are_found() {
     for (mistake, kinds) in [
-        ("intent_after_the_call", ["lost", "lost"]),
-        ("resend_lost_changes", ["doubled", "doubled"]),
+        ("intent_after_the_call", ["lost", "contradiction"]),
+        ("resend_lost_changes", ["doubled", "lost"]),
         ("outcome_before_evidence", ["lost", "contradiction"]),
     ] {
         let mut found = None;
