@@ -3,7 +3,10 @@
 //! Without the cargo feature `faults` every function here is empty and the compiler removes it; a released
 //! binary never has it. With the feature, `GUICHET_FAULTS` (read once) holds a comma-separated list:
 //! `kill@<point>` kills the process with SIGKILL when it first reaches that point, `kill@<point>#3` on the
-//! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found.
+//! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found. `hurry:<n>` divides
+//! the pauses between reads for evidence and the shortest settling time, so that a test need not wait for minutes.
+
+use std::{borrow::Cow, time::Duration};
 
 /// Says that execution reached a boundary between intent, send, answer and outcome.
 pub fn reached(point: &'static str) {
@@ -24,17 +27,37 @@ pub fn planted(mistake: &'static str) -> bool {
     }
 }
 
+/// The text of a statement, with `part` replaced where this known mistake is planted.
+pub fn miswritten(
+    mistake: &'static str,
+    text: &'static str,
+    part: &'static str,
+    instead: &'static str,
+) -> Cow<'static, str> {
+    if planted(mistake) { Cow::Owned(text.replacen(part, instead, 1)) } else { Cow::Borrowed(text) }
+}
+
+/// A pause of a schedule: as it is, or a fraction of it in a test that is in a hurry.
+pub fn hurried(pause: Duration) -> Duration {
+    #[cfg(feature = "faults")]
+    return active::hurried(pause);
+    #[cfg(not(feature = "faults"))]
+    pause
+}
+
 #[cfg(feature = "faults")]
 mod active {
     use std::{
         collections::HashMap,
         sync::{LazyLock, Mutex, PoisonError},
+        time::Duration,
     };
 
     struct Plan {
         /// Visits left before the kill, by point.
         kills: Mutex<HashMap<String, u32>>,
         planted: Vec<String>,
+        hurry: u32,
     }
 
     static PLAN: LazyLock<Plan> = LazyLock::new(|| {
@@ -42,15 +65,18 @@ mod active {
         let text = std::env::var("GUICHET_FAULTS").unwrap_or_default();
         let mut kills = HashMap::new();
         let mut planted = Vec::new();
+        let mut hurry = 1;
         for item in text.split(',') {
             if let Some(point) = item.strip_prefix("kill@") {
                 let (point, visit) = point.split_once('#').unwrap_or((point, "1"));
                 kills.insert(point.to_owned(), visit.parse().unwrap_or(1));
             } else if let Some(mistake) = item.strip_prefix("planted:") {
                 planted.push(mistake.to_owned());
+            } else if let Some(factor) = item.strip_prefix("hurry:") {
+                hurry = factor.parse().unwrap_or(1).max(1);
             }
         }
-        Plan { kills: Mutex::new(kills), planted }
+        Plan { kills: Mutex::new(kills), planted, hurry }
     });
 
     pub(super) fn reached(point: &str) {
@@ -62,6 +88,10 @@ mod active {
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             }
         }
+    }
+
+    pub(super) fn hurried(pause: Duration) -> Duration {
+        pause.checked_div(PLAN.hurry).unwrap_or(pause)
     }
 
     pub(super) fn planted(mistake: &str) -> bool {

@@ -73,6 +73,13 @@ pub struct Registry {
     accounts: BTreeMap<AccountName, Account>,
 }
 
+impl FromIterator<Account> for Registry {
+    /// Accounts that were built elsewhere; of two with one name the later stays.
+    fn from_iter<T: IntoIterator<Item = Account>>(accounts: T) -> Self {
+        Self { accounts: accounts.into_iter().map(|account| (account.name.clone(), account)).collect() }
+    }
+}
+
 impl Registry {
     /// Builds every configured account.
     ///

@@ -6,7 +6,10 @@ use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
 use super::{Orders, StoreMemory, stopped};
-use crate::domain::{Order, OrderId, OrderStatus, Timestamp};
+use crate::{
+    domain::{Order, OrderId, OrderStatus, Timestamp},
+    faults,
+};
 
 /// Pauses between reads; the last one repeats until the order is over.
 const SCHEDULE: [Duration; 7] = [
@@ -30,7 +33,7 @@ const READ_TIME: Duration = Duration::from_secs(10);
 /// When to read next after `reads` reads.
 pub(super) fn next_read(reads: u32, now: Timestamp) -> Timestamp {
     let index = usize::try_from(reads).unwrap_or(usize::MAX);
-    now.plus(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(AFTER_EXPIRY))
+    now.plus(faults::hurried(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(AFTER_EXPIRY)))
 }
 
 /// Whether nothing more is to be expected of the payer.

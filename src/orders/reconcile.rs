@@ -9,7 +9,7 @@ use super::{Orders, failure::change_problem, stopped};
 use crate::{
     adapter::{Account, ErrorKind, Verdict},
     domain::{Intent, Operation, OperationStatus, Order, Timestamp},
-    metrics,
+    faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
 };
@@ -37,7 +37,14 @@ const COMMIT_ATTEMPTS: u32 = 6;
 /// When to look next after `checks` reads.
 pub(super) fn next_check(checks: u32, now: Timestamp) -> Timestamp {
     let index = usize::try_from(checks).unwrap_or(usize::MAX);
-    now.plus(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(GIVE_UP))
+    now.plus(faults::hurried(SCHEDULE.get(index).or(SCHEDULE.last()).copied().unwrap_or(GIVE_UP)))
+}
+
+/// The reads that the schedule has at most made of an operation of this age. Reads that a notification asked for come on
+/// top of it, and must not put the next one off.
+fn reads_by_age(age: Duration) -> u32 {
+    let passed = SCHEDULE.iter().take_while(|pause| faults::hurried(**pause) <= age).count();
+    u32::try_from(passed).unwrap_or(u32::MAX)
 }
 
 pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>) {
@@ -58,7 +65,7 @@ pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>
 impl Orders {
     /// Absence of an effect proves something only after this long: a late request may still arrive.
     fn settling_time(&self) -> Duration {
-        self.provider_timeout.saturating_mul(2).max(Duration::from_secs(60))
+        self.provider_timeout.saturating_mul(2).max(faults::hurried(Duration::from_secs(60)))
     }
 
     /// One read for evidence of an operation that is `unknown` or `accepted`.
@@ -68,6 +75,11 @@ impl Orders {
             return self.look_later(&operation, None).await;
         };
         let asked_at = Timestamp::now();
+        if faults::planted("recovery_resends") && operation.checks == 0 {
+            let again = self.send(account, &operation, Instant::now() + READ_TIME).await;
+            self.commit(again).await;
+            return;
+        }
         let settlement = match self.evidence(account, &operation, Instant::now() + READ_TIME).await {
             Ok(Verdict::Done(order)) => {
                 let mut done = settlement(&operation, OperationStatus::Succeeded, "read");
@@ -114,6 +126,9 @@ impl Orders {
         if operation.status != OperationStatus::Unknown {
             return false;
         }
+        if faults::planted("absence_proves_at_once") {
+            return true;
+        }
         let since = match &operation.intent {
             Intent::Create { .. } if !operation.repeat_harmless => return false,
             Intent::Create { planned } => planned.expires_at,
@@ -136,7 +151,8 @@ impl Orders {
         let now = Timestamp::now();
         let mut settlement = settlement(operation, operation.status, "read");
         settlement.checks = operation.checks.saturating_add(1);
-        settlement.next_check_at = Some(next_check(settlement.checks, now));
+        let age = now.since(operation.created_at);
+        settlement.next_check_at = Some(next_check(settlement.checks.min(reads_by_age(age)), now));
         settlement.order_after = order;
         let gives_up = operation.status == OperationStatus::Unknown
             && !operation.repeat_harmless
@@ -207,5 +223,25 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         reason: None,
         follow_at: None,
         settled_by: by.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_on_top_of_the_schedule_do_not_put_the_next_one_off() {
+        let pause = |checks: u32, age_seconds: u64| {
+            let reads = checks.min(reads_by_age(Duration::from_secs(age_seconds)));
+            next_check(reads, Timestamp::from_millis(0)).as_millis() / 1_000
+        };
+        // As planned: after 1 s, 6 s, 36 s ...
+        assert_eq!([pause(0, 0), pause(1, 1), pause(2, 6), pause(3, 36)], [1, 5, 30, 120]);
+        // Four notifications within five seconds.
+        assert_eq!(pause(4, 5), 30);
+        assert_eq!(pause(9, 1), 5);
+        // An answer that was waited for at length: the first read still comes at once.
+        assert_eq!(pause(0, 45), 1);
     }
 }

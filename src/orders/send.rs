@@ -26,7 +26,13 @@ impl Orders {
         operation: &Operation,
         deadline: Instant,
     ) -> Settlement {
-        let error = match self.call(account, operation).await {
+        let mut answer = self.call(account, operation).await;
+        if faults::planted("retry_on_timeout")
+            && answer.as_ref().is_err_and(|e| e.kind.money_may_have_moved())
+        {
+            answer = self.call(account, operation).await;
+        }
+        let error = match answer {
             Ok(performed) => return self.done(account, operation, performed, deadline).await,
             Err(error) => error,
         };
@@ -118,6 +124,9 @@ impl Orders {
                 refused
             }
             Ok(Verdict::NoTrace(_) | Verdict::Unclear(_)) | Err(_) => {
+                if faults::planted("unknown_is_not_executed") {
+                    return settlement(operation, OperationStatus::NotExecuted, "guess");
+                }
                 let mut unknown = settlement(operation, OperationStatus::Unknown, "answer");
                 unknown.next_check_at = Some(next_check(0, unknown.at));
                 unknown.releases_reference = operation.repeat_harmless;

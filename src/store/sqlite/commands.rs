@@ -13,6 +13,7 @@ use crate::{
         Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind, OperationStatus, Order,
         OrderId, OrderMemory, Timestamp, operation::Failure,
     },
+    faults,
     store::{Begun, NewOperation, Settled, Settlement, StoreError},
 };
 
@@ -24,7 +25,9 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     if let Some(key) = &new.key
         && let Some(record) = rows::key(connection, &key.client, &key.key)?
     {
-        let never_happened = record.operation.status == OperationStatus::NotExecuted;
+        let never_happened = record.operation.status == OperationStatus::NotExecuted
+            || (faults::planted("unknown_key_runs_again")
+                && record.operation.status == OperationStatus::Unknown);
         if record.fingerprint != key.fingerprint || !never_happened {
             return Ok(Undo(Begun::KeyUsed(Box::new(record))));
         }
@@ -43,6 +46,10 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     {
         return Ok(Undo(Begun::Blocked(open)));
     }
+    let guard_is_outside = faults::planted("guard_outside_the_transaction");
+    if guard_is_outside {
+        connection.execute_batch("DROP INDEX IF EXISTS operations_one_open_per_order")?;
+    }
     if !rows::insert_operation(connection, operation, new.claims_reference.as_deref())? {
         let order = operation.order_id.as_ref();
         let open = order.map(|order| rows::blocking(connection, order)).transpose()?.flatten();
@@ -51,6 +58,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     }
     if let Some(order) = &operation.order_id
         && !orders::count_begin(connection, order, new.change_count)?
+        && !guard_is_outside
     {
         return Ok(Undo(Begun::Outdated));
     }
@@ -61,7 +69,11 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     }
     if let (Some(limit), Some(amount)) = (new.limit, operation.amount) {
         let left = limit.saturating_sub(rows::moved(connection, operation)?);
-        if amount.value() > left {
+        if amount.value() > left && !faults::planted("refund_limit_not_checked") {
+            if let Some(key) = new.key.as_ref().filter(|_| faults::planted("key_of_a_refusal_kept")) {
+                let told = Begun::LimitExceeded(left.max(0));
+                return rows::tie_key(connection, key, operation, instead_of).map(|_| Keep(told));
+            }
             return Ok(Undo(Begun::LimitExceeded(left.max(0))));
         }
     }
@@ -102,7 +114,12 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     if from == settlement.status && !from.is_final() {
         return plan_again(connection, operation, &settlement);
     }
-    if !from.may_become(settlement.status) {
+    if !from.may_become(settlement.status) && !faults::planted("final_states_change") {
+        if faults::planted("event_without_its_change") {
+            let never = Operation { status: settlement.status, ..operation.clone() };
+            events::append(connection, &NewEvent::operation(&never))?;
+            return Ok(Keep(Settled::NotAllowed(Box::new(operation))));
+        }
         return Ok(Undo(Settled::NotAllowed(Box::new(operation))));
     }
     let happens = match settlement.status {
@@ -213,7 +230,9 @@ fn change_status(
     if let Some(order) = &next.order_id {
         orders::count_change(connection, order)?;
     }
-    events::append(connection, &NewEvent::operation(&next))?;
+    if !faults::planted("change_without_its_event") {
+        events::append(connection, &NewEvent::operation(&next))?;
+    }
     let ended = matches!(next.status, OperationStatus::Succeeded | OperationStatus::Refused);
     if next.kind == OperationKind::Refund && ended && !next.already_done {
         events::append(connection, &NewEvent::refund(&next))?;
@@ -239,6 +258,9 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
         [],
     )?;
     let mut changed = Vec::new();
+    if faults::planted("recovery_forgotten") {
+        return Ok(Keep(changed));
+    }
     for operation in left {
         let from = operation.status;
         let next = if from == OperationStatus::Pending {

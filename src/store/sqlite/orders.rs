@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::{NewEvent, Operation, OperationId, Order, OrderId, OrderStatus},
+    faults,
     store::StoreError,
 };
 
@@ -148,6 +149,16 @@ pub(super) fn mark_known(connection: &Connection, id: &OrderId) -> Result<(), St
     Ok(())
 }
 
+const HOLDER: &str = "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 AND id <> ?3 \
+    AND known_here = TRUE AND status IN \
+    ('pending', 'processing', 'in_review', 'authorized', 'paid', 'partially_refunded') \
+    UNION ALL \
+    SELECT order_id FROM operations WHERE account = ?1 AND claims_reference = ?2 AND id <> ?4 \
+    AND (order_id IS NULL OR order_id <> ?3) \
+    AND (status IN ('pending', 'sending', 'accepted', 'unknown', 'needs_review') \
+    OR (status = 'succeeded' AND order_id IS NULL)) \
+    LIMIT 1";
+
 /// Whether another order of the same account has this merchant reference, or may be getting it right now: `Some`
 /// with that order, as far as it is known. An order that was proved by its payment has no number here, and is paid.
 pub(super) fn holder_of_reference(
@@ -155,18 +166,14 @@ pub(super) fn holder_of_reference(
     operation: &Operation,
     reference: &str,
 ) -> Result<Option<Option<OrderId>>, StoreError> {
+    let (part, more) = ("'unknown', ", "'unknown', 'refused', 'not_executed', ");
+    let sql = if faults::planted("reference_not_kept_while_unknown") {
+        faults::miswritten("reference_not_kept_while_unknown", HOLDER, part, "")
+    } else {
+        faults::miswritten("reference_kept_after_a_refusal", HOLDER, part, more)
+    };
     let holder: Option<Option<String>> = connection
-        .prepare_cached(
-            "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 AND id <> ?3 \
-             AND known_here = TRUE AND status IN \
-             ('pending', 'processing', 'in_review', 'authorized', 'paid', 'partially_refunded') \
-             UNION ALL \
-             SELECT order_id FROM operations WHERE account = ?1 AND claims_reference = ?2 AND id <> ?4 \
-             AND (order_id IS NULL OR order_id <> ?3) \
-             AND (status IN ('pending', 'sending', 'accepted', 'unknown', 'needs_review') \
-             OR (status = 'succeeded' AND order_id IS NULL)) \
-             LIMIT 1",
-        )?
+        .prepare_cached(&sql)?
         .query_row(
             params![
                 operation.account.as_str(),

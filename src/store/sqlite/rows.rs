@@ -5,6 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     domain::{Intent, Operation, OperationId, OperationStatus, OrderId, Timestamp},
+    faults,
     store::{IdempotencyKey, KeyRecord, StoreError},
 };
 
@@ -66,41 +67,41 @@ pub(super) fn blocking(connection: &Connection, order: &OrderId) -> Result<Optio
     id.map(|id| word("operation id", &id, id.parse().ok())).transpose()
 }
 
+/// The guard of an order is part of it: the unique index of what is open.
+const INSERT_OPERATION: &str = "INSERT INTO operations (id, order_id, account, provider, client, kind, status, \
+    claims_reference, created_at, updated_at, next_check_at, page_token, body) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+    ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') DO NOTHING";
+
 /// Writes a new operation, unless the order's unique index says that another one is open.
 pub(super) fn insert_operation(
     connection: &Connection,
     operation: &Operation,
     claims_reference: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let inserted = connection
-        .prepare_cached(
-            "INSERT INTO operations (id, order_id, account, provider, client, kind, status, claims_reference, \
-             created_at, updated_at, next_check_at, page_token, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-             ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
-             DO NOTHING",
-        )?
-        .execute(params![
-            operation.id.to_string(),
-            operation.order_id.as_ref().map(ToString::to_string),
-            operation.account.as_str(),
-            operation.provider,
-            operation.client,
-            operation.kind.as_str(),
-            operation.status.as_str(),
-            claims_reference,
-            operation.created_at.as_millis(),
-            operation.updated_at.as_millis(),
-            operation.next_check_at.map(Timestamp::as_millis),
-            match &operation.intent {
-                Intent::Create { planned } => planned.page_token.as_deref(),
-                Intent::Update { .. }
-                | Intent::Cancel { .. }
-                | Intent::Capture { .. }
-                | Intent::Refund { .. } => None,
-            },
-            encode(operation)?,
-        ])?;
+    let index = "(order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') ";
+    let sql = faults::miswritten("guard_outside_the_transaction", INSERT_OPERATION, index, "");
+    let inserted = connection.prepare_cached(&sql)?.execute(params![
+        operation.id.to_string(),
+        operation.order_id.as_ref().map(ToString::to_string),
+        operation.account.as_str(),
+        operation.provider,
+        operation.client,
+        operation.kind.as_str(),
+        operation.status.as_str(),
+        claims_reference,
+        operation.created_at.as_millis(),
+        operation.updated_at.as_millis(),
+        operation.next_check_at.map(Timestamp::as_millis),
+        match &operation.intent {
+            Intent::Create { planned } => planned.page_token.as_deref(),
+            Intent::Update { .. }
+            | Intent::Cancel { .. }
+            | Intent::Capture { .. }
+            | Intent::Refund { .. } => None,
+        },
+        encode(operation)?,
+    ])?;
     Ok(inserted == 1)
 }
 
@@ -114,7 +115,11 @@ pub(super) fn moved(connection: &Connection, like: &Operation) -> Result<i64, St
          AND status NOT IN ('refused', 'not_executed')",
         params![order.to_string(), like.kind.as_str(), like.id.to_string()],
     )?;
-    let amounts = others.iter().filter(|other| !other.already_done).filter_map(|other| other.amount);
+    let is_reserved = |other: &&Operation| {
+        !(faults::planted("accepted_not_reserved") && other.status == OperationStatus::Accepted)
+    };
+    let others = others.iter().filter(is_reserved);
+    let amounts = others.filter(|other| !other.already_done).filter_map(|other| other.amount);
     Ok(amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.value())))
 }
 

@@ -1,0 +1,272 @@
+//! The real store, where the program may die before and after each step. A step is made in one go: the runtime's
+//! clock must not run while the store's threads work.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use guichet::{
+    domain::{
+        AccountName, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
+    },
+    store::{
+        Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter,
+        OrderFilter, Place, Settled, Settlement, Store, StoreError,
+    },
+};
+
+use super::world::World;
+
+pub struct FrailStore {
+    pub inner: Arc<dyn Store>,
+    pub world: Arc<World>,
+    /// Nothing is due before this, unless something is written: checks, notifications.
+    idle: Mutex<[Option<Timestamp>; 2]>,
+}
+
+const CHECKS: usize = 0;
+const NOTICES: usize = 1;
+
+impl fmt::Debug for FrailStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FrailStore")
+    }
+}
+
+/// Waits for the store's threads with everything else standing still.
+pub fn at_once<F: Future>(step: F) -> F::Output {
+    until_ready(tokio::task::unconstrained(step))
+}
+
+/// Polls until it is ready, parking this thread meanwhile.
+fn until_ready<F: Future>(step: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut step = std::pin::pin!(step);
+    loop {
+        match step.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+impl FrailStore {
+    pub fn new(inner: Arc<dyn Store>, world: Arc<World>) -> Self {
+        Self { inner, world, idle: Mutex::default() }
+    }
+
+    async fn write<T>(&self, name: &str, step: impl Future<Output = T>) -> T {
+        self.world.boundary(name, 3).await;
+        let result = at_once(step);
+        *self.idle.lock().unwrap() = [None; 2];
+        self.world.boundary(name, 1).await;
+        result
+    }
+
+    async fn read<T>(&self, name: &str, step: impl Future<Output = T>) -> T {
+        self.world.boundary(name, 1).await;
+        at_once(step)
+    }
+}
+
+/// Far enough ahead to see everything that is planned.
+fn one_day_after(now: Timestamp) -> Timestamp {
+    now.plus(std::time::Duration::from_secs(86_400))
+}
+
+#[async_trait]
+impl Store for FrailStore {
+    async fn look(
+        &self,
+        order: Option<&OrderId>,
+        key: Option<(&str, &str)>,
+    ) -> Result<ChangeView, StoreError> {
+        self.read("look", self.inner.look(order, key)).await
+    }
+
+    async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError> {
+        let id = new.operation.id.to_string();
+        let operation = new.operation.clone();
+        let step = async {
+            let begun = self.inner.begin(new).await;
+            if matches!(begun, Ok(Begun::Started)) {
+                self.world.state().mark(&operation);
+            }
+            begun
+        };
+        let begun = self.write("begin", step).await;
+        let mut state = self.world.state();
+        let name = state.name(&id);
+        let word = match &begun {
+            Ok(begun) => format!("{begun:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
+            Err(_) => "error".to_owned(),
+        };
+        state.say(&format!("begin {name}: {word}"));
+        begun
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        let line = format!("{} by {}", settlement.status.as_str(), settlement.settled_by);
+        let (operation, status) = (settlement.id, settlement.status);
+        let id = operation.to_string();
+        let step = async {
+            let settled = self.inner.settle(settlement).await;
+            if let Ok(Settled::Done(operation)) = &settled {
+                self.world.state().mark(operation);
+            }
+            settled
+        };
+        let settled = self.write("settle", step).await;
+        let mut state = self.world.state();
+        let name = state.name(&id);
+        if status == OperationStatus::Unknown {
+            state.unknown.insert(operation);
+        }
+        let word = if matches!(settled, Ok(Settled::Done(_))) { "settled" } else { "not settled" };
+        state.say(&format!("{word} {name}: {line}"));
+        settled
+    }
+
+    async fn recover(&self, at: Timestamp) -> Result<Vec<Operation>, StoreError> {
+        let recovered = self.write("recover", self.inner.recover(at)).await?;
+        let mut state = self.world.state();
+        for operation in &recovered {
+            let name = state.name(&operation.id.to_string());
+            state.say(&format!("recovered {name}: {}", operation.status.as_str()));
+            state.unknown.insert(operation.id);
+        }
+        Ok(recovered)
+    }
+
+    async fn due_checks(&self, now: Timestamp, limit: u32) -> Result<Vec<Operation>, StoreError> {
+        if self.idle.lock().unwrap()[CHECKS].is_some_and(|until| now < until) {
+            return Ok(Vec::new());
+        }
+        let due = at_once(self.inner.due_checks(now, limit))?;
+        if due.is_empty() {
+            let later = at_once(self.inner.due_checks(one_day_after(now), 1))?;
+            let next = later.first().and_then(|operation| operation.next_check_at);
+            self.idle.lock().unwrap()[CHECKS] = Some(next.unwrap_or(one_day_after(now)));
+        }
+        Ok(due)
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
+        self.read("operation", self.inner.operation(id)).await
+    }
+
+    async fn operation_of_page(&self, token: &str) -> Result<Option<Operation>, StoreError> {
+        self.read("page", self.inner.operation_of_page(token)).await
+    }
+
+    async fn memory(&self, id: &OrderId) -> Result<OrderMemory, StoreError> {
+        self.read("memory", self.inner.memory(id)).await
+    }
+
+    async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        self.read("copy", self.inner.order_copy(id)).await
+    }
+
+    async fn save_copies(&self, orders: Vec<Order>) -> Result<(), StoreError> {
+        self.write("save_copies", self.inner.save_copies(orders)).await
+    }
+
+    async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.read("events", self.inner.order_events(id, after, limit)).await
+    }
+
+    async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError> {
+        self.write("keep_notification", self.inner.keep_notification(new)).await
+    }
+
+    async fn due_notifications(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueNotification>, StoreError> {
+        if self.idle.lock().unwrap()[NOTICES].is_some_and(|until| now < until) {
+            return Ok(Vec::new());
+        }
+        let due = at_once(self.inner.due_notifications(now, limit))?;
+        if due.is_empty() && at_once(self.inner.due_notifications(one_day_after(now), 1))?.is_empty() {
+            self.idle.lock().unwrap()[NOTICES] = Some(one_day_after(now));
+        }
+        Ok(due)
+    }
+
+    async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError> {
+        self.write("finish_notification", self.inner.finish_notification(id, order)).await
+    }
+
+    async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError> {
+        self.write("tie_notification", self.inner.tie_notification(id, order)).await
+    }
+
+    async fn retry_notification(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.write("retry_notification", self.inner.retry_notification(id, at)).await
+    }
+
+    async fn hasten(
+        &self,
+        order: Option<&OrderId>,
+        operation: Option<OperationId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("hasten", self.inner.hasten(order, operation, now)).await
+    }
+
+    async fn orders_with_reference(
+        &self,
+        account: &AccountName,
+        merchant_reference: &str,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        self.read("with_reference", self.inner.orders_with_reference(account, merchant_reference)).await
+    }
+
+    async fn due_reads(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, u32)>, StoreError> {
+        at_once(self.inner.due_reads(now, limit))
+    }
+
+    async fn plan_read(&self, id: &OrderId, next: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write("plan_read", self.inner.plan_read(id, next)).await
+    }
+
+    async fn list_orders(
+        &self,
+        filter: OrderFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Order)>, StoreError> {
+        at_once(self.inner.list_orders(filter, after, limit))
+    }
+
+    async fn list_operations(
+        &self,
+        filter: OperationFilter,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Operation)>, StoreError> {
+        at_once(self.inner.list_operations(filter, after, limit))
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        at_once(self.inner.backlog(now))
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        at_once(self.inner.check_writable())
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
