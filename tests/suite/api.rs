@@ -8,3 +8,8 @@ mod lost;
 mod mistakes;
 mod notifications;
 mod payments;
+mod sips;
+mod sips_codes;
+mod sips_create;
+mod sips_lost;
+mod sips_rig;

@@ -27,6 +27,10 @@ struct Provider {
     update: &'static str,
     /// The keys of the account that hold a credential.
     secrets: &'static [&'static str],
+    /// The status of that order.
+    status: OrderStatus,
+    /// What the platform calls its amount and its currency, and that currency in its spelling.
+    told: [&'static str; 3],
 }
 
 mod provider {
@@ -38,6 +42,19 @@ mod provider {
         cancel: crate::rig::CANCEL,
         update: crate::rig::UPDATE,
         secrets: &["password"],
+        status: guichet::domain::OrderStatus::Pending,
+        told: ["amount", "currency", "EUR"],
+    };
+    pub(super) const SIPS: super::Provider = super::Provider {
+        id: "sips",
+        account: "sherlocks",
+        reference: "ORDER0001",
+        get: "diagnostic/getTransactionData",
+        cancel: "cashManagement/cancel",
+        update: "no such service",
+        secrets: &["secret_key"],
+        status: guichet::domain::OrderStatus::Paid,
+        told: ["originAmount", "currencyCode", "978"],
     };
 }
 
@@ -145,7 +162,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    providers: [lyra: LYRA],
+    providers: [lyra: LYRA, sips: SIPS],
     scenarios: [
         fetch_agrees_with_the_simulator,
         an_absent_order_is_not_found,
@@ -172,9 +189,9 @@ async fn fetch_agrees_with_the_simulator(rig: Rig) {
     let control = rig.simulators.control();
     let truth = control.order(rig.provider.id, rig.provider.account, rig.provider.reference).unwrap();
     assert_eq!(order.id.reference, rig.reference);
-    assert_eq!(order.status, OrderStatus::Pending);
-    assert_eq!(truth["amount"], order.amount);
-    assert_eq!(truth["currency"], order.currency.to_string());
+    assert_eq!((order.status, order.currency.to_string()), (rig.provider.status, "EUR".to_owned()));
+    let [amount, currency, code] = rig.provider.told;
+    assert_eq!((&truth[amount], &truth[currency]), (&order.amount.into(), &code.into()));
     assert_eq!(control.effects(), []);
 }
 
@@ -258,11 +275,13 @@ async fn an_unreachable_provider_is_not_executed(rig: Rig) {
     let operation = OperationId::generate();
     for error in [
         adapter.cancel(operation, &before, whole(&before)).await.unwrap_err(),
-        adapter.update(operation, &before, &doubled(&before), &Nothing).await.unwrap_err(),
         adapter.fetch(&reference, &Nothing, soon()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind, ErrorKind::NotExecuted, "{error}");
     }
+    let updates = adapter.capabilities().update.supported;
+    let error = adapter.update(operation, &before, &doubled(&before), &Nothing).await.unwrap_err();
+    assert_eq!(error.kind, if updates { ErrorKind::NotExecuted } else { ErrorKind::Unsupported }, "{error}");
 }
 
 async fn a_late_read_is_a_timeout(rig: Rig) {
