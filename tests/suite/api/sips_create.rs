@@ -298,7 +298,8 @@ async fn forged_and_altered_notifications_change_nothing() {
     for kind in [FaultKind::NotifyForged, FaultKind::NotifyAltered] {
         let order = rig.made(&format!("{kind:?}"), &json!({})).await;
         let before = (timeline(&rig, &order).await, rig.sent(READ, &order));
-        let attempts: u64 = rig.control.notices().iter().map(|notice| notice.attempts.len() as u64).sum();
+        let attempts: usize = rig.control.notices().iter().map(|notice| notice.attempts.len()).sum();
+        let attempts = u64::try_from(attempts).unwrap();
         rig.control.add_fault(Fault::new("sips", kind.clone()).on_service("notification"));
         rig.pay(&order);
         rig.control.wait_for_notices(attempts + 1).await;
