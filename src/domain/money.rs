@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const MAX_MINOR: i64 = 999_999_999_999;
 
 /// Every active ISO 4217 currency of a payment with its exponent (number of decimals).
-/// Source: ISO 4217 list one, as published 2026; funds codes, metals and test codes are left out.
+/// Source: ISO 4217 list one, as published 2026; funds codes, metals and test codes are left out. The withdrawn kuna
+/// is kept, because a provider still lists it: orders of its time can be read and given back.
 const CURRENCIES: &[(&str, u8)] = &[
     ("AED", 2),
     ("AFN", 2),
@@ -64,6 +65,7 @@ const CURRENCIES: &[(&str, u8)] = &[
     ("GYD", 2),
     ("HKD", 2),
     ("HNL", 2),
+    ("HRK", 2),
     ("HTG", 2),
     ("HUF", 2),
     ("IDR", 2),

@@ -68,3 +68,16 @@ until_says "/operations/$(member "$refund" operation.id)" status succeeded
 until_says "/orders/$id" amounts.refunded 490
 until_says "/orders/$id" status partially_refunded
 echo "order $id: paid in the browser, 4.90 EUR of it refunded"
+
+# At Sherlock's: paid over a page that submits itself, and given back after the night.
+back=$SANDBOX_URL/docs
+order=$(call POST "$SANDBOX_URL/orders" -H 'Idempotency-Key: browser-create-2' -d "{\"account\": \"sherlocks\",
+    \"amount\": {\"value\": 1990, \"currency\": \"EUR\"}, \"merchant_reference\": \"browser-2\", \"return_url\": \"$back\"}")
+id=$(member "$order" id)
+node tests/browser/sherlocks.mjs "$(member "$order" checkout.link)" "$back"
+until_says "/orders/$id" status paid
+call POST "$simulators/_control/act/sips/sherlocks" \
+    -d "{\"action\": \"remit\", \"order\": \"${id#sherlocks_}\"}" >/dev/null
+refund=$(call POST "$SANDBOX_URL/orders/$id/refund" -H 'Idempotency-Key: browser-refund-2')
+[[ $(member "$refund" status) == refunded ]] || sandbox_fail "the order was not refunded: $refund"
+echo "order $id: paid in the browser, then refunded"

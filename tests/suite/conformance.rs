@@ -74,6 +74,66 @@ mod provider {
         refund: crate::rig::CANCEL_OR_REFUND,
         secrets: &["password"],
     };
+    pub(super) const SIPS: super::Provider = super::Provider {
+        id: "sips",
+        account: "sherlocks",
+        reference: "ORDER0001",
+        status: super::OrderStatus::Paid,
+        told: |order| (super::minor(&order["originAmount"]), "EUR"),
+        make: super::make_sips,
+        get: "diagnostic/getTransactionData",
+        create: "paymentInit",
+        update: "",
+        cancel: "cashManagement/cancel",
+        capture: "cashManagement/validate",
+        refund: "cashManagement/refund",
+        secrets: &["secret_key"],
+    };
+    pub(super) const YABANDPAY: super::Provider = super::Provider {
+        id: "yabandpay",
+        account: "yabandpay",
+        reference: "4a49ffb3-a30f-ba92-9422-1969afb6f121",
+        status: super::OrderStatus::Paid,
+        told: |order| (super::minor(&order["amount"]), order["currency"].as_str().unwrap()),
+        make: super::make_yabandpay,
+        get: "v3.QueryOrder",
+        create: "v3.CreatePayments",
+        update: "",
+        cancel: "v3.CancelPayment",
+        capture: "v3.Capture",
+        refund: "v3.CreateRefund",
+        secrets: &["secret_key"],
+    };
+}
+
+/// An amount in minor units, whether a number or a text with a point.
+fn minor(amount: &Value) -> i64 {
+    amount.as_i64().unwrap_or_else(|| amount.as_str().unwrap().replace('.', "").parse().unwrap())
+}
+
+fn make_sips(control: &SimulatorControl, stage: Stage) -> Option<String> {
+    let reference = OperationId::generate().to_string().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+    let status = match stage {
+        Stage::Reserved => "TO_VALIDATE",
+        Stage::Accepted => "TO_CAPTURE",
+        Stage::Captured => "CAPTURED",
+    };
+    let mode = if stage == Stage::Reserved { "VALIDATION" } else { "AUTHOR_CAPTURE" };
+    let draft = json!({"transactionReference": &reference[..35], "status": status, "amount": 1_000, "captureMode": mode});
+    Some(control.add_order("sips", "sherlocks", &draft).unwrap())
+}
+
+fn make_yabandpay(control: &SimulatorControl, stage: Stage) -> Option<String> {
+    let state = if stage == Stage::Reserved { "authorized" } else { "paid" };
+    Some(
+        control
+            .add_order(
+                "yabandpay",
+                "yabandpay",
+                &json!({"amount": 1_000, "status": state, "authorizes": stage == Stage::Reserved}),
+            )
+            .unwrap(),
+    )
 }
 
 fn make_lyra(control: &SimulatorControl, stage: Stage) -> Option<String> {
@@ -192,7 +252,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    providers: [lyra: LYRA],
+    providers: [lyra: LYRA, sips: SIPS, yabandpay: YABANDPAY],
     scenarios: [
         fetch_agrees_with_the_simulator,
         an_absent_order_is_not_found,

@@ -295,6 +295,20 @@ impl Rig {
         tokio::time::timeout(std::time::Duration::from_secs(20), look).await.unwrap()
     }
 
+    /// Makes a page made here end this long ago, for its quarter of an hour cannot be waited for.
+    pub fn expire_page(&self, operation: &str, seconds: i64) {
+        let store = rusqlite::Connection::open(self.folder.path().join("guichet.db")).unwrap();
+        store.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+        let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        let changed = store
+            .execute(
+                "UPDATE operations SET body = json_replace(body, '$.intent.planned.expires_at', ?2) WHERE id = ?1",
+                rusqlite::params![operation, format!("{then:.3}")],
+            )
+            .unwrap();
+        assert_eq!(changed, 1, "{operation}");
+    }
+
     /// Orders one fault on a service.
     pub fn fault(&self, service: &str, kind: FaultKind) -> FaultId {
         self.control.add_fault(Fault::new("lyra", kind).on_service(service))

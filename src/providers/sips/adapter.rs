@@ -269,6 +269,7 @@ impl Sips {
     async fn settle_creation(
         &self,
         planned: &PlannedOrder,
+        asked_at: Timestamp,
         memory: &dyn Recall,
         deadline: Deadline,
     ) -> Result<Verdict> {
@@ -280,10 +281,19 @@ impl Sips {
             mapping::complete(&mut order, planned);
             return Ok(Verdict::Done(Some(Box::new(order))));
         }
-        // A verified notification may be ahead of the platform's store.
-        let copy = memory.recall().await?.copy.filter(|copy| is_told_elsewhere(copy.status));
-        Ok(match copy {
-            Some(copy) => Verdict::Done(Some(Box::new(copy))),
+        // A verified notification may be ahead of the platform's store, and of any copy where the answer was lost.
+        let remembered = memory.recall().await?;
+        if let Some(copy) = remembered.copy.filter(|copy| is_told_elsewhere(copy.status)) {
+            return Ok(Verdict::Done(Some(Box::new(copy))));
+        }
+        let notified = remembered.notified.filter(|notified| is_told_elsewhere(notified.status));
+        Ok(match notified {
+            Some(notified) => {
+                let now = Timestamp::now();
+                let mut order = mapping::unpaid(self.shop(), reference, planned, None, asked_at, now);
+                mapping::told_by_notification(&mut order, &notified);
+                Verdict::Done(Some(Box::new(order)))
+            }
             None => Verdict::NoTrace(None),
         })
     }
@@ -516,7 +526,9 @@ impl ProviderAdapter for Sips {
         deadline: Deadline,
     ) -> Result<Verdict> {
         let (before, part) = match &operation.intent {
-            Intent::Create { planned } => return self.settle_creation(planned, memory, deadline).await,
+            Intent::Create { planned } => {
+                return self.settle_creation(planned, operation.created_at, memory, deadline).await;
+            }
             Intent::Update { .. } => return Ok(Verdict::NoTrace(None)),
             Intent::Cancel { before, part }
             | Intent::Capture { before, part }

@@ -228,7 +228,11 @@ pub(super) fn from_codes(
 ) -> Option<ProviderError> {
     let table = if called == Called::Page { REDIRECTION_CODES } else { RESPONSE_CODES };
     let code = clean(code);
-    let known = find(table, &code);
+    let mut known = find(table, &code);
+    if known.is_none() && is_setting(&code) {
+        // The guide of the page does not list 40; a setting that is wrong is so for every service.
+        known = find(RESPONSE_CODES, &code);
+    }
     if known.is_some_and(|row| row.kind.is_none()) {
         return None;
     }
@@ -254,7 +258,13 @@ pub(super) fn from_codes(
         message = format!("{message}: {name}");
     }
     if let (Some(row), Some(acquirer)) = (acquirer_row, &acquirer) {
+        // Whom the bank refused for fraud had the right seal: that 34 is no setting (data dictionary, `responseCode`).
+        if code == "34" && row.kind == Some(Declined) {
+            kind = Declined;
+            message = "suspicion of fraud".to_owned();
+        }
         message = format!("{message}; the bank: {} ({acquirer})", row.meaning);
+        // Whom the bank refused for fraud had the right seal: that 34 is no setting (data dictionary, `responseCode`).
         // A bank that did not answer has not refused; one that does not know the merchant is no payer's decline.
         if kind == Declined
             && let Some(of_bank @ (Incident | OutcomeUnknown | Misconfigured)) = row.kind

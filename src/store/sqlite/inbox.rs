@@ -69,7 +69,7 @@ pub(super) fn finish(
 ) -> Result<Step<()>, StoreError> {
     let found: Option<(String, i64)> = connection
         .prepare_cached(
-            "UPDATE notifications SET next_try_at = NULL, tries = tries + 1, order_id = ?2 \
+            "UPDATE notifications SET next_try_at = NULL, tries = tries + 1, order_id = coalesce(?2, order_id) \
              WHERE id = ?1 AND next_try_at IS NOT NULL RETURNING facts, received_at",
         )?
         .query_row(params![id, order.map(ToString::to_string)], |row| Ok((row.get(0)?, row.get(1)?)))
