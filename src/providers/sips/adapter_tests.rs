@@ -507,7 +507,8 @@ async fn reads_go_by_the_status_then_by_the_codes() {
         (bare(json!({"responseCode": "34"})), Err(ErrorKind::Misconfigured)),
         (bare(json!({"responseCode": "30", "errorFieldName": "x"})), Err(ErrorKind::Refused)),
         (sample(&json!({"transactionReference": "ORDER0002"})), Err(ErrorKind::Protocol)),
-        (sample(&json!({"currencyCode": "191"})), Err(ErrorKind::Protocol)),
+        (sample(&json!({"currencyCode": "191"})), Ok(OrderStatus::Paid)),
+        (sample(&json!({"currencyCode": "999"})), Err(ErrorKind::Protocol)),
     ] {
         let provider = Provider::telling(std::slice::from_ref(&answer)).await;
         let result = provider.fetch("ORDER0001", OrderMemory::default()).await;
