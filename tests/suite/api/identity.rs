@@ -151,7 +151,7 @@ struct Call {
 }
 
 /// Every operation that needs a credential, on things that exist.
-fn calls(order: &str, operation: &str) -> Vec<Call> {
+fn calls(order: &str, operation: &str, endpoint: &str) -> Vec<Call> {
     let document: Value = serde_json::from_str(guichet::http::document()).unwrap();
     let mut calls = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -163,7 +163,11 @@ fn calls(order: &str, operation: &str) -> Vec<Call> {
             let text = described["description"].as_str().unwrap().replace('\n', " ");
             let scope = text.split("Scope: `").nth(1).and_then(|rest| rest.split('`').next());
             let scope = scope.unwrap_or_else(|| panic!("{name} does not name its scope")).to_owned();
-            let id = if path.starts_with("/operations") { operation } else { order };
+            let id = match path.split('/').nth(1) {
+                Some("operations") => operation,
+                Some("webhook-endpoints") => endpoint,
+                _ => order,
+            };
             let body = match name.as_str() {
                 "updateOrder" => Some(amount_patch()),
                 "createOrder" => {
@@ -231,8 +235,13 @@ async fn every_operation_refuses_whoever_may_not_call_it_and_tells_nothing() {
         ("revoked", Some(revoked)),
     ];
     let other = bearer(json!({"accounts": ["epaync"]}));
+    let stranger = bearer(json!({"sub": "stranger", "client_id": "stranger"}));
     let changes_before = rig.control.total_requests();
-    let calls = calls(&order, &operation);
+    let endpoint = json!({"url": "https://receiver.example/events"}).to_string();
+    let endpoint = rig.send(Method::POST, "/webhook-endpoints", &headers, Some(&endpoint)).await;
+    assert_eq!(endpoint.status, 201, "{endpoint:?}");
+    let endpoint = endpoint.json["id"].as_str().unwrap_or_default().to_owned();
+    let calls = calls(&order, &operation, &endpoint);
     assert!(calls.len() >= 10);
     for one in &calls {
         let name = &one.name;
@@ -247,6 +256,16 @@ async fn every_operation_refuses_whoever_may_not_call_it_and_tells_nothing() {
         assert_eq!(seen.problem(), (403, "forbidden"), "{name} without its scope");
         tells_nothing(&seen, name);
 
+        if one.path.starts_with("/webhook-endpoints") {
+            // These belong to a client, whatever its accounts: another one sees none, not even that they exist.
+            if name != "createWebhookEndpoint" {
+                let seen = call(&rig, one, Some(&stranger)).await;
+                tells_nothing(&seen, name);
+                let is_empty = seen.status == 200 && seen.json["items"] == json!([]);
+                assert!(is_empty || matches!(seen.status, 400 | 404), "{name} for another client: {seen:?}");
+            }
+            continue;
+        }
         let seen = call(&rig, one, Some(&other)).await;
         tells_nothing(&seen, name);
         if seen.status == 200 {
