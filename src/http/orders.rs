@@ -64,9 +64,10 @@ pub(super) async fn read_order(
     let id = order_id(&api, &caller, &id)?;
     let options = read_options(query.as_deref())?;
     let shown = api.orders.read(&caller, &id, options, deadline).await?;
-    let dto = OrderDto::new(&shown.order, shown.stale);
+    let mut dto = OrderDto::new(&shown.order, shown.stale);
     let etag = dto.etag();
-    let mut response = axum::Json(dto).into_response();
+    let content_type = HeaderValue::from_static("application/json");
+    let mut response = ([(header::CONTENT_TYPE, content_type)], dto.to_json()).into_response();
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
@@ -250,7 +251,7 @@ pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
         OperationStatus::Succeeded => {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
             let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
-            let dto = OrderDto::new(order, operation.order_after.is_none());
+            let mut dto = OrderDto::new(order, operation.order_after.is_none());
             let (id, etag) = (dto.id.clone(), dto.etag());
             let body = ChangedOrderDto { order: dto, operation: OperationDto::new(operation) };
             let is_new = operation.kind == OperationKind::Create;
