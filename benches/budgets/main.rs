@@ -31,6 +31,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+/// The forwarder has the allocator of guichet.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the budgets of guichet.
 #[derive(Debug, Parser)]
 struct Cli {
