@@ -56,14 +56,10 @@ impl<'a> Bench<'a> {
         Self { cli, directory: directory.to_owned(), key: value("key "), key_sha256: value("key_sha256 ") }
     }
 
-    fn log(&self, name: &str) -> PathBuf {
-        self.directory.join(format!("{name}.log"))
-    }
-
     fn provider(&self, listen: SocketAddr, delay_ms: u64) -> Program {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["provider", &listen.to_string(), &delay_ms.to_string()]);
-        let program = Program::start(&mut command, &self.log("provider"));
+        let program = Program::start(&mut command);
         process::wait_for(listen);
         program
     }
@@ -72,7 +68,7 @@ impl<'a> Bench<'a> {
         let listen = free_address();
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["forwarder", &listen.to_string(), &format!("http://{provider}{GET}")]);
-        let program = Program::start(&mut command, &self.log("forwarder"));
+        let program = Program::start(&mut command);
         process::wait_for(listen);
         (program, listen)
     }
@@ -102,8 +98,8 @@ impl<'a> Bench<'a> {
         let file = self.directory.join("nginx.conf");
         fs::write(&file, configuration).expect("a file");
         let mut command = Command::new(program);
-        command.arg("-e").arg(self.log("nginx")).arg("-c").arg(&file);
-        let program = Program::start(&mut command, &self.log("nginx"));
+        command.arg("-e").arg(self.directory.join("nginx.err")).arg("-c").arg(&file);
+        let program = Program::start(&mut command);
         process::wait_for(listen);
         Some((program, listen))
     }
@@ -127,7 +123,7 @@ impl<'a> Bench<'a> {
         let mut command = Command::new(&self.cli.binary);
         command.arg("--config").arg(&file).arg("serve");
         let begun = Instant::now();
-        let program = Program::start(&mut command, &self.log("guichet"));
+        let program = Program::start(&mut command);
         process::wait_until_ready(ops);
         let took = begun.elapsed();
         (Guichet { program, address }, took)

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -18,11 +17,16 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn start(command: &mut Command, log: &Path) -> Self {
-        let log = fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
-        let out = log.try_clone().expect("a log file");
-        let child =
-            command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("the program can be started");
+    /// Starts it. What it logs goes through a pipe, as to a collector, and is thrown away.
+    pub fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program can be started");
+        if let Some(mut log) = child.stderr.take() {
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 64 * 1024];
+                while log.read(&mut buffer).is_ok_and(|count| count > 0) {}
+            });
+        }
         Self { child }
     }
 
