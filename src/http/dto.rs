@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     adapter::Account,
-    domain::{Event, Mode, Operation, Order, Outcome},
+    domain::{Event, Mode, Operation, OperationStatus, Order},
 };
 
 /// Room for an order as JSON: most fit, so that it is not moved while it grows.
@@ -343,7 +343,8 @@ impl OperationDto {
             order_id: operation.order_id.as_ref().map(ToString::to_string),
             account: operation.account.to_string(),
             provider: operation.provider.clone(),
-            repeat: (operation.repeat_harmless && operation.outcome() == Outcome::Unknown)
+            // While it is sent its answer may still come, and then the order is there to be shown.
+            repeat: (operation.repeat_harmless && operation.status == OperationStatus::Unknown)
                 .then(|| "harmless".to_owned()),
             problem: operation.failure.as_ref().map(|failure| OperationProblemDto {
                 code: failure.code.clone(),

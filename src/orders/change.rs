@@ -253,7 +253,11 @@ impl Orders {
         }
         match self.store.begin(new).await.map_err(store_problem)? {
             Begun::Started => {}
-            refusal => return Ok(Attempt::NotBegun(refusal)),
+            refusal @ (Begun::KeyUsed(_)
+            | Begun::Blocked(_)
+            | Begun::Outdated
+            | Begun::ReferenceInUse(_)
+            | Begun::LimitExceeded(_)) => return Ok(Attempt::NotBegun(refusal)),
         }
         faults::reached("intent_committed");
         if operation.status == OperationStatus::Succeeded {

@@ -32,7 +32,8 @@ pub(super) fn decide(account: &Account, before: Order, request: &ChangeRequest) 
         ChangeRequest::Cancel { amount } => cancel(before, *amount),
         ChangeRequest::Capture { amount } => {
             let part = part(&before, Action::Capture, *amount)?;
-            let limit = before.amounts.authorized;
+            // Nothing is authorized yet where the authorization itself waits for the merchant.
+            let limit = before.amounts.authorized.filter(|authorized| *authorized > 0);
             Ok(Decision::Send { intent: Intent::Capture { before: Box::new(before), part }, limit })
         }
         ChangeRequest::Refund { amount } => refund(before, *amount),

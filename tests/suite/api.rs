@@ -2,4 +2,8 @@
 
 mod changes;
 mod codes;
+mod create;
 mod http;
+mod lost;
+mod mistakes;
+mod payments;

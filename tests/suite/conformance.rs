@@ -2,23 +2,58 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use guichet::{
-    adapter::{AccountSettings, AdapterContext, ErrorKind, ProviderAdapter, Registry},
-    domain::{Field, Money, OperationId, Order, OrderPatch, OrderStatus, ProviderReference},
+    adapter::{
+        self, AccountSettings, AdapterContext, ErrorKind, Performed, ProviderAdapter, Recall, Registry,
+    },
+    domain::{
+        Action, Field, Money, OperationId, Order, OrderMemory, OrderPatch, OrderStatus, Part,
+        ProviderReference,
+    },
     providers,
-    simulator::{Fault, FaultKind, RunningSimulators, SimulatorOptions},
+    simulator::{Fault, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions},
 };
+use money::{
+    a_lost_creation_is_outcome_unknown_and_sent_once,
+    a_lost_movement_is_outcome_unknown_and_found_by_reading, a_part_is_canceled_of_a_payment_where_declared,
+    capture_works_where_declared_and_else_sends_nothing, create_works_where_declared_and_else_sends_nothing,
+    nothing_is_executed_at_an_unreachable_provider, refund_works_where_declared_and_else_sends_nothing,
+};
+use serde_json::{Value, json};
 use tokio::time::Instant;
+
+mod money;
+
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Paid, and the merchant must still capture.
+    Reserved,
+    /// Paid, and the money has not moved: it may still be canceled.
+    Accepted,
+    /// Paid, and the money has moved: it may be refunded.
+    Captured,
+}
 
 /// What is special about a provider's simulator.
 struct Provider {
     id: &'static str,
     account: &'static str,
-    /// An open order that exists from the start.
+    /// An order that exists from the start and can be canceled, and its status.
     reference: &'static str,
+    status: OrderStatus,
+    /// Amount in minor units and currency of an order, as the simulator tells it.
+    told: fn(&Value) -> (i64, &str),
+    /// Makes an order of 10.00 EUR at the simulator that has come so far; `None` where the platform has no such stage.
+    make: fn(&SimulatorControl, Stage) -> Option<String>,
+    /// The services; empty where there is none.
     get: &'static str,
-    cancel: &'static str,
+    create: &'static str,
     update: &'static str,
+    cancel: &'static str,
+    capture: &'static str,
+    refund: &'static str,
     /// The keys of the account that hold a credential.
     secrets: &'static [&'static str],
 }
@@ -28,11 +63,29 @@ mod provider {
         id: "lyra",
         account: "systempay",
         reference: crate::rig::SAMPLE,
+        status: super::OrderStatus::Pending,
+        told: |order| (order["amount"].as_i64().unwrap(), order["currency"].as_str().unwrap()),
+        make: super::make_lyra,
         get: crate::rig::GET,
-        cancel: crate::rig::CANCEL,
+        create: crate::rig::CREATE,
         update: crate::rig::UPDATE,
+        cancel: crate::rig::CANCEL,
+        capture: crate::rig::VALIDATE,
+        refund: crate::rig::CANCEL_OR_REFUND,
         secrets: &["password"],
     };
+}
+
+fn make_lyra(control: &SimulatorControl, stage: Stage) -> Option<String> {
+    // Payments are found by the merchant's reference: each order needs one of its own.
+    let reference = OperationId::generate().to_string();
+    let draft = json!({"amount": 1_000, "orderId": reference, "manualValidation": stage == Stage::Reserved});
+    let order = control.add_order("lyra", "systempay", &draft).unwrap();
+    control.payer("lyra", "systempay", &order, PayerAction::Pay).unwrap();
+    if stage == Stage::Captured {
+        control.act("lyra", "systempay", Some(&order), "remit").unwrap();
+    }
+    Some(order)
 }
 
 struct Rig {
@@ -50,13 +103,26 @@ fn build(
     let account = simulators.sandbox_accounts().into_iter().find(|a| a.name == provider.account).unwrap();
     let pairs = account.settings.into_iter().map(|(key, value)| (key, change(key, value)));
     let settings = AccountSettings::from_pairs(account.name, account.provider, pairs);
-    let context =
-        AdapterContext { connect_timeout: Duration::from_secs(2), provider_timeout: Duration::from_secs(5) };
+    let context = AdapterContext {
+        connect_timeout: Duration::from_secs(2),
+        provider_timeout: Duration::from_secs(5),
+        public_url: "http://127.0.0.1:8080".to_owned(),
+    };
     let accounts = [(account.name.to_owned(), settings)].into();
     let registry = Registry::build(&accounts, &providers::all(), &context).unwrap();
     let built = registry.accounts().next().unwrap().adapter.clone();
     assert_eq!(built.provider(), provider.id);
     built
+}
+
+/// An order nobody here knows more about.
+struct Nothing;
+
+#[async_trait]
+impl Recall for Nothing {
+    async fn recall(&self) -> adapter::Result<OrderMemory> {
+        Ok(OrderMemory::default())
+    }
 }
 
 fn soon() -> Instant {
@@ -73,7 +139,15 @@ impl Rig {
     }
 
     async fn order(&self) -> Order {
-        self.adapter.fetch(&self.reference, soon()).await.unwrap()
+        self.adapter.fetch(&self.reference, &Nothing, soon()).await.unwrap()
+    }
+
+    /// The order after a change, read where the answer does not tell it.
+    async fn after(&self, performed: Performed) -> Order {
+        match performed.order {
+            Some(order) => order,
+            None => self.order().await,
+        }
     }
 
     fn fault(&self, service: &str, kind: FaultKind) {
@@ -88,8 +162,12 @@ impl Rig {
     }
 }
 
-fn whole(order: &Order) -> Money {
-    Money::new(order.amount, order.currency).unwrap()
+fn part(order: &Order, value: i64) -> Part {
+    Part { amount: Money::new(value, order.currency).unwrap(), full: value == order.amount }
+}
+
+fn whole(order: &Order) -> Part {
+    part(order, order.amount)
 }
 
 fn doubled(order: &Order) -> OrderPatch {
@@ -120,9 +198,16 @@ conformance! {
         an_absent_order_is_not_found,
         cancel_works_where_declared_and_else_sends_nothing,
         update_works_where_declared_and_else_sends_nothing,
-        an_undeclared_partial_cancel_sends_nothing,
+        a_part_is_canceled_where_the_order_offers_it_and_else_nothing_is_sent,
         a_lost_answer_is_outcome_unknown_and_sent_once,
         an_unreachable_provider_is_not_executed,
+        create_works_where_declared_and_else_sends_nothing,
+        capture_works_where_declared_and_else_sends_nothing,
+        refund_works_where_declared_and_else_sends_nothing,
+        a_part_is_canceled_of_a_payment_where_declared,
+        a_lost_creation_is_outcome_unknown_and_sent_once,
+        a_lost_movement_is_outcome_unknown_and_found_by_reading,
+        nothing_is_executed_at_an_unreachable_provider,
         a_late_read_is_a_timeout,
         wrong_credentials_are_misconfigured,
         no_credential_is_shown,
@@ -141,15 +226,15 @@ async fn fetch_agrees_with_the_simulator(rig: Rig) {
     let control = rig.simulators.control();
     let truth = control.order(rig.provider.id, rig.provider.account, rig.provider.reference).unwrap();
     assert_eq!(order.id.reference, rig.reference);
-    assert_eq!(order.status, OrderStatus::Pending);
-    assert_eq!(truth["amount"], order.amount);
-    assert_eq!(truth["currency"], order.currency.to_string());
+    assert_eq!(order.status, rig.provider.status);
+    assert_eq!((rig.provider.told)(&truth), (order.amount, order.currency.code()));
     assert_eq!(control.effects(), []);
 }
 
 async fn an_absent_order_is_not_found(rig: Rig) {
-    let absent: String = rig.provider.reference.chars().map(|_| '0').collect();
-    let error = rig.adapter.fetch(&absent.parse().unwrap(), soon()).await.unwrap_err();
+    let absent: String =
+        rig.provider.reference.chars().map(|c| if c.is_alphanumeric() { '0' } else { c }).collect();
+    let error = rig.adapter.fetch(&absent.parse().unwrap(), &Nothing, soon()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
 }
 
@@ -157,9 +242,9 @@ async fn cancel_works_where_declared_and_else_sends_nothing(rig: Rig) {
     let before = rig.order().await;
     let control = rig.simulators.control();
     let asked = control.total_requests();
-    let result = rig.adapter.cancel(OperationId::generate(), &before, whole(&before), true).await;
+    let result = rig.adapter.cancel(OperationId::generate(), &before, whole(&before)).await;
     if rig.adapter.capabilities().cancel.supported {
-        assert_eq!(result.unwrap().status, OrderStatus::Canceled);
+        assert_eq!(rig.after(result.unwrap()).await.status, OrderStatus::Canceled);
         assert_eq!((control.requests(rig.provider.cancel), control.effects().len()), (1, 1));
         assert_eq!(rig.order().await.status, OrderStatus::Canceled);
     } else {
@@ -172,7 +257,7 @@ async fn update_works_where_declared_and_else_sends_nothing(rig: Rig) {
     let before = rig.order().await;
     let control = rig.simulators.control();
     let asked = control.total_requests();
-    let result = rig.adapter.update(OperationId::generate(), &before, &doubled(&before)).await;
+    let result = rig.adapter.update(OperationId::generate(), &before, &doubled(&before), &Nothing).await;
     if rig.adapter.capabilities().update.supported {
         assert_eq!(result.unwrap().amount, before.amount * 2);
         assert_eq!((control.requests(rig.provider.update), control.effects().len()), (1, 1));
@@ -183,14 +268,15 @@ async fn update_works_where_declared_and_else_sends_nothing(rig: Rig) {
     }
 }
 
-async fn an_undeclared_partial_cancel_sends_nothing(rig: Rig) {
+async fn a_part_is_canceled_where_the_order_offers_it_and_else_nothing_is_sent(rig: Rig) {
     let before = rig.order().await;
     let control = rig.simulators.control();
     let asked = control.total_requests();
-    let part = Money::new(before.amount / 2, before.currency).unwrap();
-    let result = rig.adapter.cancel(OperationId::generate(), &before, part, false).await;
-    if rig.adapter.capabilities().cancel.partial {
-        assert_eq!(result.unwrap().amounts.canceled, Some(before.amount / 2));
+    let result = rig.adapter.cancel(OperationId::generate(), &before, part(&before, before.amount / 2)).await;
+    let offered = before.action(Action::Cancel).is_some_and(|action| action.partial == Some(true));
+    assert!(!offered || rig.adapter.capabilities().cancel.partial, "no order offers what is not declared");
+    if offered {
+        assert_eq!(rig.after(result.unwrap()).await.amounts.canceled, Some(before.amount / 2));
     } else {
         assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
         assert_eq!((control.total_requests(), control.effects().len()), (asked, 0));
@@ -211,7 +297,7 @@ async fn a_lost_answer_is_outcome_unknown_and_sent_once(rig: Rig) {
         control.reset();
         let before = rig.order().await;
         rig.fault(rig.provider.cancel, kind.clone());
-        let result = rig.adapter.cancel(OperationId::generate(), &before, whole(&before), true).await;
+        let result = rig.adapter.cancel(OperationId::generate(), &before, whole(&before)).await;
         let error = result.unwrap_err();
         assert!(error.kind.money_may_have_moved() && !error.kind.may_be_repeated(), "{kind:?}: {error}");
         assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{kind:?}: {error}");
@@ -225,9 +311,9 @@ async fn an_unreachable_provider_is_not_executed(rig: Rig) {
     simulators.stop().await;
     let operation = OperationId::generate();
     for error in [
-        adapter.cancel(operation, &before, whole(&before), true).await.unwrap_err(),
-        adapter.update(operation, &before, &doubled(&before)).await.unwrap_err(),
-        adapter.fetch(&reference, soon()).await.unwrap_err(),
+        adapter.cancel(operation, &before, whole(&before)).await.unwrap_err(),
+        adapter.update(operation, &before, &doubled(&before), &Nothing).await.unwrap_err(),
+        adapter.fetch(&reference, &Nothing, soon()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind, ErrorKind::NotExecuted, "{error}");
     }
@@ -238,7 +324,7 @@ async fn a_late_read_is_a_timeout(rig: Rig) {
     let hold = Fault::new(rig.provider.id, FaultKind::Hold { when: guichet::simulator::Moment::Before });
     control.add_fault(hold.on_service(rig.provider.get).times(0));
     let deadline = Instant::now() + Duration::from_millis(200);
-    let error = rig.adapter.fetch(&rig.reference, deadline).await.unwrap_err();
+    let error = rig.adapter.fetch(&rig.reference, &Nothing, deadline).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
     control.clear_faults();
 }
@@ -253,8 +339,8 @@ async fn wrong_credentials_are_misconfigured(rig: Rig) {
         });
     for error in [
         wrong.test_connection(soon()).await.unwrap_err(),
-        wrong.fetch(&rig.reference, soon()).await.unwrap_err(),
-        wrong.cancel(OperationId::generate(), &before, whole(&before), true).await.unwrap_err(),
+        wrong.fetch(&rig.reference, &Nothing, soon()).await.unwrap_err(),
+        wrong.cancel(OperationId::generate(), &before, whole(&before)).await.unwrap_err(),
     ] {
         assert_eq!(error.kind, ErrorKind::Misconfigured, "{error}");
     }
@@ -268,7 +354,7 @@ async fn no_credential_is_shown(rig: Rig) {
     for kind in [FaultKind::Garbage { effect: false }, FaultKind::CutBefore, crate::rig::refusal("INT_902")] {
         rig.fault(rig.provider.get, kind.clone());
         // A read whose connection broke may be repeated, and then it works.
-        if let Err(error) = rig.adapter.fetch(&rig.reference, soon()).await {
+        if let Err(error) = rig.adapter.fetch(&rig.reference, &Nothing, soon()).await {
             shown.push(format!("{error} {error:?}"));
         }
     }

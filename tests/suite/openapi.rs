@@ -107,4 +107,16 @@ async fn answers_are_as_documented() {
     check("Operation", &rig.get(refused.json["instance"].as_str().unwrap()).await);
     rig.refuse(crate::rig::UPDATE, "PSP_1001");
     check("OpenOperation", &rig.update().await);
+
+    check("ChangedOrder", &rig.create("a", &crate::rig::new_order("a")).await);
+    check("Problem", &rig.create("b", &crate::rig::new_order("a")).await);
+    rig.fault(crate::rig::CREATE, guichet::simulator::FaultKind::LoseAnswer);
+    let lost = rig.create("c", &crate::rig::new_order("c")).await;
+    check("OpenOperation", &lost);
+    check("Operation", &rig.get(lost.header("location").unwrap()).await);
+    let order = rig.captured("d").await;
+    check("Problem", &rig.act("capture", &order, None, None).await);
+    check("ChangedOrder", &rig.act("refund", &order, Some("d"), Some(1)).await);
+    check("Order", &rig.read(&order).await);
+    check("EventList", &rig.get(&format!("/orders/systempay_{order}/events")).await);
 }

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Once};
 use guichet::{
     app::App,
     config::{AccountSettings, AuthMode, Settings, StoreUrl, sandbox_defaults},
-    simulator::{Fault, FaultId, FaultKind, RunningSimulators, SimulatorControl, SimulatorOptions},
+    simulator::{
+        Effect, Fault, FaultId, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions,
+    },
 };
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -18,6 +20,22 @@ pub const OTHER: &str = "fd8f6060f824427ba687d0161e46af8f";
 pub const GET: &str = "Charge/PaymentOrder/Get";
 pub const UPDATE: &str = "Charge/PaymentOrder/Update";
 pub const CANCEL: &str = "Charge/PaymentOrder/Cancel";
+pub const CREATE: &str = "Charge/CreatePaymentOrder";
+pub const TRANSACTIONS: &str = "Order/Get";
+pub const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
+pub const VALIDATE: &str = "Transaction/Validate";
+pub const TRANSACTION_UPDATE: &str = "Transaction/Update";
+/// Everything at the platform that changes something.
+pub const CHANGES: [&str; 8] = [
+    CREATE,
+    UPDATE,
+    CANCEL,
+    CANCEL_OR_REFUND,
+    VALIDATE,
+    TRANSACTION_UPDATE,
+    "Transaction/Cancel",
+    "Transaction/Refund",
+];
 
 /// Needed once per process before the first TLS client is built.
 pub fn crypto() {
@@ -83,7 +101,7 @@ pub struct Rig {
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -102,6 +120,8 @@ impl Rig {
         settings.server.ops_listen.set_port(0);
         settings.auth.mode = AuthMode::None;
         settings.store.url = StoreUrl::Sqlite(folder.path().join("guichet.db"));
+        // Nobody listens there: these tests do not depend on notifications.
+        settings.server.public_url = "http://127.0.0.1:1".to_owned();
         settings.accounts = accounts(&simulators);
         tweak(&mut settings);
         let app = App::start(settings).await.unwrap();
@@ -118,7 +138,7 @@ impl Rig {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             served: Some(served),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -181,6 +201,93 @@ impl Rig {
         self.patch(&path(), &[], &amount_patch()).await
     }
 
+    /// Makes an order under this key.
+    pub async fn create(&self, key: &str, body: &Value) -> Reply {
+        self.post("/orders", &[("idempotency-key", key)], Some(body)).await
+    }
+
+    /// Makes an order of 10.00 EUR at `systempay`, its body changed by a merge patch, and gives its reference at the
+    /// platform.
+    pub async fn made(&self, reference: &str, changes: &Value) -> String {
+        let mut body = new_order(reference);
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let reply = self.create(&format!("create-{reference}"), &body).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        reply.json["provider_reference"].as_str().unwrap().to_owned()
+    }
+
+    /// The payer pays an order of `systempay`.
+    pub fn pay(&self, order: &str) {
+        self.control.payer("lyra", "systempay", order, PayerAction::Pay).unwrap();
+    }
+
+    /// The night: what is authorised is captured.
+    pub fn remit(&self, order: &str) {
+        self.control.act("lyra", "systempay", Some(order), "remit").unwrap();
+    }
+
+    /// An order of 10.00 EUR, made here and paid.
+    pub async fn paid(&self, reference: &str) -> String {
+        let order = self.made(reference, &json!({})).await;
+        self.pay(&order);
+        order
+    }
+
+    /// The same, remitted.
+    pub async fn captured(&self, reference: &str) -> String {
+        let order = self.paid(reference).await;
+        self.remit(&order);
+        order
+    }
+
+    pub async fn read(&self, order: &str) -> Reply {
+        self.get(&format!("/orders/systempay_{order}")).await
+    }
+
+    /// `cancel`, `capture` or `refund` of all that is left, or of this many cents.
+    pub async fn act(&self, action: &str, order: &str, key: Option<&str>, cents: Option<i64>) -> Reply {
+        let headers: Vec<_> = key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        let body = cents.map(|cents| json!({"amount": {"value": cents, "currency": "EUR"}}));
+        self.post(&format!("/orders/systempay_{order}/{action}"), &headers, body.as_ref()).await
+    }
+
+    /// What really happened at the platform under this word.
+    pub fn effects(&self, action: &str) -> Vec<Effect> {
+        self.control.effects().into_iter().filter(|effect| effect.action == action).collect()
+    }
+
+    /// How many requests that change something reached the platform.
+    pub fn changes_sent(&self) -> u64 {
+        CHANGES.iter().map(|service| self.control.requests(service)).sum()
+    }
+
+    /// Makes an operation older in the store and due, for the settling time cannot be waited for; gives it as it is
+    /// after that check.
+    pub async fn aged(&self, operation: &str, seconds: i64) -> Value {
+        let path = format!("/operations/{operation}");
+        let before = self.get(&path).await.json;
+        let store = rusqlite::Connection::open(self.folder.path().join("guichet.db")).unwrap();
+        store.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+        let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+        let changed = store
+            .execute(
+                "UPDATE operations SET next_check_at = 0, body = json_replace(body, '$.created_at', ?2, \
+                 '$.intent.planned.expires_at', ?2) WHERE id = ?1",
+                rusqlite::params![operation, format!("{then:.3}")],
+            )
+            .unwrap();
+        assert_eq!(changed, 1, "{operation}");
+        let look = async {
+            loop {
+                let seen = self.get(&path).await.json;
+                if seen["next_check_at"] != before["next_check_at"] {
+                    return seen;
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), look).await.unwrap()
+    }
+
     /// Orders one fault on a service.
     pub fn fault(&self, service: &str, kind: FaultKind) -> FaultId {
         self.control.add_fault(Fault::new("lyra", kind).on_service(service))
@@ -221,4 +328,17 @@ pub fn cancel_path() -> String {
 
 pub fn amount_patch() -> Value {
     json!({"amount": {"value": 20_000, "currency": "EUR"}, "merchant_reference": "myOrderId-999999"})
+}
+
+/// The least a creation needs: 10.00 EUR at `systempay`, by link.
+pub fn new_order(reference: &str) -> Value {
+    json!({
+        "account": "systempay", "amount": {"value": 1_000, "currency": "EUR"}, "merchant_reference": reference
+    })
+}
+
+/// `amounts` of an order: requested, authorized, captured, canceled, refunded.
+pub fn amounts(reply: &Reply) -> [Option<i64>; 5] {
+    ["requested", "authorized", "captured", "canceled", "refunded"]
+        .map(|name| reply.json["amounts"][name].as_i64())
 }

@@ -2,6 +2,7 @@
 
 mod begin;
 mod copies;
+mod create;
 mod file;
 mod random;
 mod rig;
@@ -52,6 +53,16 @@ store_suite! {
             after_a_crash_nothing_stays_open,
             due_checks_come_oldest_first,
             what_is_settled_survives_reopening;
+        create:
+            a_creation_has_no_order_until_it_is_made,
+            a_creation_claims_its_reference,
+            after_a_crash_only_what_is_harmless_to_repeat_gives_its_reference_back,
+            a_creation_proved_by_its_payment_keeps_its_reference,
+            a_creation_refused_leaves_nothing,
+            movements_together_never_exceed_the_limit,
+            what_is_remembered_of_an_order,
+            refunds_are_told_at_their_end,
+            a_page_is_found_by_its_token;
         copies:
             older_copies_are_ignored,
             reads_of_one_millisecond_only_move_forward,

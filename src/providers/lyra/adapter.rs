@@ -491,7 +491,7 @@ impl ProviderAdapter for Lyra {
             return Ok(if is_paid { Verdict::Done(None) } else { Verdict::NoTrace(None) });
         }
         let Some(before) = operation.intent.before() else { return Ok(Verdict::NoTrace(None)) };
-        let (now, transactions) = self.read(before.reference(), memory, deadline).await?;
+        let (mut now, transactions) = self.read(before.reference(), memory, deadline).await?;
         let is_done = match &operation.intent {
             Intent::Create { .. } => false,
             Intent::Update { before, patch } => evidence::shows_update(before, patch, &now),
@@ -502,6 +502,14 @@ impl ProviderAdapter for Lyra {
                 evidence::shows_refund(before, *part, &now, &transactions, since)
             }
         };
+        if let Intent::Update { patch, .. } = &operation.intent
+            && is_done
+            && let Some(mut creation) = memory.recall().await?.creation
+        {
+            // What is remembered does not know of this update before it is settled.
+            creation.planned.order.apply(patch);
+            now.metadata = creation.planned.order.metadata;
+        }
         let changed_otherwise = !is_done && evidence::changed_otherwise(&operation.intent, &now);
         let now = Some(Box::new(now));
         Ok(match (is_done, changed_otherwise) {
@@ -536,6 +544,20 @@ mod tests {
     };
     use crate::domain::Field;
 
+    /// An order nobody here knows more about.
+    struct Nothing;
+
+    #[async_trait]
+    impl Recall for Nothing {
+        async fn recall(&self) -> Result<OrderMemory> {
+            Ok(OrderMemory::default())
+        }
+    }
+
+    fn part(value: i64, full: bool) -> Part {
+        Part { amount: money(value, "EUR"), full }
+    }
+
     /// An adapter whose provider answers its first call so; the task gives the request it got.
     async fn against(envelope: Value) -> (Arc<dyn ProviderAdapter>, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -557,7 +579,11 @@ mod tests {
         let pairs = [("base_url", url.as_str()), ("shop_id", "69876357"), ("password", "testpassword_x")];
         let account = AccountSettings::from_pairs("shop", "lyra", pairs);
         let second = Duration::from_secs(1);
-        let context = AdapterContext { connect_timeout: second, provider_timeout: second };
+        let context = AdapterContext {
+            connect_timeout: second,
+            provider_timeout: second,
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        };
         (build(&"shop".parse().unwrap(), &account, &context).unwrap(), task)
     }
 
@@ -590,9 +616,12 @@ mod tests {
             let (lyra, request) = against(envelope(&changes)).await;
             let id = OperationId::generate();
             let result = match service {
-                GET => lyra.fetch(before.reference(), Instant::now() + Duration::from_secs(1)).await,
-                UPDATE => lyra.update(id, &before, &patch).await,
-                _ => lyra.cancel(id, &before, money(20_000, "EUR"), true).await,
+                GET => {
+                    let deadline = Instant::now() + Duration::from_secs(1);
+                    lyra.fetch(before.reference(), &Nothing, deadline).await.map(Some)
+                }
+                UPDATE => lyra.update(id, &before, &patch, &Nothing).await.map(Some),
+                _ => lyra.cancel(id, &before, part(20_000, true)).await.map(|done| done.order),
             };
             assert_eq!(result.err().map(|error| error.kind), expected, "{service} {changes:?}");
             let request = request.await.unwrap();
@@ -608,7 +637,7 @@ mod tests {
     #[tokio::test]
     async fn a_part_cannot_be_canceled_and_nothing_is_sent() {
         let (lyra, request) = against(json!({})).await;
-        let result = lyra.cancel(OperationId::generate(), &order(UPDATED), money(1, "EUR"), false).await;
+        let result = lyra.cancel(OperationId::generate(), &order(UPDATED), part(1, false)).await;
         assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
         assert!(!request.is_finished());
     }

@@ -221,6 +221,7 @@ mod tests {
         let context = AdapterContext {
             connect_timeout: Duration::from_secs(1),
             provider_timeout: Duration::from_secs(1),
+            public_url: "http://127.0.0.1:8080".to_owned(),
         };
         let account = AccountSettings::from_pairs("shop", "lyra", good);
         let adapter = (DESCRIPTION.build)(&"shop".parse().unwrap(), &account, &context).unwrap();

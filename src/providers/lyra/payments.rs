@@ -103,10 +103,13 @@ impl Payment<'_> {
 
     fn canonical(&self) -> OrderStatus {
         let refunded = self.refunded();
-        match self.status.canonical() {
-            OrderStatus::Paid if refunded > 0 && refunded >= self.debit.amount => OrderStatus::Refunded,
-            OrderStatus::Paid if refunded > 0 => OrderStatus::PartiallyRefunded,
-            other => other,
+        let status = self.status.canonical();
+        if status != OrderStatus::Paid || refunded == 0 {
+            status
+        } else if refunded >= self.debit.amount {
+            OrderStatus::Refunded
+        } else {
+            OrderStatus::PartiallyRefunded
         }
     }
 
@@ -123,7 +126,19 @@ impl Payment<'_> {
             DetailedStatus::Captured => AvailableAction::denied(Action::Cancel, "already_captured"),
             DetailedStatus::Cancelled => AvailableAction::denied(Action::Cancel, "already_canceled"),
             DetailedStatus::Expired => AvailableAction::denied(Action::Cancel, "expired"),
-            _ => AvailableAction::denied(Action::Cancel, "not_possible_now"),
+            DetailedStatus::PartiallyAuthorised
+            | DetailedStatus::Accepted
+            | DetailedStatus::PreAuthorised
+            | DetailedStatus::WaitingForPayment
+            | DetailedStatus::UnderVerification
+            | DetailedStatus::Initial
+            | DetailedStatus::Suspended
+            | DetailedStatus::RefundToRetry
+            | DetailedStatus::Refused
+            | DetailedStatus::CaptureFailed
+            | DetailedStatus::Error
+            | DetailedStatus::Abandoned
+            | DetailedStatus::Unknown => AvailableAction::denied(Action::Cancel, "not_possible_now"),
         };
         let capture = match self.status {
             DetailedStatus::AuthorisedToValidate | DetailedStatus::WaitingAuthorisationToValidate => {
@@ -132,7 +147,22 @@ impl Payment<'_> {
             DetailedStatus::Captured | DetailedStatus::Authorised => {
                 AvailableAction::denied(Action::Capture, "already_captured")
             }
-            _ => AvailableAction::denied(Action::Capture, "not_possible_now"),
+            DetailedStatus::PartiallyAuthorised
+            | DetailedStatus::Accepted
+            | DetailedStatus::PreAuthorised
+            | DetailedStatus::WaitingAuthorisation
+            | DetailedStatus::WaitingForPayment
+            | DetailedStatus::UnderVerification
+            | DetailedStatus::Initial
+            | DetailedStatus::Suspended
+            | DetailedStatus::RefundToRetry
+            | DetailedStatus::Refused
+            | DetailedStatus::Cancelled
+            | DetailedStatus::Expired
+            | DetailedStatus::CaptureFailed
+            | DetailedStatus::Error
+            | DetailedStatus::Abandoned
+            | DetailedStatus::Unknown => AvailableAction::denied(Action::Capture, "not_possible_now"),
         };
         let refund = match self.status {
             DetailedStatus::Captured if left > 0 => {
@@ -142,7 +172,23 @@ impl Payment<'_> {
             DetailedStatus::Authorised | DetailedStatus::PartiallyAuthorised => {
                 AvailableAction::denied(Action::Refund, "not_remitted")
             }
-            _ => AvailableAction::denied(Action::Refund, "not_paid"),
+            DetailedStatus::Accepted
+            | DetailedStatus::PreAuthorised
+            | DetailedStatus::AuthorisedToValidate
+            | DetailedStatus::WaitingAuthorisation
+            | DetailedStatus::WaitingAuthorisationToValidate
+            | DetailedStatus::WaitingForPayment
+            | DetailedStatus::UnderVerification
+            | DetailedStatus::Initial
+            | DetailedStatus::Suspended
+            | DetailedStatus::RefundToRetry
+            | DetailedStatus::Refused
+            | DetailedStatus::Cancelled
+            | DetailedStatus::Expired
+            | DetailedStatus::CaptureFailed
+            | DetailedStatus::Error
+            | DetailedStatus::Abandoned
+            | DetailedStatus::Unknown => AvailableAction::denied(Action::Refund, "not_paid"),
         };
         vec![AvailableAction::denied(Action::Update, "already_paid"), cancel, capture, refund]
     }

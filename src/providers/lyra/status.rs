@@ -116,7 +116,8 @@ impl DetailedStatus {
     pub const TABLE: [(Self, &'static str, OrderStatus); 19] = [
         (Self::Authorised, "AUTHORISED", OrderStatus::Paid),
         (Self::Captured, "CAPTURED", OrderStatus::Paid),
-        (Self::PartiallyAuthorised, "PARTIALLY_AUTHORISED", OrderStatus::Paid),
+        // Only a part was accepted: neither paid nor unpaid, and nobody has decided which.
+        (Self::PartiallyAuthorised, "PARTIALLY_AUTHORISED", OrderStatus::Unknown),
         // No payment: it never stands behind a paid order.
         (Self::Accepted, "ACCEPTED", OrderStatus::Unknown),
         (Self::PreAuthorised, "PRE_AUTHORISED", OrderStatus::Unknown),

@@ -18,6 +18,7 @@ const GET: &str = include_str!("fixtures/get_success.json");
 pub(super) const UPDATED: &str = include_str!("fixtures/update_success.json");
 const CREATED: &str = include_str!("fixtures/create_success.json");
 const UPDATE_REQUEST: &str = include_str!("fixtures/update_request.json");
+const NOTIFICATIONS: &str = "https://guichet.example/notifications/shop";
 
 fn answer(status: u16, content_type: Option<&str>, body: &str) -> Answer {
     Answer {
@@ -204,7 +205,8 @@ fn an_update_sends_what_is_known_but_never_rendered_texts() {
         merchant_reference: set("myOrderId-999999"),
         ..OrderPatch::default()
     };
-    let body = serde_json::to_value(update::request(&order(GET), &patch).unwrap()).unwrap();
+    let body =
+        serde_json::to_value(update::request(&order(GET), &patch, None, NOTIFICATIONS).unwrap()).unwrap();
     let mut expected: Value = serde_json::from_str(UPDATE_REQUEST).unwrap();
     expected["paymentOrderId"] = json!("fd8f6060f824427ba687d0161e46af8f");
     expected["channelOptions"]["mailOptions"]["recipient"] = json!("sample@example.com");
@@ -242,11 +244,11 @@ fn each_channel_is_named_whole() {
                 {"recipient": "a@example.com", "template": "t", "bcc": "b@example.com", "body": "Hello"}}),
         ),
     ] {
-        let body = update::request(&with("channelDetails", details), &patch).unwrap();
+        let body = update::request(&with("channelDetails", details), &patch, None, NOTIFICATIONS).unwrap();
         assert_eq!(serde_json::to_value(body).unwrap()["channelOptions"], expected);
     }
     for details in [json!({"channelType": "IVR"}), json!(null)] {
-        assert!(update::request(&with("channelDetails", details), &patch).is_none());
+        assert!(update::request(&with("channelDetails", details), &patch, None, NOTIFICATIONS).is_none());
     }
 }
 

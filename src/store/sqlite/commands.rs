@@ -265,6 +265,7 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             at,
             checks: next.checks,
             next_check_at: next.next_check_at,
+            // Whoever asks again must not wait for what nobody was shown.
             releases_reference: next.repeat_harmless,
             reason: None,
             follow_at: None,

@@ -149,7 +149,7 @@ pub(super) fn mark_known(connection: &Connection, id: &OrderId) -> Result<(), St
 }
 
 /// Whether another order of the same account has this merchant reference, or may be getting it right now: `Some`
-/// with that order, as far as it is known.
+/// with that order, as far as it is known. An order that was proved by its payment has no number here, and is paid.
 pub(super) fn holder_of_reference(
     connection: &Connection,
     operation: &Operation,
@@ -163,7 +163,8 @@ pub(super) fn holder_of_reference(
              UNION ALL \
              SELECT order_id FROM operations WHERE account = ?1 AND claims_reference = ?2 AND id <> ?4 \
              AND (order_id IS NULL OR order_id <> ?3) \
-             AND status IN ('pending', 'sending', 'accepted', 'unknown', 'needs_review') \
+             AND (status IN ('pending', 'sending', 'accepted', 'unknown', 'needs_review') \
+             OR (status = 'succeeded' AND order_id IS NULL)) \
              LIMIT 1",
         )?
         .query_row(

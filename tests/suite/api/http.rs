@@ -150,13 +150,18 @@ async fn credentials_scopes_and_accounts() {
     }
     let reader = [("x-api-key", "key-of-reader")];
     assert_eq!(call(Method::GET, &path(), &reader).await.status, 200);
-    assert_eq!(call(Method::POST, &cancel_path(), &reader).await.problem(), (403, "forbidden"));
+    for place in ["/orders", &cancel_path(), &format!("{}/capture", path()), &format!("{}/refund", path())] {
+        assert_eq!(call(Method::POST, place, &reader).await.problem(), (403, "forbidden"), "{place}");
+        assert_eq!(call(Method::POST, place, &[]).await.problem(), (401, "unauthenticated"), "{place}");
+    }
 
     // An order of an account that is not one's own looks just like one that does not exist.
-    let island = [("x-api-key", "key-of-island")];
-    let shop = [("x-api-key", "key-of-shop")];
+    let island = [("x-api-key", "key-of-island"), ("idempotency-key", "k")];
+    let shop = [("x-api-key", "key-of-shop"), ("idempotency-key", "k")];
     let absent = "00000000000000000000000000000000";
-    for (method, end) in [(Method::GET, ""), (Method::POST, "/cancel")] {
+    for (method, end) in
+        [(Method::GET, ""), (Method::POST, "/cancel"), (Method::POST, "/capture"), (Method::POST, "/refund")]
+    {
         let foreign = call(method.clone(), &format!("/orders/systempay_{SAMPLE}{end}"), &island).await;
         assert_eq!(foreign.problem(), (404, "not_found"));
         let own = call(method.clone(), &format!("/orders/systempay_{absent}{end}"), &shop).await;
@@ -177,7 +182,7 @@ async fn credentials_scopes_and_accounts() {
 
 #[tokio::test]
 async fn reads_that_fail_and_old_copies() {
-    let mut rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(400)).await;
+    let mut rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(1_500)).await;
     let html = FaultKind::HttpStatus {
         code: 500,
         body: "<html>sorry</html>".to_owned(),
@@ -275,6 +280,11 @@ async fn links_in_answers_are_under_the_public_address() {
     .await;
     let absent = rig.get("/nothing").await;
     assert_eq!(absent.json["type"], "/pay/problems/not_found");
+    let made = rig.create("k", &crate::rig::new_order("a")).await;
+    assert_eq!(
+        made.header("location"),
+        Some(format!("/pay/orders/{}", made.json["id"].as_str().unwrap()).as_str())
+    );
     let hold = FaultKind::Hold { when: Moment::Before };
     let fault = rig.control.add_fault(guichet::simulator::Fault::new("lyra", hold).on_service(CANCEL));
     let open = rig.cancel().await;

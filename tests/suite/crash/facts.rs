@@ -7,7 +7,7 @@ use std::{
 
 use guichet::simulator::SimulatorControl;
 
-use super::process::{BRAND, Change, Program};
+use super::process::{BRAND, Change, Home, Program};
 
 /// Time for an effect to be found by reading: the first read is due at once, the next after a second.
 const FOUND_WITHIN: Duration = Duration::from_secs(20);
@@ -24,42 +24,65 @@ pub(super) struct Facts {
     pub(super) operations: Vec<(String, String)>,
     /// Numbers of the order's events.
     sequences: Vec<i64>,
+    /// Whether reading can find the effect: a creation has no number to look for.
+    findable: bool,
 }
 
 impl Facts {
     /// Takes them once, as they are.
     pub(super) async fn take(
+        home: &Home,
         program: &Program,
         control: &SimulatorControl,
         change: Change,
         order: &str,
     ) -> Self {
-        let (status, events) = program.get(&format!("/orders/{BRAND}_{order}/events")).await;
-        assert_eq!(status, 200, "{events}");
-        let events = events["items"].as_array().unwrap();
-        let ids: BTreeSet<String> =
-            events.iter().filter_map(|event| event["operation_id"].as_str().map(str::to_owned)).collect();
+        let (ids, sequences) = if change == Change::Create {
+            of_creations(home)
+        } else {
+            let (status, events) = program.get(&format!("/orders/{BRAND}_{order}/events")).await;
+            assert_eq!(status, 200, "{events}");
+            let events = events["items"].as_array().unwrap();
+            let ids = events.iter().filter_map(|event| event["operation_id"].as_str().map(str::to_owned));
+            (ids.collect(), events.iter().map(|event| event["sequence"].as_i64().unwrap()).collect())
+        };
         let mut operations = Vec::new();
         for id in ids {
             let (status, operation) = program.get(&format!("/operations/{id}")).await;
             assert_eq!(status, 200, "{operation}");
             operations.push((id, operation["status"].as_str().unwrap().to_owned()));
         }
-        let of_this = |named: Option<&str>| named == Some(order);
+        // A creation is known by the merchant's reference.
+        let made: Vec<String> = control
+            .orders("lyra", BRAND)
+            .unwrap()
+            .into_iter()
+            .filter(|made| made["orderId"] == order || made["paymentOrderId"] == order)
+            .filter_map(|made| made["paymentOrderId"].as_str().map(str::to_owned))
+            .collect();
+        let of_this =
+            |named: Option<&String>| named.is_some_and(|named| named == order || made.contains(named));
         Self {
             requests: control
                 .request_log()
                 .iter()
-                .filter(|request| of_this(request.order.as_deref()) && request.service == change.service())
+                .filter(|request| of_this(request.order.as_ref()) || of_this(request.reference.as_ref()))
+                .filter(|request| request.service == change.service())
                 .count(),
-            effects: control.effects().iter().filter(|effect| effect.order == order).count(),
+            effects: control
+                .effects()
+                .iter()
+                .filter(|effect| effect.action == change.effect() && of_this(Some(&effect.order)))
+                .count(),
             operations,
-            sequences: events.iter().map(|event| event["sequence"].as_i64().unwrap()).collect(),
+            sequences,
+            findable: change != Change::Create,
         }
     }
 
     /// The same, once an effect there is was found.
     pub(super) async fn settled(
+        home: &Home,
         program: &Program,
         control: &SimulatorControl,
         change: Change,
@@ -67,10 +90,10 @@ impl Facts {
     ) -> Self {
         let until = Instant::now() + FOUND_WITHIN;
         loop {
-            let facts = Self::take(program, control, change, order).await;
+            let facts = Self::take(home, program, control, change, order).await;
             let open = |status: &str| !matches!(status, "succeeded" | "refused" | "not_executed");
             let waits = facts.effects > 0 && facts.operations.iter().any(|(_, status)| open(status));
-            if !waits || Instant::now() > until {
+            if !waits || !facts.findable || Instant::now() > until {
                 return facts;
             }
             tokio::time::sleep(POLL).await;
@@ -92,6 +115,8 @@ impl Facts {
         }
         match (self.effects, statuses.as_slice()) {
             (0, [] | ["unknown"]) | (1, ["succeeded"]) => Ok(()),
+            // Nobody can find it, and nothing says that it was not made.
+            (1, ["unknown"]) if !self.findable => Ok(()),
             (0, ["not_executed" | "refused"]) if self.requests == 0 => Ok(()),
             (0, ["succeeded"]) => wrong("success is claimed without an effect"),
             (0, _) => wrong("without an answer and an effect the change is unknown"),
@@ -99,4 +124,14 @@ impl Facts {
             (_, _) => wrong("there is an effect and it is not told"),
         }
     }
+}
+
+/// The operations of a store that knows of creations only, and the numbers of their events.
+fn of_creations(home: &Home) -> (BTreeSet<String>, Vec<i64>) {
+    let store = home.store();
+    let mut ids = store.prepare("SELECT id FROM operations").unwrap();
+    let ids = ids.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let mut events = store.prepare("SELECT sequence FROM events ORDER BY position").unwrap();
+    let events = events.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    (ids, events)
 }

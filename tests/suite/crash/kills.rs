@@ -3,15 +3,16 @@
 use std::os::unix::process::ExitStatusExt;
 
 use futures_util::{StreamExt, stream};
-use guichet::simulator::{Fault, FaultKind, Moment, RunningSimulators};
+use guichet::simulator::{Fault, FaultKind, Moment, RunningSimulators, SimulatorControl};
 
 use super::{
     facts::Facts,
-    process::{Change, Home, new_order, read, start_provider},
+    process::{BRAND, Change, Home, Program, new_order, read, start_provider},
 };
 
-/// Kills per boundary and kind of change.
-const ROUNDS: usize = 3;
+/// Every kind of change with its kills per boundary.
+const ROUNDS: [(Change, usize); 4] =
+    [(Change::Cancel, 2), (Change::Update, 2), (Change::Refund, 2), (Change::Create, 1)];
 /// Programs at once.
 const AT_ONCE: usize = 6;
 
@@ -20,34 +21,37 @@ const AT_ONCE: usize = 6;
 enum Boundary {
     /// The program itself, at this point.
     Inside(&'static str),
+    /// The program itself, at this point of the store's commit of the intent.
+    Intent(&'static str),
+    /// The same of the outcome.
+    Outcome(&'static str),
     /// The test, while the provider has the request.
     AtProvider(Moment),
 }
 
-/// Every boundary, with the operations and effects there are when the program dies there. The store's first commit
-/// is the recovery at the start, the second the copy of the order; then come the intent and the outcome.
+/// Every boundary, with the operations and effects there are when the program dies there.
 const BOUNDARIES: [(Boundary, usize, usize); 12] = [
     (Boundary::Inside("before_intent"), 0, 0),
-    (Boundary::Inside("store_before_commit#3"), 0, 0),
-    (Boundary::Inside("store_after_commit#3"), 1, 0),
+    (Boundary::Intent("store_before_commit"), 0, 0),
+    (Boundary::Intent("store_after_commit"), 1, 0),
     (Boundary::Inside("intent_committed"), 1, 0),
     (Boundary::Inside("before_send"), 1, 0),
     (Boundary::AtProvider(Moment::Before), 1, 0),
     (Boundary::AtProvider(Moment::After), 1, 1),
     (Boundary::Inside("answer_received"), 1, 1),
     (Boundary::Inside("before_outcome"), 1, 1),
-    (Boundary::Inside("store_before_commit#4"), 1, 1),
-    (Boundary::Inside("store_after_commit#4"), 1, 1),
+    (Boundary::Outcome("store_before_commit"), 1, 1),
+    (Boundary::Outcome("store_after_commit"), 1, 1),
     (Boundary::Inside("outcome_committed"), 1, 1),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_kills_lose_nothing_and_double_nothing() {
+async fn eighty_kills_lose_nothing_and_double_nothing() {
     let provider = start_provider().await;
     let mut rounds = Vec::new();
     for boundary in BOUNDARIES {
-        for change in [Change::Cancel, Change::Update] {
-            rounds.extend((0..ROUNDS).map(|_| (boundary, change)));
+        for (change, times) in ROUNDS {
+            rounds.extend((0..times).map(|_| (boundary, change)));
         }
     }
     let results: Vec<Result<(), String>> = stream::iter(rounds)
@@ -65,7 +69,7 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
     let wrong: Vec<&String> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     println!("{} kills, {} failures", results.len(), wrong.len());
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(results.len() >= 50);
+    assert!(results.len() >= 80);
 }
 
 /// One kill, and everything that is asked after it.
@@ -77,13 +81,21 @@ async fn round(
     change: Change,
 ) -> Result<(), String> {
     let control = provider.control();
-    let order = new_order(&control);
+    let order = new_order(&control, change);
     let home = Home::new(provider);
     let key = format!("key-{order}");
+    // The store's first commit is the recovery at the start, the second the copy of the order, if there is one.
+    let commits = if change == Change::Create { 1 } else { 2 };
+    let point = match boundary {
+        Boundary::Inside(point) => Some(point.to_owned()),
+        Boundary::Intent(point) => Some(format!("{point}#{}", commits + 1)),
+        Boundary::Outcome(point) => Some(format!("{point}#{}", commits + 2)),
+        Boundary::AtProvider(_) => None,
+    };
     let mut program = match boundary {
-        Boundary::Inside(point) => {
-            let program = home.start(&format!("kill@{point}")).await;
-            home.settle_copy(&program, &order).await;
+        Boundary::Inside(_) | Boundary::Intent(_) | Boundary::Outcome(_) => {
+            let program = home.start(&format!("kill@{}", point.unwrap())).await;
+            prepare(&home, &program, change, &order).await;
             // The connection breaks with the program.
             let _ = program.change(change, &order, &key).send().await;
             program
@@ -92,7 +104,7 @@ async fn round(
             let fault = Fault::new("lyra", FaultKind::Hold { when }).on_service(change.service());
             let hold = control.add_fault(fault.on_order(order.as_str()));
             let mut program = home.start("").await;
-            home.settle_copy(&program, &order).await;
+            prepare(&home, &program, change, &order).await;
             let request = tokio::spawn(program.change(change, &order, &key).send());
             assert!(control.held(hold).await);
             program.kill();
@@ -106,14 +118,14 @@ async fn round(
     }
 
     let program = home.start("").await;
-    let after = Facts::settled(&program, &control, change, &order).await;
+    let after = Facts::settled(&home, &program, &control, change, &order).await;
     after.check()?;
     if (after.operations.len(), after.effects) != (operations, effects) {
         return Err(format!("expected {operations} operations and {effects} effects: {after:?}"));
     }
 
     let (status, answer) = read(program.change(change, &order, &key).send().await.unwrap()).await;
-    let again = Facts::settled(&program, &control, change, &order).await;
+    let again = Facts::settled(&home, &program, &control, change, &order).await;
     again.check().map_err(|wrong| format!("after the same key again ({status} {answer}): {wrong}"))?;
     let first = after.operations.first();
     if first.is_some_and(|(id, _)| again.operations.len() != 1 || again.operations[0].0 != *id) {
@@ -123,9 +135,41 @@ async fn round(
         return Err(format!("the same key sent it again: {after:?}, then {again:?}"));
     }
     // Nothing had been written: the caller's repetition is the first try. What is known is told, else 202.
-    let known = first.is_none() || after.effects == 1;
-    if status != if known { 200 } else { 202 } || again.effects != usize::from(known) {
+    let known = match first {
+        None => true,
+        Some((_, status)) => status == "succeeded",
+    };
+    let effects = if first.is_none() { 1 } else { after.effects };
+    if status != if known { change.done() } else { 202 } || again.effects != effects {
         return Err(format!("the same key was answered {status} {answer}: {again:?}"));
     }
+    if change == Change::Create {
+        return another(&program, &control, &order, known, effects).await;
+    }
     Ok(())
+}
+
+async fn prepare(home: &Home, program: &Program, change: Change, order: &str) {
+    if change != Change::Create {
+        home.settle_copy(program, order).await;
+    }
+}
+
+/// A new key for the same link: of one that was made it is refused, of one that nobody was shown it is harmless.
+async fn another(
+    program: &Program,
+    control: &SimulatorControl,
+    reference: &str,
+    known: bool,
+    effects: usize,
+) -> Result<(), String> {
+    let request = program.change(Change::Create, reference, &format!("new-{reference}"));
+    let (status, answer) = read(request.send().await.unwrap()).await;
+    let made = control.orders("lyra", BRAND).unwrap().into_iter().filter(|made| made["orderId"] == reference);
+    let made = made.count();
+    if (status, made) == if known { (409, effects) } else { (201, effects + 1) } {
+        Ok(())
+    } else {
+        Err(format!("a new key was answered {status} {answer}, and {made} orders are made"))
+    }
 }

@@ -7,28 +7,35 @@ use super::{
     process::{Change, Home, new_order, start_provider},
 };
 
-/// A cancellation at a provider with this fault, judged.
-async fn judge(faults: &str, kind: FaultKind) -> Result<(), String> {
+/// A change at a provider with this fault, judged.
+async fn judge(change: Change, faults: &str, kind: FaultKind) -> Result<(), String> {
     let provider = start_provider().await;
     let control = provider.control();
-    let order = new_order(&control);
-    control.add_fault(Fault::new("lyra", kind).on_service(Change::Cancel.service()));
+    let order = new_order(&control, change);
+    control.add_fault(Fault::new("lyra", kind).on_service(change.service()));
     let home = Home::new(&provider);
     let program = home.start(faults).await;
-    program.change(Change::Cancel, &order, "key").send().await.unwrap();
-    Facts::settled(&program, &control, Change::Cancel, &order).await.check()
+    program.change(change, &order, "key").send().await.unwrap();
+    Facts::settled(&home, &program, &control, change, &order).await.check()
 }
+
+const CHANGES: [Change; 3] = [Change::Cancel, Change::Refund, Change::Create];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_change_that_is_sent_again_is_found() {
-    judge("", FaultKind::CutBefore).await.unwrap();
-    let wrong = judge("planted:resend_lost_changes", FaultKind::CutBefore).await.unwrap_err();
-    assert!(wrong.starts_with("the change was sent more than once"), "{wrong}");
+    for change in CHANGES {
+        judge(change, "", FaultKind::CutBefore).await.unwrap();
+        let wrong = judge(change, "planted:resend_lost_changes", FaultKind::CutBefore).await.unwrap_err();
+        assert!(wrong.starts_with("the change was sent more than once"), "{change:?}: {wrong}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outcome_without_evidence_is_found() {
-    judge("", FaultKind::LoseAnswer).await.unwrap();
-    let wrong = judge("planted:outcome_before_evidence", FaultKind::LoseAnswer).await.unwrap_err();
-    assert!(wrong.starts_with("there is an effect and it is not told"), "{wrong}");
+    for change in CHANGES {
+        judge(change, "", FaultKind::LoseAnswer).await.unwrap();
+        let wrong =
+            judge(change, "planted:outcome_before_evidence", FaultKind::LoseAnswer).await.unwrap_err();
+        assert!(wrong.starts_with("there is an effect and it is not told"), "{change:?}: {wrong}");
+    }
 }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use guichet::simulator::{self, RunningSimulators, SimulatorControl, SimulatorOptions};
+use guichet::{
+    domain::OperationId,
+    simulator::{self, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -20,16 +23,36 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Which change is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
+    Create,
     Cancel,
     Update,
+    /// Of a part: done twice, it gives back twice as much.
+    Refund,
 }
 
 impl Change {
     pub(super) fn service(self) -> &'static str {
         match self {
+            Self::Create => "Charge/CreatePaymentOrder",
             Self::Cancel => "Charge/PaymentOrder/Cancel",
             Self::Update => "Charge/PaymentOrder/Update",
+            Self::Refund => "Transaction/CancelOrRefund",
         }
+    }
+
+    /// Its word in the provider's ledger.
+    pub(super) fn effect(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Cancel => "cancel",
+            Self::Update => "update",
+            Self::Refund => "refund",
+        }
+    }
+
+    /// The status of the answer when it is done.
+    pub(super) fn done(self) -> u16 {
+        if self == Self::Create { 201 } else { 200 }
     }
 }
 
@@ -37,9 +60,19 @@ pub(super) async fn start_provider() -> RunningSimulators {
     simulator::start(SimulatorOptions::default()).await.unwrap()
 }
 
-/// A fresh order at the provider; its reference there.
-pub(super) fn new_order(control: &SimulatorControl) -> String {
-    control.add_order("lyra", BRAND, &json!({})).unwrap()
+/// A fresh order at the provider that allows the change; its reference there. Of a creation the merchant's reference,
+/// for there is no order yet.
+pub(super) fn new_order(control: &SimulatorControl, change: Change) -> String {
+    let reference = OperationId::generate().to_string();
+    if change == Change::Create {
+        return reference;
+    }
+    let order = control.add_order("lyra", BRAND, &json!({"orderId": reference})).unwrap();
+    if change == Change::Refund {
+        control.payer("lyra", BRAND, &order, PayerAction::Pay).unwrap();
+        control.act("lyra", BRAND, Some(&order), "remit").unwrap();
+    }
+    order
 }
 
 /// A directory with a configuration; the store is made there by the program.
@@ -78,11 +111,7 @@ impl Home {
     pub(super) async fn settle_copy(&self, program: &Program, order: &str) {
         let (status, answer) = program.get(&format!("/orders/{BRAND}_{order}")).await;
         assert_eq!(status, 200, "{answer}");
-        let store = rusqlite::Connection::open_with_flags(
-            self.path().join("guichet.db"),
-            rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
-        )
-        .unwrap();
+        let store = self.store();
         let written = async {
             let count = || store.query_row("SELECT COUNT(*) FROM orders", [], |row| row.get::<_, i64>(0));
             while count().unwrap() == 0 {
@@ -90,6 +119,12 @@ impl Home {
             }
         };
         tokio::time::timeout(PATIENCE, written).await.expect("no copy is written");
+    }
+
+    /// The program's store, to look at.
+    pub(super) fn store(&self) -> rusqlite::Connection {
+        let path = self.path().join("guichet.db");
+        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
     }
 
     fn config(&self) -> PathBuf {
@@ -141,13 +176,22 @@ impl Program {
     /// A request for the change, not sent yet.
     pub(super) fn change(&self, change: Change, order: &str, key: &str) -> reqwest::RequestBuilder {
         let url = format!("{}/orders/{BRAND}_{order}", self.base);
+        let json = |request: reqwest::RequestBuilder, body: Value| {
+            request.header("content-type", "application/json").body(body.to_string())
+        };
         let request = match change {
+            Change::Create => json(
+                self.client.post(format!("{}/orders", self.base)),
+                json!({"account": BRAND, "amount": {"value": 9_000, "currency": "EUR"}, "merchant_reference": order}),
+            ),
+            Change::Refund => json(
+                self.client.post(format!("{url}/refund")),
+                json!({"amount": {"value": 300, "currency": "EUR"}}),
+            ),
             Change::Cancel => self.client.post(format!("{url}/cancel")),
-            Change::Update => self
-                .client
-                .patch(url)
-                .header("content-type", "application/json")
-                .body(json!({"amount": {"value": 9_000, "currency": "EUR"}}).to_string()),
+            Change::Update => {
+                json(self.client.patch(url), json!({"amount": {"value": 9_000, "currency": "EUR"}}))
+            }
         };
         request.header("idempotency-key", key)
     }

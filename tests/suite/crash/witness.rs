@@ -8,7 +8,7 @@ use super::process::{Change, Home, new_order, start_provider};
 /// order's copy is in the store before, so that its sync is not taken for the intent's.
 async fn observe(faults: &str) -> (String, u16) {
     let provider = start_provider().await;
-    let order = new_order(&provider.control());
+    let order = new_order(&provider.control(), Change::Cancel);
     let home = Home::new(&provider);
     let (library, log) = (home.path().join("witness.so"), home.path().join("witness.log"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/crash/sync_witness.c");

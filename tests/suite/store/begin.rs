@@ -20,19 +20,20 @@ pub(super) async fn an_intent_is_kept_with_all_it_needs(kind: &impl Kind) {
     for (new, key) in [(cancel(pending("a")), "k1"), (rename(pending("b"), "new"), "k2")] {
         let new = with_key(new, key, "f");
         let operation = new.operation.clone();
+        let order = operation.order_id.as_ref().unwrap();
         assert_eq!(store.begin(new).await.unwrap(), Begun::Started);
         assert_eq!(store.operation(operation.id).await.unwrap().as_ref(), Some(&operation));
-        assert_eq!(
-            store.order_copy(&operation.order_id).await.unwrap().as_ref(),
-            Some(operation.intent.before())
-        );
-        let view = store.look(&operation.order_id, Some(("till", key))).await.unwrap();
+        assert_eq!(store.order_copy(order).await.unwrap().as_ref(), operation.intent.before());
+        let view = store.look(Some(order), Some(("till", key))).await.unwrap();
         assert_eq!(view.blocking, Some(operation.id));
         assert_eq!(view.change_count, 1);
         assert_eq!(view.key.unwrap().operation, operation);
     }
     assert_eq!(event_words(&*store, "a").await, words(&[]));
-    assert_eq!(store.look(&order_id("nobody"), Some(("till", "none"))).await.unwrap(), Default::default());
+    assert_eq!(
+        store.look(Some(&order_id("nobody")), Some(("till", "none"))).await.unwrap(),
+        Default::default()
+    );
 }
 
 pub(super) async fn the_same_key_starts_once(kind: &impl Kind) {
@@ -49,7 +50,7 @@ pub(super) async fn the_same_key_starts_once(kind: &impl Kind) {
             settle(&*store, settlement(id, OperationStatus::Succeeded, 5)).await;
         }
     }
-    let view = store.look(&order_id("a"), Some(("till", "k"))).await.unwrap();
+    let view = store.look(Some(&order_id("a")), Some(("till", "k"))).await.unwrap();
     assert_eq!(view.key.unwrap().operation.status, OperationStatus::Succeeded);
 }
 
@@ -65,12 +66,12 @@ pub(super) async fn a_key_of_something_that_never_happened_may_be_used_again(kin
     let blocker = start(&*store, cancel(pending("a"))).await;
     let refused = store.begin(with_key(cancel(pending("a")), "k", "f")).await.unwrap();
     assert_eq!(refused, Begun::Blocked(blocker));
-    let view = store.look(&order_id("a"), Some(("till", "k"))).await.unwrap();
+    let view = store.look(Some(&order_id("a")), Some(("till", "k"))).await.unwrap();
     assert_eq!(view.key.unwrap().operation.id, first);
     settle(&*store, settlement(blocker, OperationStatus::Refused, 6)).await;
 
     let second = start(&*store, with_key(cancel(pending("a")), "k", "f")).await;
-    let view = store.look(&order_id("a"), Some(("till", "k"))).await.unwrap();
+    let view = store.look(Some(&order_id("a")), Some(("till", "k"))).await.unwrap();
     assert_eq!(view.key.unwrap().operation.id, second);
     let third = store.begin(with_key(cancel(pending("a")), "k", "f")).await.unwrap();
     assert!(matches!(third, Begun::KeyUsed(record) if record.operation.id == second));
@@ -82,7 +83,7 @@ pub(super) async fn keys_of_different_clients_never_meet(kind: &impl Kind) {
     let mut new = cancel(pending("b"));
     new.operation.client = "shop".to_owned();
     start(&*store, with_key(new, "k", "other")).await;
-    assert_eq!(store.look(&order_id("a"), Some(("nobody", "k"))).await.unwrap().key, None);
+    assert_eq!(store.look(Some(&order_id("a")), Some(("nobody", "k"))).await.unwrap().key, None);
 }
 
 /// Begins all of them at once.
@@ -122,7 +123,7 @@ pub(super) async fn different_keys_at_the_same_time_start_one_per_order(kind: &i
     assert_eq!((started.len(), others.len()), (1, 63));
     assert!(others.iter().all(|other| *other == Begun::Blocked(started[0])), "{others:?}");
     for n in 0..64 {
-        let view = store.look(&order_id("a"), Some(("till", &format!("k{n}")))).await.unwrap();
+        let view = store.look(Some(&order_id("a")), Some(("till", &format!("k{n}")))).await.unwrap();
         assert!(view.key.is_none_or(|record| record.operation.id == started[0]));
     }
 }
@@ -132,7 +133,7 @@ pub(super) async fn an_open_operation_blocks_its_order(kind: &impl Kind) {
     for status in OperationStatus::ALL {
         let name = status.as_str().replace('_', "-");
         let id = cancel_in(&*store, &name, status).await;
-        let view = store.look(&order_id(&name), None).await.unwrap();
+        let view = store.look(Some(&order_id(&name)), None).await.unwrap();
         let expected = status.blocks_the_order().then_some(id);
         assert_eq!(view.blocking, expected, "{status:?}");
         for first_status in [OperationStatus::Sending, OperationStatus::Succeeded] {
@@ -160,21 +161,21 @@ pub(super) async fn a_refused_begin_leaves_nothing(kind: &impl Kind) {
     assert_eq!(store.begin(new).await.unwrap(), Begun::Outdated);
     assert_eq!(store.operation(id).await.unwrap(), None);
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap(), None);
-    assert_eq!(store.look(&order_id("a"), Some(("till", "k"))).await.unwrap(), Default::default());
+    assert_eq!(store.look(Some(&order_id("a")), Some(("till", "k"))).await.unwrap(), Default::default());
 }
 
 pub(super) async fn a_change_in_between_is_noticed(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    let seen = store.look(&order_id("a"), None).await.unwrap().change_count;
+    let seen = store.look(Some(&order_id("a")), None).await.unwrap().change_count;
     let id = start(&*store, cancel(pending("a"))).await;
     settle(&*store, settlement(id, OperationStatus::Refused, 1)).await;
     let late = NewOperation { change_count: seen, ..cancel(pending("a")) };
     assert_eq!(store.begin(late).await.unwrap(), Begun::Outdated);
-    assert_eq!(store.look(&order_id("a"), None).await.unwrap().change_count, seen + 2);
+    assert_eq!(store.look(Some(&order_id("a")), None).await.unwrap().change_count, seen + 2);
 
     // Begin and end count apart: what was read while the operation was open is out of date, too.
     let id = start(&*store, cancel(pending("a"))).await;
-    let seen = store.look(&order_id("a"), None).await.unwrap().change_count;
+    let seen = store.look(Some(&order_id("a")), None).await.unwrap().change_count;
     settle(&*store, settlement(id, OperationStatus::Refused, 2)).await;
     let late = NewOperation { change_count: seen, ..cancel(pending("a")) };
     assert_eq!(store.begin(late).await.unwrap(), Begun::Outdated);
@@ -196,7 +197,7 @@ pub(super) async fn a_reference_in_use_is_refused(kind: &impl Kind) {
                 | OrderStatus::Paid
                 | OrderStatus::PartiallyRefunded
         );
-        let expected = if taken { Begun::ReferenceInUse(order_id(&name)) } else { Begun::Started };
+        let expected = if taken { Begun::ReferenceInUse(Some(order_id(&name))) } else { Begun::Started };
         assert_eq!(begun, expected, "{status}");
     }
     // An order only read, one of another account, and the order itself do not stand in the way.
@@ -212,9 +213,9 @@ pub(super) async fn a_reference_on_its_way_is_refused(kind: &impl Kind) {
     let store = kind.open().unwrap();
     let first = start(&*store, rename(pending("a"), "new")).await;
     let rival = || rename(pending("b"), "new");
-    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(order_id("a")));
+    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(Some(order_id("a"))));
     settle(&*store, settlement(first, OperationStatus::Succeeded, 1)).await;
-    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(order_id("a")), "it got it");
+    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(Some(order_id("a"))), "it got it");
     // Its old reference is free; one that was refused gives its claim back.
     let second = start(&*store, rename(pending("c"), "ref-a")).await;
     settle(&*store, settlement(second, OperationStatus::Refused, 1)).await;
@@ -227,7 +228,7 @@ pub(super) async fn a_reference_on_its_way_is_refused(kind: &impl Kind) {
     new.operation.intent = intent;
     let third = start(&*store, new).await;
     let rival = || rename(pending("f"), "ref-e");
-    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(order_id("e")));
+    assert_eq!(store.begin(rival()).await.unwrap(), Begun::ReferenceInUse(Some(order_id("e"))));
     settle(&*store, settlement(third, OperationStatus::Succeeded, 1)).await;
     start(&*store, rival()).await;
 }
@@ -239,5 +240,5 @@ pub(super) async fn something_already_done_ends_at_once(kind: &impl Kind) {
     new.operation.already_done = true;
     start(&*store, new).await;
     assert_eq!(event_words(&*store, "a").await, words(&[("operation.succeeded", true)]));
-    assert_eq!(store.look(&order_id("a"), None).await.unwrap().blocking, None);
+    assert_eq!(store.look(Some(&order_id("a")), None).await.unwrap().blocking, None);
 }

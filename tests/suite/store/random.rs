@@ -51,7 +51,7 @@ async fn take(store: &dyn Store, watched: &mut Watched, now: i64, step: Step) {
             if let Some(key) = key {
                 new = with_key(new, &format!("k{key}"), if update { "update" } else { "cancel" });
             }
-            let view = store.look(&order_id(name), None).await.unwrap();
+            let view = store.look(Some(&order_id(name)), None).await.unwrap();
             new.change_count = view.change_count - i64::from(stale);
             let id = new.operation.id;
             let begun = store.begin(new).await.unwrap();
@@ -108,7 +108,7 @@ async fn check(store: &dyn Store, watched: &Watched) {
         let open: Vec<_> =
             of_order.iter().filter(|(_, status)| status.blocks_the_order()).map(|(id, _)| *id).collect();
         assert!(open.len() <= 1);
-        let view = store.look(&order_id(name), None).await.unwrap();
+        let view = store.look(Some(&order_id(name)), None).await.unwrap();
         let changes = watched.changes.get(name).copied().unwrap_or(0);
         assert_eq!((view.blocking, view.change_count), (open.first().copied(), changes));
         // No change without its event: what is counted is begun or told.

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use guichet::{
     domain::{
-        Amounts, Currency, Delivery, DeliveryChannel, Event, Field, Intent, Mode, Money, Operation,
-        OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch, OrderStatus, ProviderStatus,
-        Timestamp,
+        Amounts, CaptureMode, Currency, Customer, Delivery, DeliveryChannel, Event, Field, Intent, Mode,
+        Money, NewDelivery, NewOrder, Operation, OperationId, OperationStatus, Order, OrderId, OrderPatch,
+        OrderStatus, Part, PlannedOrder, ProviderStatus, Timestamp,
     },
     store::{
         Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, sqlite::SqliteStore,
@@ -84,49 +84,82 @@ pub(crate) fn copy(name: &str, status: OrderStatus, as_of: i64) -> Order {
     }
 }
 
-fn operation(kind: OperationKind, intent: Intent) -> Operation {
+/// An operation as it is begun.
+pub(crate) fn operation(intent: Intent) -> Operation {
+    let at = intent.before().map_or(at(0), |before| before.as_of);
     Operation {
         id: OperationId::generate(),
-        kind,
-        order_id: intent.before().id.clone(),
+        kind: intent.kind(),
+        account: intent.before().map_or_else(|| "shop".parse().unwrap(), |before| before.account().clone()),
+        order_id: intent.before().map(|before| before.id.clone()),
         provider: "lyra".to_owned(),
         client: "till".to_owned(),
         request_id: "req-1".to_owned(),
         amount: intent.amount(),
         status: OperationStatus::Sending,
         already_done: false,
+        repeat_harmless: false,
         failure: None,
         order_after: None,
-        created_at: intent.before().as_of,
-        updated_at: intent.before().as_of,
+        created_at: at,
+        updated_at: at,
         checks: 0,
         next_check_at: None,
         intent,
     }
 }
 
-/// A full cancel of an order as read.
-pub(crate) fn cancel(before: Order) -> NewOperation {
-    let amount = Money::new(before.amount, before.currency).unwrap();
-    let intent = Intent::Cancel { before: Box::new(before), amount, full: true };
+/// An operation with nothing special.
+pub(crate) fn begin(intent: Intent) -> NewOperation {
     NewOperation {
-        operation: operation(OperationKind::Cancel, intent),
+        operation: operation(intent),
         key: None,
         change_count: 0,
         claims_reference: None,
+        limit: None,
     }
+}
+
+/// A full cancel of an order as read.
+pub(crate) fn cancel(before: Order) -> NewOperation {
+    let amount = Money::new(before.amount, before.currency).unwrap();
+    begin(Intent::Cancel { before: Box::new(before), part: Part { amount, full: true } })
+}
+
+/// A refund of a part of an order as read, of which no more than `limit` may be given back.
+pub(crate) fn refund(before: Order, value: i64, limit: i64) -> NewOperation {
+    let amount = Money::new(value, before.currency).unwrap();
+    let part = Part { amount, full: false };
+    NewOperation { limit: Some(limit), ..begin(Intent::Refund { before: Box::new(before), part }) }
+}
+
+/// A creation by link with this merchant reference.
+pub(crate) fn create(reference: &str) -> NewOperation {
+    let order = NewOrder {
+        amount: Money::new(1_250, "EUR".parse().unwrap()).unwrap(),
+        merchant_reference: reference.to_owned(),
+        description: None,
+        capture: CaptureMode::Automatic,
+        payment_method: None,
+        expires_at: None,
+        locale: None,
+        delivery: NewDelivery::default(),
+        customer: Customer::default(),
+        return_url: None,
+        metadata: BTreeMap::from([("cart".to_owned(), "7".to_owned())]),
+        provider_options: serde_json::Map::new(),
+    };
+    let page_token = Some(format!("token-{reference}"));
+    let planned = PlannedOrder { order, expires_at: at(86_400_000), reference: None, page_token };
+    let new = begin(Intent::Create { planned: Box::new(planned) });
+    NewOperation { claims_reference: Some(reference.to_owned()), ..new }
 }
 
 /// An update of the merchant reference of an order as read.
 pub(crate) fn rename(before: Order, reference: &str) -> NewOperation {
     let patch = OrderPatch { merchant_reference: Field::Set(reference.to_owned()), ..OrderPatch::default() };
     let intent = Intent::Update { before: Box::new(before), patch: Box::new(patch) };
-    NewOperation {
-        operation: operation(OperationKind::Update, intent),
-        key: None,
-        change_count: 0,
-        claims_reference: Some(reference.to_owned()),
-    }
+    NewOperation { claims_reference: Some(reference.to_owned()), ..begin(intent) }
 }
 
 pub(crate) fn with_key(new: NewOperation, key: &str, fingerprint: &str) -> NewOperation {
@@ -145,13 +178,14 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         at: at(millis),
         checks: 0,
         next_check_at: None,
+        releases_reference: false,
         settled_by: "answer".to_owned(),
     }
 }
 
 /// Begins with the change count as it is now and expects that to work.
 pub(crate) async fn start(store: &dyn Store, mut new: NewOperation) -> OperationId {
-    new.change_count = store.look(&new.operation.order_id, None).await.unwrap().change_count;
+    new.change_count = store.look(new.operation.order_id.as_ref(), None).await.unwrap().change_count;
     let id = new.operation.id;
     assert_eq!(store.begin(new).await.unwrap(), Begun::Started);
     id

@@ -93,7 +93,7 @@ pub(super) async fn only_allowed_steps_are_taken(kind: &impl Kind) {
 pub(super) async fn a_read_without_evidence_only_plans_the_next(kind: &impl Kind) {
     let store = kind.open().unwrap();
     let id = cancel_in(&*store, "a", OperationStatus::Unknown).await;
-    let seen = store.look(&order_id("a"), None).await.unwrap();
+    let seen = store.look(Some(&order_id("a")), None).await.unwrap();
     let again = Settlement {
         checks: 3,
         next_check_at: Some(at(500)),
@@ -103,7 +103,7 @@ pub(super) async fn a_read_without_evidence_only_plans_the_next(kind: &impl Kind
     let operation = settle(&*store, again).await;
     assert_eq!((operation.checks, operation.next_check_at), (3, Some(at(500))));
     assert_eq!((operation.updated_at, operation.order_after.is_none()), (at(1), true));
-    assert_eq!(store.look(&order_id("a"), None).await.unwrap(), seen);
+    assert_eq!(store.look(Some(&order_id("a")), None).await.unwrap(), seen);
     // The order itself was found changed, by whomever.
     assert_eq!(
         event_words(&*store, "a").await,
@@ -195,7 +195,7 @@ pub(super) async fn after_a_crash_nothing_stays_open(kind: &impl Kind) {
             assert_eq!(now.updated_at, at(50));
             assert_eq!(now.next_check_at, (expected == OperationStatus::Unknown).then_some(at(50)));
             assert_eq!(now.failure.is_some(), expected == OperationStatus::NotExecuted);
-            assert_eq!(store.look(&order_id(&name), None).await.unwrap().change_count, 2);
+            assert_eq!(store.look(Some(&order_id(&name)), None).await.unwrap().change_count, 2);
         }
     }
 }
@@ -229,13 +229,13 @@ pub(super) async fn what_is_settled_survives_reopening(kind: &impl Kind) {
     let (operation, told, view) = (
         store.operation(id).await.unwrap(),
         events(&*store, "a").await,
-        store.look(&order_id("a"), None).await.unwrap(),
+        store.look(Some(&order_id("a")), None).await.unwrap(),
     );
     drop(store);
     let store = kind.open().unwrap();
     assert_eq!(store.operation(id).await.unwrap(), operation);
     assert_eq!(events(&*store, "a").await, told);
-    assert_eq!(store.look(&order_id("a"), None).await.unwrap(), view);
+    assert_eq!(store.look(Some(&order_id("a")), None).await.unwrap(), view);
     let decided =
         Settlement { settled_by: "ops".to_owned(), ..settlement(id, OperationStatus::Succeeded, 9) };
     assert_eq!(settle(&*store, decided).await.status, OperationStatus::Succeeded);
