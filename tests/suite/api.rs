@@ -6,4 +6,5 @@ mod create;
 mod http;
 mod lost;
 mod mistakes;
+mod notifications;
 mod payments;

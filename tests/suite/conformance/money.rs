@@ -119,7 +119,7 @@ fn moved(kind: OperationKind, copy: &Order, amounts: &[i64]) -> OrderMemory {
             at: Timestamp::now(),
         })
         .collect();
-    OrderMemory { creation: None, movements, copy: Some(copy.clone()) }
+    OrderMemory { movements, copy: Some(copy.clone()), ..OrderMemory::default() }
 }
 
 pub(super) async fn create_works_where_declared_and_else_sends_nothing(rig: Rig) {
@@ -145,7 +145,7 @@ pub(super) async fn create_works_where_declared_and_else_sends_nothing(rig: Rig)
     assert!(made.checkout.is_some(), "the payer can be sent somewhere");
 
     let creation = Creation { operation, at: Timestamp::now(), planned };
-    let memory = OrderMemory { creation: Some(creation), movements: Vec::new(), copy: Some(made.clone()) };
+    let memory = OrderMemory { creation: Some(creation), copy: Some(made.clone()), ..OrderMemory::default() };
     let read = rig.again(&made, memory).await;
     assert_eq!((&read.id, read.status, read.amount), (&made.id, made.status, made.amount));
     assert_eq!(read.merchant_reference, made.merchant_reference);

@@ -179,6 +179,8 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         checks: 0,
         next_check_at: None,
         releases_reference: false,
+        reason: None,
+        follow_at: None,
         settled_by: "answer".to_owned(),
     }
 }
