@@ -6,11 +6,11 @@ RUN apt-get update \
 WORKDIR /src
 # First the dependencies with an empty program: this layer is built again only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/suite \
+RUN mkdir -p src tests/suite benches/budgets \
     && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs tests/suite/main.rs \
+    && touch src/lib.rs tests/suite/main.rs benches/budgets/main.rs \
     && cargo build --release --locked \
-    && rm -rf src tests
+    && rm -rf src tests benches
 COPY . .
 # The empty program is newer than the real sources, so cargo has to be told that they changed.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked

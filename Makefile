@@ -1,5 +1,5 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test prove release openapi docs fmt clean
+.PHONY: run test prove bench release openapi docs fmt clean
 .DEFAULT_GOAL := run
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
@@ -16,6 +16,14 @@ prove:
 
 release:
 	cargo build --release --locked
+
+# The budgets of docs/performance.md, as ratios in one run. Takes about five minutes on a quiet machine; nginx is
+# compared when it is installed. `make bench BENCH="--rounds 1 reads"` measures a part, `BENCH=build` a clean build.
+BENCH ?=
+bench: release
+	cargo build --release --locked --example budgets
+	"$${CARGO_TARGET_DIR:-target}/release/examples/budgets" \
+		--binary "$${CARGO_TARGET_DIR:-target}/release/guichet" $(BENCH)
 
 # A failing program leaves the committed document alone.
 openapi:

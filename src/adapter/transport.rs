@@ -1,8 +1,9 @@
 //! The one way out to providers: deadlines, pools, size caps, redaction, and the rule that a change is sent once.
 
 use std::{
+    collections::HashMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -31,6 +32,8 @@ const READ_IDLE: Duration = Duration::from_secs(30);
 const READ_RETRIES_MAX: u32 = 2;
 /// Repetitions earned per read: at most one read in ten is a repetition.
 const RETRY_TOKENS_PER_READ: u32 = 1;
+/// Addresses kept in parsed form: an account calls few, and they hold no ids.
+const ADDRESSES_MAX: usize = 64;
 /// What one repetition costs in these tokens.
 const RETRY_COST: u32 = 10;
 /// Most tokens kept, so that a long quiet time does not allow a storm.
@@ -111,6 +114,7 @@ pub struct Transport {
     provider_timeout: Duration,
     link: Mutex<LinkHealth>,
     retry_tokens: Mutex<u32>,
+    addresses: RwLock<HashMap<String, reqwest::Url>>,
 }
 
 impl fmt::Debug for Transport {
@@ -152,6 +156,7 @@ impl Transport {
             provider_timeout,
             link: Mutex::default(),
             retry_tokens: Mutex::new(RETRY_TOKENS_MAX),
+            addresses: RwLock::default(),
         })
     }
 
@@ -242,13 +247,10 @@ impl Transport {
         deadline: Deadline,
     ) -> std::result::Result<Answer, CallFailure> {
         let call = async {
-            let response = client
-                .post(exchange.url)
-                .headers(exchange.headers.clone())
-                .body(exchange.body.clone())
-                .send()
-                .await
-                .map_err(|error| classify(&error))?;
+            let mut request = reqwest::Request::new(http::Method::POST, self.address(exchange.url)?);
+            *request.headers_mut() = exchange.headers.clone();
+            *request.body_mut() = Some(exchange.body.clone().into());
+            let response = client.execute(request).await.map_err(|error| classify(&error))?;
             let status = response.status().as_u16();
             let content_type = response
                 .headers()
@@ -260,6 +262,19 @@ impl Transport {
             Ok(Answer { status, content_type, body })
         };
         tokio::time::timeout_at(deadline, call).await.unwrap_or(Err(CallFailure::TooLate))
+    }
+
+    /// An address in parsed form. One that is none leads nowhere.
+    fn address(&self, text: &str) -> std::result::Result<reqwest::Url, CallFailure> {
+        if let Some(url) = self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return Ok(url.clone());
+        }
+        let url = reqwest::Url::parse(text).map_err(|_| CallFailure::NotConnected)?;
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        if addresses.len() < ADDRESSES_MAX {
+            addresses.insert(text.to_owned(), url.clone());
+        }
+        Ok(url)
     }
 
     fn error(&self, exchange: &Exchange<'_>, kind: ErrorKind, message: &str) -> ProviderError {

@@ -12,6 +12,9 @@ use crate::{
     domain::{Event, Mode, Operation, OperationStatus, Order},
 };
 
+/// Room for an order as JSON: most fit, so that it is not moved while it grows.
+const JSON_BYTES: usize = 2048;
+
 /// An amount of money.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Money, example = json!({"value": 20000, "currency": "EUR"}))]
@@ -252,15 +255,20 @@ impl OrderDto {
     }
 
     /// A digest of the order as shown, without the moment it was asked for: the provider owns its state.
-    pub(super) fn etag(&self) -> String {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(members) = value.as_object_mut() {
-            members.remove("as_of");
-            members.remove("stale");
-        }
-        let digest = Sha256::digest(value.to_string().as_bytes());
+    pub(super) fn etag(&mut self) -> String {
+        let (as_of, stale) = (std::mem::take(&mut self.as_of), std::mem::take(&mut self.stale));
+        let digest = Sha256::digest(self.to_json());
+        (self.as_of, self.stale) = (as_of, stale);
         let hex = hex::encode(digest);
         format!("\"{}\"", hex.get(..32).unwrap_or(&hex))
+    }
+
+    /// The body of an answer.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(JSON_BYTES);
+        // Writing plain structs into memory does not fail.
+        let _ = serde_json::to_writer(&mut json, self);
+        json
     }
 }
 

@@ -405,6 +405,7 @@ fn complete(document: &mut Value) {
             let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_change = !matches!(method.as_str(), "get" | "head");
             any_size_of_limit(operation);
+            no_null_as_body(operation);
             for code in problems_of(&id) {
                 add_problem(operation, code, is_change);
             }
@@ -422,6 +423,19 @@ pub(super) fn say_what_texts_may_hold(document: &mut Value, schema: &str) {
                 "pattern".to_owned(),
                 json!(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"),
             );
+        }
+    }
+}
+
+/// A body that may be left out is still an object when it is there.
+fn no_null_as_body(operation: &mut Value) {
+    let media = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut);
+    for (_, content) in media.into_iter().flatten() {
+        let Some(schema) = content.get_mut("schema") else { continue };
+        let choices = schema.get("oneOf").and_then(Value::as_array);
+        let object = choices.and_then(|all| all.iter().find(|one| one.get("$ref").is_some())).cloned();
+        if let Some(object) = object {
+            *schema = object;
         }
     }
 }

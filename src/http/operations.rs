@@ -32,7 +32,7 @@ use crate::{
     get, path = "/operations", operation_id = "listOperations", tag = "operations",
     params(
         ("status" = Option<String>, Query, description = "Only operations of this status, such as `unknown` or `needs_review`"),
-        ("account" = Option<String>, Query, description = "Only operations of this account"),
+        ("account" = Option<String>, Query, description = "Only operations of this account", pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
         ("order_id" = Option<String>, Query, description = "Only operations of this order"),
         ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),

@@ -65,9 +65,10 @@ pub(super) async fn read_order(
     let id = order_id(&api, &caller, &id)?;
     let options = read_options(query.as_deref())?;
     let shown = api.orders.read(&caller, &id, options, deadline).await?;
-    let dto = OrderDto::new(&shown.order, shown.stale);
+    let mut dto = OrderDto::new(&shown.order, shown.stale);
     let etag = dto.etag();
-    let mut response = axum::Json(dto).into_response();
+    let content_type = HeaderValue::from_static("application/json");
+    let mut response = ([(header::CONTENT_TYPE, content_type)], dto.to_json()).into_response();
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
@@ -164,7 +165,7 @@ pub(super) async fn list_order_events(
 #[utoipa::path(
     get, path = "/orders", operation_id = "listOrders", tag = "orders",
     params(
-        ("account" = Option<String>, Query, description = "Only orders of this account"),
+        ("account" = Option<String>, Query, description = "Only orders of this account", pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
         ("status" = Option<String>, Query, description = "Only orders of this status"),
         ("merchant_reference" = Option<String>, Query, description = "Only orders with this merchant reference"),
         ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
@@ -251,7 +252,7 @@ pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
         OperationStatus::Succeeded => {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
             let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
-            let dto = OrderDto::new(order, operation.order_after.is_none());
+            let mut dto = OrderDto::new(order, operation.order_after.is_none());
             let (id, etag) = (dto.id.clone(), dto.etag());
             let body = ChangedOrderDto { order: dto, operation: OperationDto::new(operation) };
             let is_new = operation.kind == OperationKind::Create;

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde::Serialize;
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -37,6 +40,9 @@ const TRANSACTIONS: &str = "Order/Get";
 const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
 const VALIDATE: &str = "Transaction/Validate";
 const TRANSACTION_UPDATE: &str = "Transaction/Update";
+
+/// What an answer is that should have been a payment order.
+const NO_ORDER: &str = "the answer is not a payment order";
 
 /// How much earlier than our intent the platform may date an effect of it: its clock is not ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(120);
@@ -123,13 +129,14 @@ pub(super) fn build(
 }
 
 impl Lyra {
-    /// Calls a service and gives the answer of its envelope.
-    async fn call(
+    /// Calls a service and gives the answer of its envelope; `not_it` says what another answer is not.
+    async fn call<T: DeserializeOwned>(
         &self,
         service: &'static str,
         body: &(impl Serialize + Sync),
         purpose: Purpose,
-    ) -> Result<Value> {
+        not_it: &str,
+    ) -> Result<T> {
         let body = serde_json::to_vec(body).map_err(|_| {
             ProviderError::new(PROVIDER, service, ErrorKind::NotExecuted, "the request cannot be written")
         })?;
@@ -140,7 +147,7 @@ impl Lyra {
         let url = format!("{}V4/{service}", self.settings.base_url);
         let exchange = Exchange { operation: service, url: &url, headers, body: Bytes::from(body), purpose };
         let is_change = matches!(purpose, Purpose::Change);
-        read_answer(service, is_change, &self.transport.send(exchange).await?)
+        read_content(service, is_change, &self.transport.send(exchange).await?, not_it)
     }
 
     /// Calls a service of payment orders and gives the order, which must be the one asked for.
@@ -152,7 +159,8 @@ impl Lyra {
         reference: &ProviderReference,
     ) -> Result<Order> {
         let is_change = matches!(purpose, Purpose::Change);
-        let order = self.read_order(service, is_change, self.call(service, body, purpose).await?)?;
+        let order = self.call(service, body, purpose, NO_ORDER).await?;
+        let order = self.read_order(service, is_change, order)?;
         if order.reference() == reference {
             Ok(order)
         } else {
@@ -160,10 +168,8 @@ impl Lyra {
         }
     }
 
-    fn read_order(&self, service: &'static str, is_change: bool, answer: Value) -> Result<Order> {
-        serde_json::from_value::<wire::PaymentOrder>(answer)
-            .map_err(|_| "the answer is not a payment order")
-            .and_then(|wire| mapping::order(&self.account, self.settings.mode, Timestamp::now(), wire))
+    fn read_order(&self, service: &'static str, is_change: bool, wire: wire::PaymentOrder) -> Result<Order> {
+        mapping::order(&self.account, self.settings.mode, Timestamp::now(), wire)
             .map_err(|problem| unusable(service, is_change, problem))
     }
 
@@ -173,24 +179,20 @@ impl Lyra {
         service: &'static str,
         body: &(impl Serialize + Sync),
     ) -> Result<Transaction> {
-        let answer = self.call(service, body, Purpose::Change).await?;
-        serde_json::from_value(answer).map_err(|_| unusable(service, true, "the answer is not a transaction"))
+        self.call(service, body, Purpose::Change, "the answer is not a transaction").await
     }
 
     /// Every transaction with this merchant reference; none when there are too many to tell.
     async fn transactions(&self, merchant_reference: &str, deadline: Deadline) -> Result<Vec<Transaction>> {
         let body = wire::ByMerchantReference { order_id: merchant_reference };
-        let answer = match self.call(TRANSACTIONS, &body, Purpose::Read(deadline)).await {
-            Ok(answer) => answer,
+        let not_it = "the answer is not a list of transactions";
+        match self.call::<wire::OrderTransactions>(TRANSACTIONS, &body, Purpose::Read(deadline), not_it).await
+        {
+            Ok(answer) => Ok(answer.transactions),
             // PSP_010: none yet. PSP_015: more than the platform lists, so nobody can tell which is this order's.
-            Err(error) if matches!(error.code.as_deref(), Some("PSP_010" | "PSP_015")) => {
-                return Ok(Vec::new());
-            }
-            Err(error) => return Err(error),
-        };
-        serde_json::from_value::<wire::OrderTransactions>(answer)
-            .map(|answer| answer.transactions)
-            .map_err(|_| unusable(TRANSACTIONS, false, "the answer is not a list of transactions"))
+            Err(error) if matches!(error.code.as_deref(), Some("PSP_010" | "PSP_015")) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The order, and of a paid one its transactions.
@@ -272,9 +274,19 @@ fn expect(service: &'static str, holds: bool, problem: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(unusable(service, true, problem)) }
 }
 
-/// The answer inside the envelope, or what it says went wrong. The envelope decides; HTTP only says whether
-/// there is one.
+#[cfg(test)]
 pub(super) fn read_answer(service: &'static str, is_change: bool, answer: &Answer) -> Result<Value> {
+    read_content(service, is_change, answer, "the answer is not JSON")
+}
+
+/// The answer inside the envelope as what it has to be, or what it says went wrong. The envelope decides; HTTP only says
+/// whether there is one.
+fn read_content<T: DeserializeOwned>(
+    service: &'static str,
+    is_change: bool,
+    answer: &Answer,
+    not_it: &str,
+) -> Result<T> {
     let has_envelope = matches!(answer.status, 200 | 401);
     // Absent is accepted: the body says it as well.
     let is_json = answer
@@ -288,9 +300,11 @@ pub(super) fn read_answer(service: &'static str, is_change: bool, answer: &Answe
         return Err(unusable(service, is_change, "the answer is not the provider's envelope"));
     };
     match envelope.status.as_str() {
-        "SUCCESS" => Ok(envelope.answer),
-        "ERROR" => match serde_json::from_value::<wire::ServiceError>(envelope.answer) {
-            Ok(failure) => Err(error::from_code(service, &failure.error_code, is_change)),
+        "SUCCESS" => serde_json::from_slice::<wire::Content<T>>(&answer.body)
+            .map(|content| content.answer)
+            .map_err(|_| unusable(service, is_change, not_it)),
+        "ERROR" => match serde_json::from_slice::<wire::Content<wire::ServiceError>>(&answer.body) {
+            Ok(wire::Content { answer }) => Err(error::from_code(service, &answer.error_code, is_change)),
             Err(_) => Err(unusable(service, is_change, "the provider's error has no code")),
         },
         _ => Err(unusable(service, is_change, "the envelope tells neither success nor error")),
@@ -335,7 +349,14 @@ impl ProviderAdapter for Lyra {
     }
 
     async fn test_connection(&self, deadline: Deadline) -> Result<()> {
-        self.call(SDK_TEST, &json!({"value": "guichet"}), Purpose::Read(deadline)).await.map(|_| ())
+        self.call::<Option<IgnoredAny>>(
+            SDK_TEST,
+            &json!({"value": "guichet"}),
+            Purpose::Read(deadline),
+            "the answer is not JSON",
+        )
+        .await
+        .map(|_| ())
     }
 
     async fn fetch(
@@ -363,7 +384,7 @@ impl ProviderAdapter for Lyra {
 
     async fn create(&self, operation: OperationId, planned: &PlannedOrder) -> Result<Order> {
         let body = create::request(operation, planned, self.notifications.clone());
-        let answer = self.call(CREATE, &body, Purpose::Change).await?;
+        let answer = self.call(CREATE, &body, Purpose::Change, NO_ORDER).await?;
         let mut order = self.read_order(CREATE, true, answer)?;
         let is_ours = order.amount == body.amount
             && order.currency.code() == body.currency

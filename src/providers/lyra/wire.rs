@@ -10,9 +10,13 @@ use serde_json::Value;
 pub(super) struct Envelope {
     /// `SUCCESS` or `ERROR`.
     pub(super) status: String,
-    /// The business object, or the error.
-    #[serde(default)]
-    pub(super) answer: Value,
+}
+
+/// The inside of the envelope, read once its status is known: the business object, or the error.
+#[derive(Deserialize)]
+pub(super) struct Content<T> {
+    /// Absent is as good as null.
+    pub(super) answer: T,
 }
 
 /// `V4/WebService/WebServiceError`, as far as it is used: its texts may quote payer data.
