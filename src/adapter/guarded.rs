@@ -54,12 +54,10 @@ impl Guarded {
             return gate::Verdict::Nothing;
         }
         match error.kind {
-            ErrorKind::NotExecuted
-            | ErrorKind::OutcomeUnknown
-            | ErrorKind::Timeout
-            | ErrorKind::Protocol
-            | ErrorKind::Incident => gate::Verdict::Failed,
-            ErrorKind::Unsupported => gate::Verdict::Nothing,
+            ErrorKind::NotExecuted | ErrorKind::OutcomeUnknown | ErrorKind::Timeout => gate::Verdict::Failed,
+            // A read that was answered with nonsense or an incident: the provider is there, and such answers cost
+            // little. They neither open a breaker nor prove that it may be closed.
+            ErrorKind::Protocol | ErrorKind::Incident | ErrorKind::Unsupported => gate::Verdict::Nothing,
             ErrorKind::Temporary
             | ErrorKind::Refused
             | ErrorKind::InvalidRequest
