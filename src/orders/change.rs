@@ -55,6 +55,18 @@ impl ChangeRequest {
             Self::Refund { .. } => OperationKind::Refund,
         }
     }
+
+    /// The same for what is left beside operations the provider does not show yet, when all that is left was asked
+    /// for. `None` when a part was named: it stays as the caller named it.
+    fn of_the_rest(&self, left: Money) -> Option<Self> {
+        let amount = Some(left);
+        match self {
+            Self::Cancel { amount: None } => Some(Self::Cancel { amount }),
+            Self::Capture { amount: None } => Some(Self::Capture { amount }),
+            Self::Refund { amount: None } => Some(Self::Refund { amount }),
+            Self::Update(_) | Self::Cancel { .. } | Self::Capture { .. } | Self::Refund { .. } => None,
+        }
+    }
 }
 
 /// Checks the order as it is now against the caller's `If-Match`.
@@ -155,7 +167,7 @@ impl Orders {
         &self,
         account: &Account,
         caller: &Caller,
-        change: NewChange,
+        mut change: NewChange,
         begun: oneshot::Sender<Operation>,
     ) -> Result<Changed, Problem> {
         let kind = change.request.kind();
@@ -222,6 +234,11 @@ impl Orders {
                 Attempt::NotBegun(Begun::Outdated | Begun::Started) => {}
                 Attempt::NotBegun(Begun::LimitExceeded(left)) => {
                     let left = currency.and_then(|currency| Money::balance(left, currency).ok());
+                    let rest = left.filter(|left| left.value() > 0);
+                    if let Some(request) = rest.and_then(|rest| change.request.of_the_rest(rest)) {
+                        change.request = request;
+                        continue;
+                    }
                     return Err(left.map_or_else(
                         || Problem::plain(ProblemCode::AmountExceedsRemaining),
                         |left| exceeds_remaining(&change.id, left),

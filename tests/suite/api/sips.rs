@@ -305,6 +305,20 @@ async fn what_the_platform_does_later_is_accepted_and_reserved() {
     }
 }
 
+/// The platform does not show an accepted refund yet: who asks for all that is left gets the rest beside it.
+#[tokio::test]
+async fn all_that_is_left_leaves_out_what_is_reserved() {
+    let rig = Sips::new().await;
+    let order = rig.in_status("CAPTURED");
+    rig.deny(REFUND, &order, "60", None, None);
+    assert_eq!(rig.act("refund", &order, "k", Some(300)).await.status, 202);
+    let rest = rig.act("refund", &order, "rest", None).await;
+    assert_eq!((rest.status, &rest.json["operation"]["amount"]["value"]), (200, &json!(700)), "{rest:?}");
+    assert_eq!(rig.moved("refund", &order), [Some(700)]);
+    let more = rig.act("refund", &order, "more", None).await;
+    assert!(matches!(more.problem().0, 409 | 422), "nothing is left: {more:?}");
+}
+
 /// What an accepted refund became is found by reading, however late.
 #[tokio::test]
 async fn an_accepted_refund_is_found_done() {
