@@ -16,7 +16,7 @@ use crate::{domain::Currency, problem::ProblemCode};
 #[openapi(
     info(
         title = "Guichet",
-        description = "One counter for all payment platforms: read, change and cancel payment orders of any configured \
+        description = "One counter for all payment platforms: make, read, change, cancel, capture and refund payment orders of any configured \
                        account in one vocabulary.\n\nAuthorize with an API key. Every answer to a change says what \
                        happened to the money (`outcome`); `unknown` means: do not repeat, look at the operation.",
         contact(name = "Guichet developers", url = "https://guichet.invalid/"),

@@ -1,5 +1,6 @@
 //! The API through the whole stack: HTTP, use cases, store, adapter and a simulated platform.
 
+mod alterations;
 mod changes;
 mod codes;
 mod create;
