@@ -6,9 +6,9 @@ RUN apt-get update \
 WORKDIR /src
 # First the dependencies with an empty program: this layer is built again only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/suite benches/budgets \
+RUN mkdir -p src tests/suite/proof benches/budgets \
     && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs tests/suite/main.rs benches/budgets/main.rs \
+    && touch src/lib.rs tests/suite/main.rs tests/suite/proof/main.rs benches/budgets/main.rs \
     && cargo build --release --locked \
     && rm -rf src tests benches
 COPY . .
