@@ -10,6 +10,7 @@ mod identity;
 mod issuer;
 mod lost;
 mod mistakes;
+mod notification_storm;
 mod notifications;
 mod overload;
 mod payments;
