@@ -85,7 +85,7 @@ impl Home {
         let directory = tempfile::tempdir().unwrap();
         let store = directory.path().join("guichet.db");
         let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 8000\n\
+            "[limits]\nrate_per_second = 1000000\nburst = 1000000\n[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 8000\n\
              [store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n\
              [resilience]\nprovider_timeout_ms = 10000\n",
             store.display()

@@ -24,7 +24,7 @@ impl Home {
         let directory = crate::sim::scratch();
         let store = directory.path().join("guichet.db");
         let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 1000\n\
+            "[limits]\nrate_per_second = 1000000\nburst = 1000000\n[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 1000\n\
              public_url = \"http://127.0.0.1:1\"\n[store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n\
              [resilience]\nprovider_timeout_ms = 2000\nbreaker_failures = 1000\n",
             store.display()
