@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::Ipv4Addr, path::Path};
 use secrecy::ExposeSecret;
 
 use crate::{
-    app::{App, StartError},
+    app::{App, DEFAULT_PUBLIC_URL, StartError},
     config::{
         AccountSettings, AllowedAccounts, AuthMode, ClientSettings, Network, Scope, Settings, StoreUrl,
         api_key,
@@ -64,8 +64,6 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
     settings.accounts = simulators
         .sandbox_accounts()
         .into_iter()
-        // A platform may be simulated before there is an adapter for it.
-        .filter(|account| crate::providers::all().iter().any(|known| known.id == account.provider))
         .map(|account| {
             let block = AccountSettings::from_pairs(account.name, account.provider, account.settings);
             (account.name.to_owned(), block)
@@ -92,7 +90,8 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
     let path = Path::new(FOLDER).join("guichet.db");
     start_afresh(&path).await?;
     settings.store.url = StoreUrl::Sqlite(path);
-    if settings.server.listen.port() != 8080 && settings.server.listen.port() != 0 {
+    if settings.server.public_url == DEFAULT_PUBLIC_URL && !matches!(settings.server.listen.port(), 0 | 8080)
+    {
         // The default names the default port; payers and simulators must come back to this one.
         let mut reachable = settings.server.listen;
         if reachable.ip().is_unspecified() {

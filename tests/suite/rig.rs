@@ -50,7 +50,6 @@ pub fn accounts(simulators: &RunningSimulators) -> BTreeMap<String, AccountSetti
     simulators
         .sandbox_accounts()
         .into_iter()
-        .filter(|account| guichet::providers::all().iter().any(|known| known.id == account.provider))
         .map(|account| {
             let block = AccountSettings::from_pairs(account.name, account.provider, account.settings);
             (account.name.to_owned(), block)

@@ -90,9 +90,7 @@ impl Home {
              [resilience]\nprovider_timeout_ms = 10000\n",
             store.display()
         );
-        // The program refuses an account of a provider it does not have.
-        let known = |id| guichet::providers::all().iter().any(|known| known.id == id);
-        for account in provider.sandbox_accounts().into_iter().filter(|account| known(account.provider)) {
+        for account in provider.sandbox_accounts() {
             text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
             for (key, value) in account.settings {
                 text.push_str(&format!("{key} = \"{value}\"\n"));

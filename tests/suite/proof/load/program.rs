@@ -29,8 +29,7 @@ impl Home {
              [resilience]\nprovider_timeout_ms = 2000\nbreaker_failures = 1000\n",
             store.display()
         );
-        let known = |id| guichet::providers::all().iter().any(|known| known.id == id);
-        for account in simulators.sandbox_accounts().into_iter().filter(|account| known(account.provider)) {
+        for account in simulators.sandbox_accounts() {
             text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
             for (key, value) in account.settings {
                 text.push_str(&format!("{key} = \"{value}\"\n"));
