@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     adapter::{Account, BreakerState},
-    domain::{Event, Mode, Operation, OperationStatus, Order},
+    domain::{DeliveryChannel, Event, Mode, Operation, OperationStatus, Order},
 };
 
 /// Room for an order as JSON: most fit, so that it is not moved while it grows.
@@ -63,56 +63,56 @@ pub(super) struct AmountsDto {
 /// The provider's own word for the state of the order.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProviderStatus)]
-pub(super) struct ProviderStatusDto {
+pub(super) struct ProviderStatusDto<'a> {
     /// As received.
     #[schema(example = "RUNNING")]
-    code: String,
+    code: &'a str,
     /// The provider's explanation, if it gives one.
-    message: Option<String>,
+    message: Option<&'a str>,
 }
 
 /// How to send the payer to the payment page.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Checkout)]
-pub(super) struct CheckoutDto {
+pub(super) struct CheckoutDto<'a> {
     /// `GET`: follow the link; `POST`: submit `fields` to `url`.
     #[schema(example = "GET")]
-    method: String,
+    method: &'static str,
     /// The provider's page.
     #[schema(example = "https://secure.systempay.fr/t/328zq5so")]
-    url: String,
+    url: &'a str,
     /// Form fields for `POST`.
-    fields: BTreeMap<String, String>,
+    fields: &'a BTreeMap<String, String>,
     /// One link that works for every provider.
     #[schema(example = "https://secure.systempay.fr/t/328zq5so")]
-    link: String,
+    link: &'a str,
 }
 
 /// How the payer is told about the link.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Delivery)]
-pub(super) struct DeliveryDto {
+pub(super) struct DeliveryDto<'a> {
     /// `link`, `email`, `sms` or `whatsapp`; `null` when the provider names one guichet does not know.
     #[schema(example = "email")]
-    channel: Option<String>,
+    channel: Option<&'static str>,
     /// E-mail address or phone number.
     #[schema(example = "sample@example.com")]
-    recipient: Option<String>,
+    recipient: Option<&'a str>,
 }
 
 /// What may be done now, and why not the rest. It is advice: the provider's own refusal is what counts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AvailableAction)]
-pub(super) struct ActionDto {
+pub(super) struct ActionDto<'a> {
     /// `update`, `cancel`, `capture` or `refund`.
     #[schema(example = "cancel")]
-    action: String,
+    action: &'static str,
     /// Whether it may be tried now.
     allowed: bool,
     /// Why not, as a stable word.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "not_paid")]
-    reason: Option<String>,
+    reason: Option<&'a str>,
     /// Whether a part of the amount may be named.
     #[serde(skip_serializing_if = "Option::is_none")]
     partial: Option<bool>,
@@ -128,48 +128,48 @@ pub(super) struct ActionDto {
 /// A payment order as its provider sees it, in canonical terms.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Order)]
-pub(super) struct OrderDto {
+pub(super) struct OrderDto<'a> {
     /// `<account>_<provider reference>`.
     #[schema(example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85")]
-    pub(super) id: String,
+    id: String,
     /// The configured account.
     #[schema(example = "systempay")]
-    account: String,
+    account: &'a str,
     /// The platform.
     #[schema(example = "lyra")]
-    provider: String,
+    provider: &'a str,
     /// `test` or `live`.
     #[schema(example = "test")]
-    mode: String,
+    mode: &'static str,
     /// The provider's own name for the order.
     #[schema(example = "d63e7f507a6f4dfa86cb40a833ecfd85")]
-    provider_reference: String,
+    provider_reference: &'a str,
     /// The merchant's own reference.
     #[schema(example = "myOrderId-999999")]
-    merchant_reference: Option<String>,
+    merchant_reference: Option<&'a str>,
     /// The canonical status; readers must tolerate new values.
     #[schema(example = "pending")]
-    status: String,
+    status: &'static str,
     /// Whether the status cannot change any more.
     #[serde(rename = "final")]
     is_final: bool,
     /// The provider's own word.
-    provider_status: ProviderStatusDto,
+    provider_status: ProviderStatusDto<'a>,
     /// What was requested.
     amount: ShownMoneyDto,
     /// What became of the money.
     amounts: AmountsDto,
     /// How to send the payer.
-    checkout: Option<CheckoutDto>,
+    checkout: Option<CheckoutDto<'a>>,
     /// How the payer is told.
-    delivery: Option<DeliveryDto>,
+    delivery: Option<DeliveryDto<'a>>,
     /// The merchant's description.
-    description: Option<String>,
+    description: Option<&'a str>,
     /// BCP 47 language tag.
     #[schema(example = "en-GB")]
-    locale: Option<String>,
+    locale: Option<&'a str>,
     /// The caller's own labels.
-    metadata: BTreeMap<String, String>,
+    metadata: &'a BTreeMap<String, String>,
     /// When the provider made it.
     #[schema(example = "2026-11-20T15:06:49.000Z")]
     created_at: Option<String>,
@@ -178,36 +178,37 @@ pub(super) struct OrderDto {
     /// When it can no longer be paid.
     #[schema(example = "2026-12-20T18:13:26.000Z")]
     expires_at: Option<String>,
+    /// What may be done now.
+    available_actions: Vec<ActionDto<'a>>,
+    /// The provider's own extra members.
+    #[schema(value_type = Object)]
+    provider_data: &'a Map<String, Value>,
+    // These two stay last: the tag is a digest of what stands before them.
     /// When the provider was asked.
     #[schema(example = "2026-11-22T10:00:00.000Z")]
     as_of: String,
     /// Whether this is an old copy because the provider could not be asked.
     stale: bool,
-    /// What may be done now.
-    available_actions: Vec<ActionDto>,
-    /// The provider's own extra members.
-    #[schema(value_type = Object)]
-    provider_data: Map<String, Value>,
 }
 
-impl OrderDto {
-    pub(super) fn new(order: &Order, stale: bool) -> Self {
+impl<'a> OrderDto<'a> {
+    pub(super) fn new(order: &'a Order, stale: bool) -> Self {
         let text = |instant: crate::domain::Timestamp| instant.to_string();
         Self {
             id: order.id.to_string(),
-            account: order.id.account.to_string(),
-            provider: order.provider.clone(),
+            account: order.id.account.as_str(),
+            provider: &order.provider,
             mode: match order.mode {
-                Mode::Test => "test".to_owned(),
-                Mode::Live => "live".to_owned(),
+                Mode::Test => "test",
+                Mode::Live => "live",
             },
-            provider_reference: order.id.reference.to_string(),
-            merchant_reference: order.merchant_reference.clone(),
-            status: order.status.as_str().to_owned(),
+            provider_reference: order.id.reference.as_str(),
+            merchant_reference: order.merchant_reference.as_deref(),
+            status: order.status.as_str(),
             is_final: order.is_final,
             provider_status: ProviderStatusDto {
-                code: order.provider_status.code.clone(),
-                message: order.provider_status.message.clone(),
+                code: &order.provider_status.code,
+                message: order.provider_status.message.as_deref(),
             },
             amount: ShownMoneyDto { value: order.amount, currency: order.currency.to_string() },
             amounts: AmountsDto {
@@ -219,56 +220,51 @@ impl OrderDto {
             },
             checkout: order.checkout.as_ref().map(|checkout| CheckoutDto {
                 method: match checkout.method {
-                    crate::domain::CheckoutMethod::Get => "GET".to_owned(),
-                    crate::domain::CheckoutMethod::Post => "POST".to_owned(),
+                    crate::domain::CheckoutMethod::Get => "GET",
+                    crate::domain::CheckoutMethod::Post => "POST",
                 },
-                url: checkout.url.clone(),
-                fields: checkout.fields.clone(),
-                link: checkout.link.clone(),
+                url: &checkout.url,
+                fields: &checkout.fields,
+                link: &checkout.link,
             }),
             delivery: order.delivery.as_ref().map(|delivery| DeliveryDto {
-                channel: delivery.channel.map(|channel| channel.as_str().to_owned()),
-                recipient: delivery.recipient.clone(),
+                channel: delivery.channel.map(DeliveryChannel::as_str),
+                recipient: delivery.recipient.as_deref(),
             }),
-            description: order.description.clone(),
-            locale: order.locale.clone(),
-            metadata: order.metadata.clone(),
+            description: order.description.as_deref(),
+            locale: order.locale.as_deref(),
+            metadata: &order.metadata,
             created_at: order.created_at.map(text),
             updated_at: order.updated_at.map(text),
             expires_at: order.expires_at.map(text),
-            as_of: order.as_of.to_string(),
-            stale,
             available_actions: order
                 .available_actions
                 .iter()
                 .map(|action| ActionDto {
-                    action: action.action.operation().as_str().to_owned(),
+                    action: action.action.operation().as_str(),
                     allowed: action.allowed,
-                    reason: action.reason.clone(),
+                    reason: action.reason.as_deref(),
                     partial: action.partial,
                     max: action.max,
                     until: action.until.map(text),
                 })
                 .collect(),
-            provider_data: order.provider_data.clone(),
+            provider_data: &order.provider_data,
+            as_of: order.as_of.to_string(),
+            stale,
         }
     }
 
-    /// A digest of the order as shown, without the moment it was asked for: the provider owns its state.
-    pub(super) fn etag(&mut self) -> String {
-        let (as_of, stale) = (std::mem::take(&mut self.as_of), std::mem::take(&mut self.stale));
-        let digest = Sha256::digest(self.to_json());
-        (self.as_of, self.stale) = (as_of, stale);
-        let hex = hex::encode(digest);
-        format!("\"{}\"", hex.get(..32).unwrap_or(&hex))
-    }
-
-    /// The body of an answer.
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    /// The body of an answer, and its tag: a digest of the order as shown, without the moment it was asked for, because
+    /// the provider owns its state.
+    pub(super) fn to_json(&self) -> (Vec<u8>, String) {
         let mut json = Vec::with_capacity(JSON_BYTES);
         // Writing plain structs into memory does not fail.
         let _ = serde_json::to_writer(&mut json, self);
-        json
+        let last = format!(",\"as_of\":\"{}\",\"stale\":{}}}", self.as_of, self.stale);
+        let digest = Sha256::digest(json.strip_suffix(last.as_bytes()).unwrap_or(&json));
+        let hex = hex::encode(digest);
+        (json, format!("\"{}\"", hex.get(..32).unwrap_or(&hex)))
     }
 }
 
@@ -362,10 +358,10 @@ impl OperationDto {
 /// The order after a change, with the operation that made it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChangedOrder)]
-pub(super) struct ChangedOrderDto {
+pub(super) struct ChangedOrderDto<'a> {
     /// The order after the change.
     #[serde(flatten)]
-    pub(super) order: OrderDto,
+    pub(super) order: OrderDto<'a>,
     /// The operation.
     pub(super) operation: OperationDto,
 }
@@ -422,9 +418,9 @@ impl EventDto {
 /// A page of orders.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderList)]
-pub(super) struct OrderListDto {
+pub(super) struct OrderListDto<'a> {
     /// Oldest first, as they were read last.
-    pub(super) items: Vec<OrderDto>,
+    pub(super) items: Vec<OrderDto<'a>>,
     /// For the next page; `null` on the last one.
     pub(super) next_cursor: Option<String>,
 }

@@ -65,10 +65,9 @@ pub(super) async fn read_order(
     let id = order_id(&api, &caller, &id)?;
     let options = read_options(query.as_deref())?;
     let shown = api.orders.read(&caller, &id, options, deadline).await?;
-    let mut dto = OrderDto::new(&shown.order, shown.stale);
-    let etag = dto.etag();
+    let (json, etag) = OrderDto::new(&shown.order, shown.stale).to_json();
     let content_type = HeaderValue::from_static("application/json");
-    let mut response = ([(header::CONTENT_TYPE, content_type)], dto.to_json()).into_response();
+    let mut response = ([(header::CONTENT_TYPE, content_type)], json).into_response();
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
@@ -252,8 +251,8 @@ pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
         OperationStatus::Succeeded => {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
             let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
-            let mut dto = OrderDto::new(order, operation.order_after.is_none());
-            let (id, etag) = (dto.id.clone(), dto.etag());
+            let dto = OrderDto::new(order, operation.order_after.is_none());
+            let (_, etag) = dto.to_json();
             let body = ChangedOrderDto { order: dto, operation: OperationDto::new(operation) };
             let is_new = operation.kind == OperationKind::Create;
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -261,7 +260,7 @@ pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
             if let Ok(value) = HeaderValue::from_str(&etag) {
                 response.headers_mut().insert(header::ETAG, value);
             }
-            if is_new && let Ok(value) = HeaderValue::from_str(&format!("/orders/{id}")) {
+            if is_new && let Ok(value) = HeaderValue::from_str(&format!("/orders/{}", order.id)) {
                 response.headers_mut().insert(header::LOCATION, value);
             }
             Ok(about(response, About::operation(operation)))
@@ -325,7 +324,7 @@ fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
     if wanted.is_empty() || wanted.iter().any(|tag| tag == "*") {
         return Ok(None);
     }
-    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).etag()))))
+    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).to_json().1))))
 }
 
 fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
