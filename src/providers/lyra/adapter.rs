@@ -41,6 +41,8 @@ const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
 const VALIDATE: &str = "Transaction/Validate";
 const TRANSACTION_UPDATE: &str = "Transaction/Update";
 
+/// The envelope's word for an answer that is no error.
+const SUCCESS: &str = "SUCCESS";
 /// What an answer is that should have been a payment order.
 const NO_ORDER: &str = "the answer is not a payment order";
 
@@ -296,15 +298,21 @@ fn read_content<T: DeserializeOwned>(
     if !has_envelope || !is_json {
         return Err(unusable(service, is_change, "the answer did not come from the provider's service"));
     }
+    // Most answers are this, and read once.
+    if let Ok(wire::Complete { status, answer }) = serde_json::from_slice::<wire::Complete<T>>(&answer.body)
+        && status == SUCCESS
+    {
+        return Ok(answer);
+    }
     let Ok(envelope) = serde_json::from_slice::<wire::Envelope>(&answer.body) else {
         return Err(unusable(service, is_change, "the answer is not the provider's envelope"));
     };
     match envelope.status.as_str() {
-        "SUCCESS" => serde_json::from_slice::<wire::Content<T>>(&answer.body)
-            .map(|content| content.answer)
-            .map_err(|_| unusable(service, is_change, not_it)),
-        "ERROR" => match serde_json::from_slice::<wire::Content<wire::ServiceError>>(&answer.body) {
-            Ok(wire::Content { answer }) => Err(error::from_code(service, &answer.error_code, is_change)),
+        SUCCESS => Err(unusable(service, is_change, not_it)),
+        "ERROR" => match serde_json::from_slice::<wire::Complete<wire::ServiceError>>(&answer.body) {
+            Ok(wire::Complete { answer, .. }) => {
+                Err(error::from_code(service, &answer.error_code, is_change))
+            }
             Err(_) => Err(unusable(service, is_change, "the provider's error has no code")),
         },
         _ => Err(unusable(service, is_change, "the envelope tells neither success nor error")),

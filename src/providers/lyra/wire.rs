@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// What every service answers.
+/// What every service answers, whatever is inside.
 #[derive(Deserialize)]
 pub(super) struct Envelope {
     /// `SUCCESS` or `ERROR`.
     pub(super) status: String,
 }
 
-/// The inside of the envelope, read once its status is known: the business object, or the error.
+/// The envelope with its inside: the business object, or the error.
 #[derive(Deserialize)]
-pub(super) struct Content<T> {
+pub(super) struct Complete<T> {
+    pub(super) status: String,
     /// Absent is as good as null.
     pub(super) answer: T,
 }
