@@ -1,5 +1,5 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test prove bench release openapi docs fmt clean
+.PHONY: run test prove bench release reproducible sbom handbook openapi docs fmt clean
 .DEFAULT_GOAL := run
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
@@ -14,8 +14,20 @@ test:
 prove:
 	@tests/prove.sh
 
+# The same source and compilers give the same bytes, wherever they are: no path and no time gets into the program.
+CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
+TARGET_FOLDER := $(abspath $(or $(CARGO_TARGET_DIR),target))
+release bench: export SOURCE_DATE_EPOCH := 0
+release bench: export RUSTFLAGS := --remap-path-prefix=$(CARGO_FOLDER)=/cargo --remap-path-prefix=$(CURDIR)=/guichet \
+	--remap-path-prefix=$(TARGET_FOLDER)=/guichet/target $(RUSTFLAGS)
+release bench: export CFLAGS := -ffile-prefix-map=$(CARGO_FOLDER)=/cargo -ffile-prefix-map=$(CURDIR)=/guichet \
+	-ffile-prefix-map=$(TARGET_FOLDER)=/guichet/target $(CFLAGS)
 release:
 	cargo build --release --locked
+
+# Builds the committed source twice, in two places, and compares. Takes as long as two clean builds.
+reproducible:
+	@tests/reproducible.sh
 
 # The budgets of docs/performance.md, as ratios in one run. Takes about five minutes on a quiet machine; nginx is
 # compared when it is installed. `make bench BENCH="--rounds 1 reads"` measures a part, `BENCH=build` a clean build.
