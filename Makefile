@@ -1,5 +1,5 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test prove bench release reproducible sbom handbook openapi docs fmt clean
+.PHONY: run test prove bench release reproducible sbom handbook openapi openapi-released docs fmt clean
 .DEFAULT_GOAL := run
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
@@ -11,8 +11,10 @@ test:
 	@tests/run.sh
 
 # Nothing lost, nothing twice: 3,000 kills, 200,000 simulated histories, 500 power cuts. KILLS, HISTORIES, CUTS, SEED.
+# Then 10,000 and more generated requests, each answered as the OpenAPI document says.
 prove:
 	@tests/prove.sh
+	@tests/contract/prove.sh
 
 # The same source and compilers give the same bytes, wherever they are: no path and no time gets into the program.
 CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
@@ -24,6 +26,10 @@ release bench: export CFLAGS := -ffile-prefix-map=$(CARGO_FOLDER)=/cargo -ffile-
 	-ffile-prefix-map=$(TARGET_FOLDER)=/guichet/target $(CFLAGS)
 release:
 	cargo build --release --locked
+
+# What the released program is made of, as CycloneDX: target/guichet.cdx.json.
+sbom:
+	@release/sbom.sh
 
 # Builds the committed source twice, in two places, and compares. Takes as long as two clean builds.
 reproducible:
@@ -43,6 +49,10 @@ openapi:
 	cargo run --quiet --locked --features faults -- openapi > target/openapi.json
 	mv target/openapi.json openapi/openapi.json
 
+# The document that callers rely on from now on. What it breaks belongs into CHANGELOG.md.
+openapi-released: openapi
+	cp openapi/openapi.json openapi/released.json
+
 # Tables of statuses, error codes and capabilities, from the code.
 docs:
 	cargo run --quiet --locked --features faults -- tables docs
@@ -52,4 +62,4 @@ fmt:
 
 clean:
 	cargo clean
-	rm -rf tests/browser/node_modules guichet-data
+	rm -rf tests/browser/node_modules tests/contract/node_modules guichet-data
