@@ -1,6 +1,7 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
 .PHONY: run test prove bench release reproducible sbom handbook openapi openapi-released docs fmt clean
 .DEFAULT_GOAL := run
+SHELL := /bin/bash
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
 run:
@@ -52,6 +53,10 @@ openapi:
 # The document that callers rely on from now on. What it breaks belongs into CHANGELOG.md.
 openapi-released: openapi
 	cp openapi/openapi.json openapi/released.json
+
+# The documentation as a site: target/handbook/README.html.
+handbook:
+	@. tests/lib/tools.sh && need_python && python_packages && docs/book/build.sh
 
 # Tables of statuses, error codes and capabilities, from the code.
 docs:

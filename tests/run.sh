@@ -48,7 +48,7 @@ step "tools: Chromium, promtool, node and Python packages" tools
 step "cargo fmt" cargo fmt --check
 step "supply chain: licences, banned crates, sources, known faults" tests/supply.sh
 step "contract: Spectral and Redocly" tests/contract/lint.sh
-step "handbook" release/handbook.sh
+step "handbook: no broken link" docs/book/build.sh
 step "cargo clippy" cargo clippy --locked --all-targets --features faults -- -D warnings
 step "cargo test: units, store, API, conformance, OpenAPI document, crashes" cargo test --locked --features faults
 step "cargo doc" documentation
