@@ -1,6 +1,7 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test prove bench release openapi docs fmt clean
+.PHONY: run test prove bench release reproducible sbom handbook openapi openapi-released docs fmt clean
 .DEFAULT_GOAL := run
+SHELL := /bin/bash
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
 run:
@@ -11,11 +12,29 @@ test:
 	@tests/run.sh
 
 # Nothing lost, nothing twice: 3,000 kills, 200,000 simulated histories, 500 power cuts. KILLS, HISTORIES, CUTS, SEED.
+# Then 10,000 and more generated requests, each answered as the OpenAPI document says.
 prove:
 	@tests/prove.sh
+	@tests/contract/prove.sh
 
+# The same source and compilers give the same bytes, wherever they are: no path and no time gets into the program.
+CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
+TARGET_FOLDER := $(abspath $(or $(CARGO_TARGET_DIR),target))
+release bench: export SOURCE_DATE_EPOCH := 0
+release bench: export RUSTFLAGS := --remap-path-prefix=$(CARGO_FOLDER)=/cargo --remap-path-prefix=$(CURDIR)=/guichet \
+	--remap-path-prefix=$(TARGET_FOLDER)=/guichet/target $(RUSTFLAGS)
+release bench: export CFLAGS := -ffile-prefix-map=$(CARGO_FOLDER)=/cargo -ffile-prefix-map=$(CURDIR)=/guichet \
+	-ffile-prefix-map=$(TARGET_FOLDER)=/guichet/target $(CFLAGS)
 release:
 	cargo build --release --locked
+
+# What the released program is made of, as CycloneDX: target/guichet.cdx.json.
+sbom:
+	@release/sbom.sh
+
+# Builds the committed source twice, in two places, and compares. Takes as long as two clean builds.
+reproducible:
+	@tests/reproducible.sh
 
 # The budgets of docs/performance.md, as ratios in one run. Takes about five minutes on a quiet machine; nginx is
 # compared when it is installed. `make bench BENCH="--rounds 1 reads"` measures a part, `BENCH=build` a clean build.
@@ -31,6 +50,14 @@ openapi:
 	cargo run --quiet --locked --features faults -- openapi > target/openapi.json
 	mv target/openapi.json openapi/openapi.json
 
+# The document that callers rely on from now on. What it breaks belongs into CHANGELOG.md.
+openapi-released: openapi
+	cp openapi/openapi.json openapi/released.json
+
+# The documentation as a site: target/handbook/README.html.
+handbook:
+	@. tests/lib/tools.sh && need_python && python_packages && docs/book/build.sh
+
 # Tables of statuses, error codes and capabilities, from the code.
 docs:
 	cargo run --quiet --locked --features faults -- tables docs
@@ -40,4 +67,4 @@ fmt:
 
 clean:
 	cargo clean
-	rm -rf tests/browser/node_modules guichet-data
+	rm -rf tests/browser/node_modules tests/contract/node_modules guichet-data

@@ -46,6 +46,8 @@ use crate::{
     responses(
         (status = 201, description = "The order", body = ChangedOrderDto,
             headers(("Location" = String, description = "The order"), ("ETag" = String, description = "Digest of the order as shown, for `If-Match`"))),
+        (status = 200, description = "The same key again: the answer was lost, and the order was found to be made", body = OpenOperationDto,
+            headers(("Location" = String, description = "The operation"))),
         (status = 202, description = "Sent, the result is not known yet: look at the operation, do not repeat unless it says `\"repeat\": \"harmless\"`", body = OpenOperationDto,
             headers(("Location" = String, description = "The operation"))),
     ),

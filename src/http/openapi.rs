@@ -1,5 +1,8 @@
 //! The OpenAPI document: routes bring their own part; what is the same for all of them is added here.
 
+mod examples;
+mod problems;
+
 use std::sync::LazyLock;
 
 use serde::Serialize;
@@ -26,6 +29,7 @@ use crate::{domain::Currency, problem::ProblemCode};
         (name = "orders", description = "Payment orders, wherever they live"),
         (name = "events", description = "Everything that happened, and where it is delivered"),
         (name = "operations", description = "What became of changes"),
+        (name = "notifications", description = "What providers tell"),
         (name = "accounts", description = "Merchant contracts and what they can do"),
         (name = "problems", description = "What the problem codes mean")
     )
@@ -231,122 +235,8 @@ pub fn document() -> &'static str {
     &DOCUMENT
 }
 
-/// Problems every operation can answer, whatever it does.
-const COMMON: &[ProblemCode] = &[
-    ProblemCode::NotAcceptable,
-    ProblemCode::HeadersTooLarge,
-    ProblemCode::InternalError,
-    ProblemCode::Overloaded,
-];
-/// Problems of operations that need a credential.
-const IDENTIFIED: &[ProblemCode] =
-    &[ProblemCode::Unauthenticated, ProblemCode::Forbidden, ProblemCode::RateLimited];
-/// Problems of reads at a provider.
-const READ: &[ProblemCode] = &[
-    ProblemCode::ValidationFailed,
-    ProblemCode::NotFound,
-    ProblemCode::ProviderBadResponse,
-    ProblemCode::ProviderUnavailable,
-    ProblemCode::ProviderTimeout,
-];
-/// Problems of changes.
-const CHANGE: &[ProblemCode] = &[
-    ProblemCode::ValidationFailed,
-    ProblemCode::PaymentDeclined,
-    ProblemCode::NotFound,
-    ProblemCode::OrderStateConflict,
-    ProblemCode::VersionMismatch,
-    ProblemCode::BodyTooLarge,
-    ProblemCode::UnsupportedMediaType,
-    ProblemCode::UnsupportedByProvider,
-    ProblemCode::ProviderUnavailable,
-];
-
-fn problems_of(operation_id: &str) -> Vec<ProblemCode> {
-    let mut codes = COMMON.to_vec();
-    match operation_id {
-        "readProblemCode" => codes.push(ProblemCode::NotFound),
-        "listAccounts" => codes.extend_from_slice(IDENTIFIED),
-        "readAccount" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.push(ProblemCode::NotFound);
-        }
-        "readOrder" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend_from_slice(READ);
-        }
-        "listEvents" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend([ProblemCode::InvalidCursor, ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
-        }
-        "listWebhookEndpoints" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.push(ProblemCode::StoreUnavailable);
-        }
-        "readWebhookEndpoint" | "deleteWebhookEndpoint" | "testWebhookEndpoint" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend([ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
-        }
-        "listWebhookDeliveries" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend([ProblemCode::InvalidCursor, ProblemCode::NotFound, ProblemCode::StoreUnavailable]);
-        }
-        "createWebhookEndpoint"
-        | "updateWebhookEndpoint"
-        | "rotateWebhookSecret"
-        | "replayWebhookDeliveries" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend([
-                ProblemCode::ValidationFailed,
-                ProblemCode::BodyTooLarge,
-                ProblemCode::UnsupportedMediaType,
-                ProblemCode::StoreUnavailable,
-            ]);
-            let last = if operation_id == "createWebhookEndpoint" {
-                ProblemCode::EndpointLimitReached
-            } else {
-                ProblemCode::NotFound
-            };
-            codes.push(last);
-        }
-        "receiveNotification" => codes.extend([
-            ProblemCode::ValidationFailed,
-            ProblemCode::Unauthenticated,
-            ProblemCode::NotFound,
-            ProblemCode::BodyTooLarge,
-            ProblemCode::StoreUnavailable,
-        ]),
-        "settleOperation" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend([
-                ProblemCode::ValidationFailed,
-                ProblemCode::NotFound,
-                ProblemCode::OrderStateConflict,
-                ProblemCode::BodyTooLarge,
-                ProblemCode::UnsupportedMediaType,
-                ProblemCode::StoreUnavailable,
-            ]);
-        }
-        "readOperation" | "listOrderEvents" | "listOrders" | "listOperations" => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.push(ProblemCode::StoreUnavailable);
-            if matches!(operation_id, "readOperation" | "listOrderEvents") {
-                codes.push(ProblemCode::NotFound);
-            }
-            if operation_id != "readOperation" {
-                codes.push(ProblemCode::ValidationFailed);
-            }
-        }
-        _ => {
-            codes.extend_from_slice(IDENTIFIED);
-            codes.extend_from_slice(CHANGE);
-        }
-    }
-    codes
-}
-
-/// Adds security schemes, the problem schema, the problems of every operation with an example each, and the
-/// options of every provider.
+/// Adds security schemes, the problem schema, the problems of every operation, examples, and the options of every
+/// provider.
 fn complete(document: &mut Value) {
     put(
         document,
@@ -398,19 +288,20 @@ fn complete(document: &mut Value) {
     for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder", "Settlement"] {
         say_what_texts_may_hold(document, request);
     }
-    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
-    for (_, item) in paths.iter_mut() {
+    examples::add(document);
+    let mut components = document.get_mut("components").map(Value::take).unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (_, item) in paths.into_iter().flatten() {
         let Some(methods) = item.as_object_mut() else { continue };
         for (method, operation) in methods.iter_mut() {
-            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
             let is_change = !matches!(method.as_str(), "get" | "head");
             any_size_of_limit(operation);
             no_null_as_body(operation);
-            for code in problems_of(&id) {
-                add_problem(operation, code, is_change);
-            }
+            say_that_it_is_a_replay(operation);
+            problems::describe(operation, is_change, &mut components);
         }
     }
+    put(document, &["components"], components);
 }
 
 /// Texts may hold line breaks but no other control characters.
@@ -440,6 +331,22 @@ fn no_null_as_body(operation: &mut Value) {
     }
 }
 
+/// Answers to a key that was used before say so.
+fn say_that_it_is_a_replay(operation: &mut Value) {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let mut names = parameters.into_iter().flatten().filter_map(|parameter| parameter.get("name"));
+    if !names.any(|name| name == "Idempotency-Key") {
+        return;
+    }
+    for status in ["200", "201", "202"] {
+        if operation.pointer(&format!("/responses/{status}")).is_some() {
+            let header = json!({"description": "`true`: the answer to an earlier request with this key",
+                "schema": {"type": "string"}});
+            put(operation, &["responses", status, "headers", "Idempotent-Replayed"], header);
+        }
+    }
+}
+
 /// `limit` has no upper bound: what is too large is cut.
 fn any_size_of_limit(operation: &mut Value) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
@@ -450,28 +357,6 @@ fn any_size_of_limit(operation: &mut Value) {
             schema.remove("format");
         }
     }
-}
-
-fn add_problem(operation: &mut Value, code: ProblemCode, is_change: bool) {
-    let status = code.status().to_string();
-    let name = code.as_str();
-    let mut example = json!({
-        "type": format!("/problems/{name}"), "title": code.title(), "status": code.status(),
-        "detail": code.meaning(), "instance": "urn:request:0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c",
-        "code": name, "retryable": code.retryable(), "request_id": "0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c",
-    });
-    if is_change && let Some(members) = example.as_object_mut() {
-        members.insert("outcome".to_owned(), "not_executed".into());
-    }
-    // Codes that share a status stand beside each other as examples.
-    let response = ["responses", &status];
-    let media = ["responses", &status, "content", "application/problem+json"];
-    let before = operation.pointer(&format!("/responses/{status}/description")).and_then(Value::as_str);
-    let title = code.title();
-    let title = before.map_or_else(|| title.to_owned(), |before| format!("{before}; {title}"));
-    put(operation, &[&response[..], &["description"]].concat(), json!(title));
-    put(operation, &[&media[..], &["schema"]].concat(), json!({"$ref": "#/components/schemas/Problem"}));
-    put(operation, &[&media[..], &["examples", name]].concat(), json!({"value": example}));
 }
 
 fn problem_schema() -> Value {

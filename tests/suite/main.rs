@@ -11,9 +11,11 @@
 
 mod api;
 mod architecture;
+mod compatible;
 mod conformance;
 mod crash;
 mod docs;
+mod documented;
 mod openapi;
 mod rig;
 mod store;

@@ -3,24 +3,7 @@
 use guichet::http::document;
 use serde_json::{Value, json};
 
-fn parsed() -> Value {
-    serde_json::from_str(document()).unwrap()
-}
-
-/// Every operation with its method and path.
-fn operations(document: &Value) -> Vec<(String, &Value)> {
-    let paths = document["paths"].as_object().unwrap();
-    let of_path = |(path, item): (&String, &'static str)| format!("{item} {path}");
-    let mut all = Vec::new();
-    for (path, item) in paths {
-        for method in ["get", "put", "post", "patch", "delete"] {
-            if let Some(operation) = item.get(method) {
-                all.push((of_path((path, method)), operation));
-            }
-        }
-    }
-    all
-}
+use crate::documented::{DOCUMENT, operations, validator};
 
 #[test]
 fn the_committed_document_is_the_one_served() {
@@ -31,14 +14,15 @@ fn the_committed_document_is_the_one_served() {
 
 #[test]
 fn every_operation_is_described() {
-    let document = parsed();
-    let operations = operations(&document);
-    let mut ids: Vec<_> = operations.iter().map(|(_, operation)| operation["operationId"].as_str()).collect();
-    assert!(ids.len() >= 7, "{ids:?}");
-    for (name, operation) in &operations {
+    let mut ids: Vec<_> = operations().map(|(_, _, operation)| operation["operationId"].as_str()).collect();
+    assert!(ids.len() >= 20, "{ids:?}");
+    let tags: Vec<_> = DOCUMENT["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    for (path, method, operation) in operations() {
+        let name = format!("{method} {path}");
         for member in ["operationId", "summary", "description"] {
             assert!(operation[member].as_str().is_some_and(|text| !text.is_empty()), "{name}: {member}");
         }
+        assert!(operation["tags"].as_array().unwrap().iter().all(|tag| tags.contains(&tag)), "{name}: tags");
         assert!(operation["security"].is_array(), "{name}: security");
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name}: no success");
@@ -56,44 +40,85 @@ fn every_operation_is_described() {
     assert_eq!(ids.len(), count, "an operationId is used twice");
 }
 
-/// A schema of the document, usable by itself.
-fn schema(document: &Value, name: &str) -> jsonschema::Validator {
-    let root = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$ref": format!("#/components/schemas/{name}"),
-        "components": document["components"],
-    });
-    jsonschema::validator_for(&root).unwrap()
+/// What a reference to a component means; anything else is itself.
+fn resolved(value: &'static Value) -> &'static Value {
+    let target = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    target.map_or(value, |pointer| DOCUMENT.pointer(pointer).unwrap())
+}
+
+/// Every body of an operation: where it is, and what the document says of it.
+fn bodies(operation: &'static Value) -> Vec<(String, &'static Value)> {
+    let mut all = Vec::new();
+    let mut add = |place: &str, content: &'static Value| {
+        for (media, described) in content.as_object().into_iter().flatten() {
+            all.push((format!("{place} {media}"), described));
+        }
+    };
+    add("request", &operation["requestBody"]["content"]);
+    for (status, response) in operation["responses"].as_object().unwrap() {
+        add(status, &response["content"]);
+    }
+    all
+}
+
+/// The members of an object, those of its parts included.
+fn members(schema: &'static Value) -> Vec<&'static str> {
+    let schema = resolved(schema);
+    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(members);
+    own.chain(parts).collect()
 }
 
 #[test]
-fn every_problem_example_is_a_problem() {
-    let document = parsed();
-    let problem = schema(&document, "Problem");
+fn every_body_has_examples_and_each_is_what_its_schema_says() {
     let mut checked = 0;
-    for (name, operation) in operations(&document) {
-        for (status, response) in operation["responses"].as_object().unwrap() {
-            let examples = response.pointer("/content/application~1problem+json/examples");
-            for (code, example) in examples.and_then(Value::as_object).into_iter().flatten() {
+    for (path, method, operation) in operations() {
+        for (place, described) in bodies(operation) {
+            let name = format!("{method} {path}: {place}");
+            let examples =
+                described["examples"].as_object().unwrap_or_else(|| panic!("{name} has no example"));
+            let schema = validator(&described["schema"]);
+            for (key, example) in examples {
+                let example = resolved(example);
                 let value = &example["value"];
-                assert!(problem.is_valid(value), "{name} {status} {code}: {value}");
-                assert_eq!(value["code"], code.as_str(), "{name}");
-                assert_eq!(value["status"].to_string(), *status, "{name} {code}");
+                assert!(example["summary"].is_string(), "{name} {key}");
+                let wrong: Vec<_> = schema.iter_errors(value).map(|error| error.to_string()).collect();
+                assert!(wrong.is_empty(), "{name} {key}: {wrong:?}");
+                if place.contains("problem+json") {
+                    assert_eq!(value["code"], key.as_str(), "{name}");
+                    assert!(place.starts_with(&value["status"].to_string()), "{name} {key}");
+                    assert_eq!(value["outcome"].is_string(), method != "get", "{name} {key}");
+                } else if place.starts_with('2') {
+                    for member in members(&described["schema"]) {
+                        assert!(value.get(member).is_some(), "{name} {key} does not show {member}");
+                    }
+                }
                 checked += 1;
             }
         }
     }
-    assert!(checked > 20, "{checked}");
+    assert!(checked > 300, "{checked}");
+}
+
+#[test]
+fn no_example_is_left_over() {
+    let text = document();
+    for name in DOCUMENT["components"]["examples"].as_object().unwrap().keys() {
+        assert!(text.contains(&format!("#/components/examples/{name}\"")), "nothing shows {name}");
+    }
+}
+
+/// A schema of the document, by its name.
+fn schema(name: &str) -> jsonschema::Validator {
+    validator(&json!({"$ref": format!("#/components/schemas/{name}")}))
 }
 
 /// What the running service answers is what the document promises.
 #[tokio::test]
 async fn answers_are_as_documented() {
-    let document = parsed();
     let rig = crate::rig::Rig::new().await;
     let check = |name: &str, reply: &crate::rig::Reply| {
-        let errors: Vec<_> =
-            schema(&document, name).iter_errors(&reply.json).map(|error| error.to_string()).collect();
+        let errors: Vec<_> = schema(name).iter_errors(&reply.json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{name}: {errors:?} in {}", reply.text);
     };
     check("Order", &rig.get(&crate::rig::path()).await);

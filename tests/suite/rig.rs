@@ -161,6 +161,7 @@ impl Rig {
         self.served.take().unwrap().await.unwrap();
     }
 
+    /// Sends a request and gives its answer, which has to be one that the document promises.
     pub async fn send(
         &self,
         method: Method,
@@ -169,7 +170,7 @@ impl Rig {
         body: Option<&str>,
     ) -> Reply {
         let address = if path.starts_with('/') { format!("{}{path}", self.url) } else { path.to_owned() };
-        let mut request = self.http.request(method, address);
+        let mut request = self.http.request(method.clone(), address);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -183,7 +184,9 @@ impl Rig {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status, headers, text, json }
+        let reply = Reply { status, headers, text, json };
+        crate::documented::check(&method, path, &reply);
+        reply
     }
 
     pub async fn get(&self, path: &str) -> Reply {

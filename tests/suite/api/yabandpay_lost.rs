@@ -90,10 +90,10 @@ async fn a_cancel_or_a_capture_that_was_done_is_found_at_once() {
 /// There is no query by our own number, so reading proves nothing; the notification carries it.
 #[tokio::test]
 async fn a_refund_stays_unknown_until_its_notification() {
-    let shop = Shop::notified().await;
     for (reference, end, status, refunded) in
         [("a", "approve_refund", "succeeded", 300), ("b", "reject_refund", "refused", 0)]
     {
+        let shop = Shop::notified().await;
         let order = shop.paid(reference).await;
         shop.until(&order, "notification.received", 1).await;
         shop.fault(REFUND, FaultKind::LoseAnswer);
@@ -118,10 +118,14 @@ async fn a_refund_stays_unknown_until_its_notification() {
         let read = shop.read(&order).await;
         assert_eq!(read.json["amounts"]["refunded"], refunded, "{read:?}");
         assert_eq!(shop.moved("refund", &order).len(), 1, "made once");
+        assert_eq!(
+            shop.0.control.requests(QUERY_REFUND),
+            0,
+            "nobody knows the platform's number of a lost one"
+        );
         let next = shop.ask("refund", &order, Some(&format!("{reference}-2")), None).await;
         assert_eq!(next.json["operation"]["amount"]["value"], 1_000 - refunded, "{next:?}");
     }
-    assert_eq!(shop.0.control.requests(QUERY_REFUND), 0, "nobody knows the platform's number of a lost one");
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@
 )]
 
 mod at_once;
+#[path = "../documented.rs"]
+mod documented;
 mod load;
 mod numbers;
 mod planted;
