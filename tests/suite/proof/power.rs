@@ -13,7 +13,7 @@ use guichet::store::{Store, sqlite::SqliteStore};
 
 use self::{disk::Journal, work::Acknowledged};
 use crate::{
-    numbers::{Random, amount},
+    numbers::{Progress, Random, amount},
     sim::scratch,
 };
 
@@ -40,7 +40,11 @@ fn journal(seed: u64, faults: &str, folder: &Path) -> Journal {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Journal::read(&log)
+    let journal = Journal::read(&log);
+    // It is in memory now, and a long run makes many.
+    std::fs::remove_file(log).unwrap();
+    std::fs::remove_dir_all(place).unwrap();
+    journal
 }
 
 /// Cuts the power at a random place and says what is wrong with what is left.
@@ -66,6 +70,7 @@ async fn cut(journal: &Journal, random: &mut Random, folder: &Path) -> Result<us
 async fn cuts(first: u64, count: u64, per_journal: u64, faults: &str) -> Result<(u64, usize), String> {
     let folder = scratch();
     let (mut done, mut acknowledged) = (0, 0);
+    let progress = Progress::new("power cuts", count);
     for seed in first.. {
         let journal = journal(seed, faults, folder.path());
         let mut random = Random::new(seed);
@@ -75,8 +80,14 @@ async fn cuts(first: u64, count: u64, per_journal: u64, faults: &str) -> Result<
             }
             acknowledged += cut(&journal, &mut random, folder.path())
                 .await
-                .map_err(|why| format!("seed {seed}: {why}"))?;
+                .map_err(|why| {
+                    format!(
+                        "seed {seed}: {why}\nagain: GUICHET_PROOF_CUTS={per_journal} GUICHET_PROOF_FIRST_SEED={seed} \
+                         cargo test --features faults --test proof power_cuts_lose_nothing -- --nocapture"
+                    )
+                })?;
             done += 1;
+            progress.add(1);
         }
     }
     Ok((done, acknowledged))
