@@ -19,11 +19,12 @@ memory=/dev/shm
 GUICHET_PROOF_SCRATCH=$(mktemp -d "$memory/guichet-proof.XXXXXX")
 export GUICHET_PROOF_SCRATCH
 clean() {
-    local line
-    for line in /proc/[0-9]*/cmdline; do
-        if tr '\0' ' ' 2>/dev/null <"$line" | grep -qF -- "--config $GUICHET_PROOF_SCRATCH/"; then
-            line=${line#/proc/}
-            kill -KILL "${line%/cmdline}" 2>/dev/null || true
+    local place
+    for place in /proc/[0-9]*; do
+        # Everything that was started here knows the folder.
+        if [[ ${place#/proc/} != "$$" ]] &&
+            grep -qzxF "GUICHET_PROOF_SCRATCH=$GUICHET_PROOF_SCRATCH" "$place/environ" 2>/dev/null; then
+            kill -KILL "${place#/proc/}" 2>/dev/null || true
         fi
     done
     rm -rf "$GUICHET_PROOF_SCRATCH"
@@ -34,7 +35,9 @@ trap 'exit 130' INT TERM HUP
 part() {
     local begun=$SECONDS
     printf '\n=== %s\n' "$1"
-    cargo test --quiet --locked --features faults --test proof "$2" -- --exact --include-ignored --nocapture
+    # Beside the shell, which would not hear a signal before it has ended.
+    cargo test --quiet --locked --features faults --test proof "$2" -- --exact --include-ignored --nocapture &
+    wait $!
     printf '%s: %s s\n' "$1" "$((SECONDS - begun))"
 }
 

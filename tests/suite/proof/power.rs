@@ -17,6 +17,9 @@ use crate::{
     sim::scratch,
 };
 
+/// Cuts of each journal.
+const PER_JOURNAL: u64 = 20;
+
 /// Works on a store with this seed, the mistakes of `faults` planted, and gives the journal of it.
 fn journal(seed: u64, faults: &str, folder: &Path) -> Journal {
     let library = folder.join("journal.so");
@@ -80,12 +83,7 @@ async fn cuts(first: u64, count: u64, per_journal: u64, faults: &str) -> Result<
             }
             acknowledged += cut(&journal, &mut random, folder.path())
                 .await
-                .map_err(|why| {
-                    format!(
-                        "seed {seed}: {why}\nagain: GUICHET_PROOF_CUTS={per_journal} GUICHET_PROOF_FIRST_SEED={seed} \
-                         cargo test --features faults --test proof power_cuts_lose_nothing -- --nocapture"
-                    )
-                })?;
+                .map_err(|why| format!("seed {seed}: {why}"))?;
             done += 1;
             progress.add(1);
         }
@@ -98,7 +96,10 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
     let count = amount("GUICHET_PROOF_CUTS", 60);
     let first = amount("GUICHET_PROOF_FIRST_SEED", 1);
     let started = std::time::Instant::now();
-    let (done, acknowledged) = cuts(first, count, 20, "").await.unwrap();
+    let (done, acknowledged) = cuts(first, count, PER_JOURNAL, "").await.unwrap_or_else(|why| {
+        let again = "cargo test --features faults --test proof power_cuts_lose_nothing -- --nocapture";
+        panic!("{why}\nagain: GUICHET_PROOF_CUTS={PER_JOURNAL} GUICHET_PROOF_FIRST_SEED=<its seed> {again}")
+    });
     println!(
         "{done} power cuts from seed {first} in {:?}, {acknowledged} acknowledgements held",
         started.elapsed()
@@ -108,7 +109,7 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
 
 #[tokio::test]
 async fn a_store_that_does_not_sync_loses_what_it_acknowledged() {
-    let why = cuts(1, 40, 20, "planted:synchronous_off").await.unwrap_err();
+    let why = cuts(1, 40, PER_JOURNAL, "planted:synchronous_off").await.unwrap_err();
     println!("synchronous=OFF: {why}");
     assert!(why.contains("lost"), "{why}");
 }
