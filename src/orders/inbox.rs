@@ -101,7 +101,7 @@ impl Orders {
             Ok(orders) => orders,
             Err(_) => return self.try_later(&due).await,
         };
-        if self.settle_by(&due).await.is_err() {
+        if !self.settle_by(&due).await.unwrap_or(false) {
             return self.try_later(&due).await;
         }
         let mut applied = None;
@@ -124,13 +124,14 @@ impl Orders {
         }
     }
 
-    /// Settles the operation that a notification tells the end of, or the creation that it names the order of.
-    async fn settle_by(&self, due: &DueNotification) -> Result<(), StoreError> {
+    /// Settles the operation that a notification tells the end of, or the creation that it names the order of. False when
+    /// that must be tried again: nothing else may ever tell it.
+    async fn settle_by(&self, due: &DueNotification) -> Result<bool, StoreError> {
         let facts = &due.facts;
-        let Some(id) = facts.settles.map(|(id, _)| id).or(facts.operation) else { return Ok(()) };
-        let Some(operation) = self.store.operation(id).await? else { return Ok(()) };
+        let Some(id) = facts.settles.map(|(id, _)| id).or(facts.operation) else { return Ok(true) };
+        let Some(operation) = self.store.operation(id).await? else { return Ok(true) };
         if operation.account != due.account {
-            return Ok(());
+            return Ok(true);
         }
         if let Some((_, status)) = facts.settles {
             // News of another order or of another amount are not this operation's.
@@ -141,19 +142,28 @@ impl Orders {
                 if status == OperationStatus::Refused {
                     settlement.failure = Some(undone(&operation, facts).to_failure());
                 }
-                self.commit(settlement).await;
-            } else {
-                tracing::warn!(operation_id = %id, "a notification tells another order or amount than its operation");
+                return Ok(self.commit(settlement).await.is_some());
             }
-        } else if operation.status == OperationStatus::Unknown
-            && operation.expected_order().is_none()
+            tracing::warn!(operation_id = %id, "a notification tells another order or amount than its operation");
+        } else if operation.expected_order().is_none()
             && let Some(reference) = &facts.reference
         {
-            // A creation whose answer was lost: the adapter looks at the order that carries it.
+            // A creation: where its answer was lost, the adapter looks at the order that carries it.
             let order = OrderId { account: due.account.clone(), reference: reference.clone() };
-            self.check(Operation { order_id: Some(order), ..operation }).await;
+            return Ok(match operation.status {
+                // Its answer may still be lost.
+                OperationStatus::Pending | OperationStatus::Sending => false,
+                OperationStatus::Unknown => {
+                    self.check(Operation { order_id: Some(order), ..operation }).await
+                }
+                OperationStatus::Accepted
+                | OperationStatus::NeedsReview
+                | OperationStatus::Succeeded
+                | OperationStatus::Refused
+                | OperationStatus::NotExecuted => true,
+            });
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The orders a notification may be about.

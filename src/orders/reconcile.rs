@@ -68,17 +68,18 @@ impl Orders {
         self.provider_timeout.saturating_mul(2).max(faults::hurried(Duration::from_secs(60)))
     }
 
-    /// One read for evidence of an operation that is `unknown` or `accepted`.
-    pub(super) async fn check(&self, operation: Operation) {
+    /// One read for evidence of an operation that is `unknown` or `accepted`. False when the provider could not be
+    /// read, or what it told could not be written.
+    pub(super) async fn check(&self, operation: Operation) -> bool {
         let registry = self.registry();
         let Some(account) = registry.account(&operation.account) else {
-            return self.look_later(&operation, None).await;
+            self.look_later(&operation, None).await;
+            return false;
         };
         let asked_at = Timestamp::now();
         if faults::planted("recovery_resends") && operation.checks == 0 {
             let again = self.send(account, &operation, Instant::now() + READ_TIME).await;
-            self.commit(again).await;
-            return;
+            return self.commit(again).await.is_some();
         }
         let settlement = match self.evidence(account, &operation, Instant::now() + READ_TIME).await {
             Ok(Verdict::Done(order)) => {
@@ -108,16 +109,18 @@ impl Orders {
                 absent
             }
             Ok(Verdict::Accepted(order) | Verdict::Unclear(order) | Verdict::NoTrace(order)) => {
-                return self.look_later(&operation, order.map(|order| *order)).await;
+                self.look_later(&operation, order.map(|order| *order)).await;
+                return true;
             }
             Err(error) => {
                 if error.kind == ErrorKind::Misconfigured {
                     tracing::error!(operation_id = %operation.id, error = %error, "a lost answer cannot be settled");
                 }
-                return self.look_later(&operation, None).await;
+                self.look_later(&operation, None).await;
+                return false;
             }
         };
-        self.commit(settlement).await;
+        self.commit(settlement).await.is_some()
     }
 
     /// Whether finding nothing means that nothing happened: only where effects can be found, and only after the

@@ -4,6 +4,7 @@
 #[cfg(not(feature = "faults"))]
 compile_error!("the crash tests need the kill points: run them with `--features faults`");
 
+mod changes;
 mod facts;
 mod kills;
 mod planted;

@@ -31,6 +31,11 @@ impl Sips {
         now: Timestamp,
     ) {
         let (amount_before, status_before) = before.map(|before| (before.amount, before.status)).unzip();
+        // A validation takes the amount it names and lets the rest go; the others move what is gone.
+        let moved = match action {
+            "capture" => Some(made.amount),
+            _ => amount_before.map(|before| before.saturating_sub(made.amount).saturating_abs()),
+        };
         let letters = currency::currency(&made.currency).map(|currency| currency.letters.to_owned());
         self.frame.ledger.effect(Effect {
             sequence: 0,
@@ -40,9 +45,7 @@ impl Sips {
             action: action.to_owned(),
             order: made.id.clone(),
             transaction: None,
-            amount: amount_before
-                .map(|before| before.saturating_sub(made.amount).saturating_abs())
-                .filter(|part| *part > 0),
+            amount: moved.filter(|part| *part > 0),
             amount_before,
             amount_after: made.amount,
             currency: letters.unwrap_or_else(|| made.currency.clone()),

@@ -38,6 +38,15 @@ impl Shop {
         Self(Rig::with(tweak).await)
     }
 
+    /// The same, and a change is listened for no longer than this many milliseconds.
+    pub(super) async fn notified_within(ms: u64) -> Self {
+        let tweak = |settings: &mut Settings| {
+            "http://127.0.0.1:8080".clone_into(&mut settings.server.public_url);
+            settings.resilience.provider_timeout = Duration::from_millis(ms);
+        };
+        Self(Rig::with(tweak).await)
+    }
+
     /// Makes an order of 10.00 EUR, its body changed by these members.
     pub(super) async fn create(&self, reference: &str, changes: &Value) -> Reply {
         self.0.create(&format!("create-{reference}"), &body(reference, changes)).await

@@ -1,10 +1,10 @@
 //! Changes at YabandPay whose answer is lost: never sent again, and settled by what each of them can be settled by.
 
-use guichet::simulator::FaultKind;
+use guichet::simulator::{FaultKind, Moment};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::yabandpay::{CANCEL, CAPTURE, CREATE, QUERY_REFUND, REFUND, Shop, body, count, operation};
+use super::yabandpay::{CANCEL, CAPTURE, CREATE, QUERY, QUERY_REFUND, REFUND, Shop, body, count, operation};
 use crate::rig::amounts;
 
 /// Everything after which nobody knows whether it was done, and whether it was.
@@ -224,6 +224,43 @@ async fn a_lost_creation_is_found_by_its_notification() {
     let replay = shop.create("cart-1", &changes).await;
     assert_eq!((replay.status, &replay.json["id"]), (201, &read.json["id"]), "{replay:?}");
     assert_eq!(shop.0.control.requests(CREATE), 1);
+}
+
+/// The notification is quicker than the answer, which then never comes. What it said is not forgotten meanwhile.
+#[tokio::test]
+async fn a_notification_that_comes_before_the_answer_is_lost_finds_the_creation() {
+    let shop = Shop::notified_within(1_000).await;
+    let hold = shop.fault(CREATE, FaultKind::Hold { when: Moment::After });
+    let nothing_else = json!({});
+    let (lost, order) = tokio::join!(shop.create("cart-1", &nothing_else), async {
+        assert!(shop.0.control.held(hold).await);
+        let order = shop.0.effects("create")[0].order.clone();
+        shop.pay(&order);
+        shop.0.control.wait_for_notices(1).await;
+        order
+    });
+    assert_eq!(lost.status, 202, "{lost:?}");
+    assert!(shop.0.control.notices()[0].attempts[0].delivered);
+    let ended = shop.0.ended(&operation(&lost)).await;
+    assert_eq!((&ended["status"], &ended["outcome"]), (&json!("succeeded"), &json!("executed")), "{ended}");
+    assert_eq!(ended["order_id"], format!("yabandpay_{order}"));
+    let types = shop.until(&order, "notification.received", 1).await;
+    assert_eq!((count(&types, "order.created"), count(&types, "operation.succeeded")), (1, 1), "{types:?}");
+}
+
+/// The read that a notification asks for fails once: it is made again.
+#[tokio::test]
+async fn a_failed_read_does_not_lose_what_a_notification_said() {
+    let shop = Shop::notified().await;
+    shop.fault(CREATE, FaultKind::LoseAnswer);
+    let lost = shop.create("cart-1", &json!({})).await;
+    assert_eq!(lost.status, 202, "{lost:?}");
+    let order = shop.0.effects("create")[0].order.clone();
+    shop.fault(QUERY, FaultKind::Garbage { effect: false });
+    shop.pay(&order);
+    let ended = shop.0.ended(&operation(&lost)).await;
+    assert_eq!((&ended["status"], &ended["outcome"]), (&json!("succeeded"), &json!("executed")), "{ended}");
+    assert_eq!(ended["order_id"], format!("yabandpay_{order}"));
 }
 
 #[tokio::test]

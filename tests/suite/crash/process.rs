@@ -6,73 +6,20 @@ use std::{
     time::Duration,
 };
 
-use guichet::{
-    domain::OperationId,
-    simulator::{self, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions},
-};
-use serde_json::{Value, json};
+use guichet::simulator::{self, RunningSimulators, SimulatorOptions};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
 
-pub(super) const BRAND: &str = "systempay";
+use super::changes::{Ask, Change};
+
 /// Far above what anything here takes: a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Which change is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    Create,
-    Cancel,
-    Update,
-    /// Of a part: done twice, it gives back twice as much.
-    Refund,
-}
-
-impl Change {
-    pub(super) fn service(self) -> &'static str {
-        match self {
-            Self::Create => "Charge/CreatePaymentOrder",
-            Self::Cancel => "Charge/PaymentOrder/Cancel",
-            Self::Update => "Charge/PaymentOrder/Update",
-            Self::Refund => "Transaction/CancelOrRefund",
-        }
-    }
-
-    /// Its word in the provider's ledger.
-    pub(super) fn effect(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Cancel => "cancel",
-            Self::Update => "update",
-            Self::Refund => "refund",
-        }
-    }
-
-    /// The status of the answer when it is done.
-    pub(super) fn done(self) -> u16 {
-        if self == Self::Create { 201 } else { 200 }
-    }
-}
-
 pub(super) async fn start_provider() -> RunningSimulators {
     simulator::start(SimulatorOptions::default()).await.unwrap()
-}
-
-/// A fresh order at the provider that allows the change; its reference there. Of a creation the merchant's reference,
-/// for there is no order yet.
-pub(super) fn new_order(control: &SimulatorControl, change: Change) -> String {
-    let reference = OperationId::generate().to_string();
-    if change == Change::Create {
-        return reference;
-    }
-    let order = control.add_order("lyra", BRAND, &json!({"orderId": reference})).unwrap();
-    if change == Change::Refund {
-        control.payer("lyra", BRAND, &order, PayerAction::Pay).unwrap();
-        control.act("lyra", BRAND, Some(&order), "remit").unwrap();
-    }
-    order
 }
 
 /// A directory with a configuration; the store is made there by the program.
@@ -81,16 +28,18 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub(super) fn new(provider: &RunningSimulators) -> Self {
+    /// With the one account of this change: every other one would cost the program time at each of its starts.
+    pub(super) fn new(provider: &RunningSimulators, change: &Change) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = directory.path().join("guichet.db");
         let mut text = format!(
             "[limits]\nrate_per_second = 1000000\nburst = 1000000\n[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nrequest_timeout_ms = 8000\n\
-             [store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n\
+             public_url = \"http://127.0.0.1:1\"\n[store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n\
              [resilience]\nprovider_timeout_ms = 10000\n",
             store.display()
         );
-        for account in provider.sandbox_accounts() {
+        let accounts = provider.sandbox_accounts();
+        for account in accounts.into_iter().filter(|account| account.name == change.place.name) {
             text.push_str(&format!("[accounts.{}]\nprovider = \"{}\"\n", account.name, account.provider));
             for (key, value) in account.settings {
                 text.push_str(&format!("{key} = \"{value}\"\n"));
@@ -106,8 +55,8 @@ impl Home {
 
     /// Reads the order once and returns when its copy, which is written behind the answer, is in the store. After
     /// that, for some seconds, a change is the only one to write.
-    pub(super) async fn settle_copy(&self, program: &Program, order: &str) {
-        let (status, answer) = program.get(&format!("/orders/{BRAND}_{order}")).await;
+    pub(super) async fn settle_copy(&self, program: &Program, change: &Change, order: &str) {
+        let (status, answer) = program.get(&format!("/orders/{}", change.id(order))).await;
         assert_eq!(status, 200, "{answer}");
         let store = self.store();
         let written = async {
@@ -156,9 +105,10 @@ impl Home {
         let address = address.await.expect("the program does not become ready");
         // Keeps the pipe from filling up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        // Nothing is called over TLS here; the client wants a provider all the same.
+        // Nothing is called over TLS here: the client wants a provider all the same, but no roots, which it takes long to read.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client =
+            reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build().unwrap();
         Program { child, base: format!("http://{address}"), client }
     }
 }
@@ -172,24 +122,19 @@ pub(super) struct Program {
 
 impl Program {
     /// A request for the change, not sent yet.
-    pub(super) fn change(&self, change: Change, order: &str, key: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}/orders/{BRAND}_{order}", self.base);
-        let json = |request: reqwest::RequestBuilder, body: Value| {
-            request.header("content-type", "application/json").body(body.to_string())
+    pub(super) fn change(&self, change: &Change, order: &str, key: &str) -> reqwest::RequestBuilder {
+        let path = match change.ask {
+            Ask::Create => "/orders".to_owned(),
+            Ask::Update => format!("/orders/{}", change.id(order)),
+            Ask::Cancel => format!("/orders/{}/cancel", change.id(order)),
+            Ask::Capture => format!("/orders/{}/capture", change.id(order)),
+            Ask::Refund => format!("/orders/{}/refund", change.id(order)),
         };
-        let request = match change {
-            Change::Create => json(
-                self.client.post(format!("{}/orders", self.base)),
-                json!({"account": BRAND, "amount": {"value": 9_000, "currency": "EUR"}, "merchant_reference": order}),
-            ),
-            Change::Refund => json(
-                self.client.post(format!("{url}/refund")),
-                json!({"amount": {"value": 300, "currency": "EUR"}}),
-            ),
-            Change::Cancel => self.client.post(format!("{url}/cancel")),
-            Change::Update => {
-                json(self.client.patch(url), json!({"amount": {"value": 9_000, "currency": "EUR"}}))
-            }
+        let url = format!("{}{path}", self.base);
+        let request = if change.ask == Ask::Update { self.client.patch(url) } else { self.client.post(url) };
+        let request = match change.body(order) {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
         };
         request.header("idempotency-key", key)
     }

@@ -12,7 +12,10 @@ use axum::{Router, extract::State, http::StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::process::{BRAND, Change, Home, new_order, start_provider};
+use super::{
+    changes::{CANCEL, UPDATE},
+    process::{Home, start_provider},
+};
 
 type Seen = Arc<Mutex<Vec<Value>>>;
 
@@ -32,21 +35,21 @@ async fn a_kill_at_every_step_of_a_delivery_loses_nothing() {
         let never = std::future::pending();
         tokio::spawn(guichet::http::server::serve(listener, router, 64, never, Duration::ZERO));
 
-        let home = Home::new(&provider);
-        let order = new_order(&provider.control(), Change::Update);
+        let home = Home::new(&provider, &UPDATE);
+        let order = UPDATE.new_order(&provider.control());
         let allowed = [("GUICHET__WEBHOOKS__ALLOW_NETWORKS", Path::new("127.0.0.0/8"))];
         let mut program = home.start_with(&format!("kill@{point}"), &allowed).await;
         let (status, made) = program.post("/webhook-endpoints", &json!({"url": url})).await;
         assert_eq!(status, 201, "{made}");
         // Whether they are answered is not the question here: the program dies at some time during or after them.
-        for change in [Change::Update, Change::Cancel] {
-            let _ = program.change(change, &order, change.effect()).send().await;
+        for change in [&UPDATE, &CANCEL] {
+            let _ = program.change(change, &order, change.effect).send().await;
         }
         let status = program.ended().await;
         assert_eq!(status.signal(), Some(9), "{point}: {status}");
 
         let program = home.start_with("", &allowed).await;
-        let (status, told) = program.get(&format!("/orders/{BRAND}_{order}/events")).await;
+        let (status, told) = program.get(&format!("/orders/{}/events", UPDATE.id(&order))).await;
         assert_eq!(status, 200, "{told}");
         let told: BTreeSet<i64> = told["items"]
             .as_array()

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use super::process::{Change, Home, new_order, start_provider};
+use super::{
+    changes::CANCEL,
+    process::{Home, start_provider},
+};
 
 /// Puts the witness between the program and the C library, cancels an order and returns what was seen of it. The
 /// order's copy is in the store before, so that its sync is not taken for the intent's.
 async fn observe(faults: &str) -> (String, u16) {
     let provider = start_provider().await;
-    let order = new_order(&provider.control(), Change::Cancel);
-    let home = Home::new(&provider);
+    let order = CANCEL.new_order(&provider.control());
+    let home = Home::new(&provider, &CANCEL);
     let (library, log) = (home.path().join("witness.so"), home.path().join("witness.log"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/crash/sync_witness.c");
     let compiled = tokio::process::Command::new("cc")
@@ -20,9 +23,9 @@ async fn observe(faults: &str) -> (String, u16) {
     assert!(compiled.await.expect("a C compiler `cc`").success());
     let environment = [("LD_PRELOAD", library.as_path()), ("SYNC_WITNESS_LOG", log.as_path())];
     let program = home.start_with(faults, &environment).await;
-    home.settle_copy(&program, &order).await;
+    home.settle_copy(&program, &CANCEL, &order).await;
     let before = std::fs::read_to_string(&log).unwrap().len();
-    let response = program.change(Change::Cancel, &order, "key").send().await.unwrap();
+    let response = program.change(&CANCEL, &order, "key").send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
     (std::fs::read_to_string(&log).unwrap().split_off(before), provider.local_addr().port())
 }

@@ -17,6 +17,7 @@ mod load;
 mod numbers;
 mod planted;
 mod power;
+mod real_time;
 #[allow(dead_code, reason = "made for the tests of the API, which use all of it")]
 #[path = "../rig.rs"]
 mod rig;

@@ -1,4 +1,12 @@
-//! Random numbers from a seed, and how much of the proof is to be run.
+//! Random numbers from a seed, how much of the proof is to be run, and how far it has come.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+/// How often a long run says that it is alive.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// A small generator (SplitMix64): the same numbers for the same seed on every machine.
 #[derive(Debug, Clone)]
@@ -45,4 +53,32 @@ impl Random {
 #[allow(clippy::disallowed_methods, reason = "a test's own figures, not the program's configuration")]
 pub fn amount(name: &str, usual: u64) -> u64 {
     std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Says now and then how far a long run has come; a short one says nothing.
+pub struct Progress {
+    what: &'static str,
+    total: u64,
+    started: Instant,
+    /// What is done, and when that was told last.
+    done: Mutex<(u64, Instant)>,
+}
+
+impl Progress {
+    pub fn new(what: &'static str, total: u64) -> Self {
+        let now = Instant::now();
+        Self { what, total, started: now, done: Mutex::new((0, now)) }
+    }
+
+    pub fn add(&self, count: u64) {
+        let mut done = self.done.lock().unwrap();
+        done.0 += count;
+        if done.1.elapsed() < TELL_EVERY {
+            return;
+        }
+        done.1 = Instant::now();
+        let passed = self.started.elapsed().as_secs();
+        let left = passed * self.total.saturating_sub(done.0) / done.0.max(1);
+        println!("  {} of {} {} in {passed} s, about {left} s to go", done.0, self.total, self.what);
+    }
 }

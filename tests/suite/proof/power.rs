@@ -13,9 +13,12 @@ use guichet::store::{Store, sqlite::SqliteStore};
 
 use self::{disk::Journal, work::Acknowledged};
 use crate::{
-    numbers::{Random, amount},
+    numbers::{Progress, Random, amount},
     sim::scratch,
 };
+
+/// Cuts of each journal.
+const PER_JOURNAL: u64 = 20;
 
 /// Works on a store with this seed, the mistakes of `faults` planted, and gives the journal of it.
 fn journal(seed: u64, faults: &str, folder: &Path) -> Journal {
@@ -40,7 +43,11 @@ fn journal(seed: u64, faults: &str, folder: &Path) -> Journal {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Journal::read(&log)
+    let journal = Journal::read(&log);
+    // It is in memory now, and a long run makes many.
+    std::fs::remove_file(log).unwrap();
+    std::fs::remove_dir_all(place).unwrap();
+    journal
 }
 
 /// Cuts the power at a random place and says what is wrong with what is left.
@@ -66,6 +73,7 @@ async fn cut(journal: &Journal, random: &mut Random, folder: &Path) -> Result<us
 async fn cuts(first: u64, count: u64, per_journal: u64, faults: &str) -> Result<(u64, usize), String> {
     let folder = scratch();
     let (mut done, mut acknowledged) = (0, 0);
+    let progress = Progress::new("power cuts", count);
     for seed in first.. {
         let journal = journal(seed, faults, folder.path());
         let mut random = Random::new(seed);
@@ -77,6 +85,7 @@ async fn cuts(first: u64, count: u64, per_journal: u64, faults: &str) -> Result<
                 .await
                 .map_err(|why| format!("seed {seed}: {why}"))?;
             done += 1;
+            progress.add(1);
         }
     }
     Ok((done, acknowledged))
@@ -87,7 +96,10 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
     let count = amount("GUICHET_PROOF_CUTS", 60);
     let first = amount("GUICHET_PROOF_FIRST_SEED", 1);
     let started = std::time::Instant::now();
-    let (done, acknowledged) = cuts(first, count, 20, "").await.unwrap();
+    let (done, acknowledged) = cuts(first, count, PER_JOURNAL, "").await.unwrap_or_else(|why| {
+        let again = "cargo test --features faults --test proof power_cuts_lose_nothing -- --nocapture";
+        panic!("{why}\nagain: GUICHET_PROOF_CUTS={PER_JOURNAL} GUICHET_PROOF_FIRST_SEED=<its seed> {again}")
+    });
     println!(
         "{done} power cuts from seed {first} in {:?}, {acknowledged} acknowledgements held",
         started.elapsed()
@@ -97,7 +109,7 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
 
 #[tokio::test]
 async fn a_store_that_does_not_sync_loses_what_it_acknowledged() {
-    let why = cuts(1, 40, 20, "planted:synchronous_off").await.unwrap_err();
+    let why = cuts(1, 40, PER_JOURNAL, "planted:synchronous_off").await.unwrap_err();
     println!("synchronous=OFF: {why}");
     assert!(why.contains("lost"), "{why}");
 }

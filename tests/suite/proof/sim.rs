@@ -33,7 +33,7 @@ use self::{
     store::{FrailStore, at_once},
     world::{World, now, pause},
 };
-use crate::numbers::{Random, amount};
+use crate::numbers::{Progress, Random, amount};
 
 /// How long a change is listened for.
 const PROVIDER_TIMEOUT_MS: i64 = 10_000;
@@ -58,10 +58,17 @@ pub struct Wrong {
     pub trace: Vec<String>,
 }
 
-/// A place for stores that forgets everything at the end of the test, in memory where the system has such a place.
+/// A place for stores that forgets everything at the end of the test: in the folder that `tests/prove.sh` clears
+/// whatever happens, else in memory where the system has such a place.
 pub fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+    #[allow(clippy::disallowed_methods, reason = "a test's own setting, not the program's configuration")]
+    let given = std::env::var_os("GUICHET_PROOF_SCRATCH").map(PathBuf::from);
+    let memory = Some(PathBuf::from("/dev/shm")).filter(|memory| memory.is_dir());
+    match given.or(memory) {
+        Some(place) => tempfile::tempdir_in(place),
+        None => tempfile::tempdir(),
+    }
+    .unwrap()
 }
 
 /// An empty store with its tables, to be copied.
@@ -257,11 +264,12 @@ async fn postman(orders: Arc<Orders>, world: Arc<World>) {
     }
 }
 
-/// Runs histories of seeds `first..` on as many threads as there are cores; stops at the first that goes wrong.
+/// Runs histories of seeds `first..` on so many threads; stops at the first that goes wrong.
 pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)> {
     let next = AtomicU64::new(first);
     let found = std::sync::Mutex::new(None::<(u64, Wrong)>);
     let total = std::sync::Mutex::new(Figures::default());
+    let progress = Progress::new("histories", count);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -278,6 +286,7 @@ pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)
                             total.steps += figures.steps;
                             total.effects += figures.effects;
                             total.operations += figures.operations;
+                            progress.add(1);
                         }
                         Err(wrong) => *found.lock().unwrap() = Some((seed, wrong)),
                     }
@@ -291,9 +300,14 @@ pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)
     }
 }
 
+/// Threads of a long run: every core there is.
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(2, |cores| u64::try_from(cores.get()).unwrap_or(2))
+}
+
 fn tell(seed: u64, wrong: &Wrong) -> String {
     format!(
-        "seed {seed}: {}\n{}\nreplay: GUICHET_PROOF_SEED={seed} cargo test --features faults --test proof replay",
+        "seed {seed}: {}\n{}\nagain: GUICHET_PROOF_SEED={seed} cargo test --features faults --test proof replay -- --nocapture",
         wrong.why,
         wrong.trace.join("\n")
     )
@@ -304,7 +318,7 @@ fn histories_lose_nothing_and_double_nothing() {
     let count = amount("GUICHET_PROOF_HISTORIES", 2_000);
     let first = amount("GUICHET_PROOF_FIRST_SEED", 1);
     let started = std::time::Instant::now();
-    match run(first, count, 2) {
+    match run(first, count, cores()) {
         Ok(figures) => println!(
             "{count} histories from seed {first} in {:?}: {figures:?}, nothing lost, nothing twice",
             started.elapsed()

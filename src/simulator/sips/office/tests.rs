@@ -23,6 +23,8 @@ async fn check(service: &str, status: &str, amount: i64, code: &str, new_status:
     let (word, _) = Operation::of(service).unwrap().words();
     let effect = (word.to_owned(), Some(1000), new_amount, new_status.to_owned());
     assert_eq!(bench.effects(), if done { vec![effect] } else { vec![] }, "{what}");
+    let moved: Vec<_> = bench.rig.control.effects().iter().map(|effect| effect.amount).collect();
+    assert_eq!(moved, if done { vec![Some(amount)] } else { vec![] }, "{what}");
     let read = bench.read(&id).await;
     assert_eq!(
         (&read["transactionStatus"], &read["currentAmount"]),
