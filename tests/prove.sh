@@ -23,4 +23,7 @@ part "power cuts" power::power_cuts_lose_nothing_that_was_acknowledged
 part "power cuts without syncs" power::a_store_that_does_not_sync_loses_what_it_acknowledged
 part "planted mistakes, found by histories" planted::every_planted_mistake_is_found
 part "planted mistakes, found by kills" load::mistakes_planted_in_the_program_are_found
+printf '\n=== %s\n' "a storm of 10,000 notifications"
+cargo test --quiet --locked --features faults --test suite -- --exact --ignored --nocapture \
+    api::notification_storm::ten_thousand_are_applied_once_and_no_forged_one
 printf '\nThe proof holds.\n'
