@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 SCHEMATHESIS=4.32.5
+STANDARD_WEBHOOKS=1.1.0
 done_steps=()
 current="start"
 code=0
@@ -71,19 +72,33 @@ tools() {
         target/venv/bin/pip install --quiet --disable-pip-version-check "schemathesis==$SCHEMATHESIS" ||
             missing "pip could not install schemathesis $SCHEMATHESIS"
     fi
+    # By the interpreter: the name of `pip` is another place's when a target directory was copied.
+    local webhooks="import importlib.metadata as m; print(m.version('standardwebhooks'))"
+    if [[ "$(target/venv/bin/python -c "$webhooks" 2>/dev/null)" != "$STANDARD_WEBHOOKS" ]]; then
+        target/venv/bin/python -m pip install --quiet --disable-pip-version-check \
+            "standardwebhooks==$STANDARD_WEBHOOKS" ||
+            missing "pip could not install standardwebhooks $STANDARD_WEBHOOKS"
+    fi
+}
+
+formatted() {
+    cargo fmt --check
+    # A package of its own: cargo does not find it from here.
+    rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 }
 
 documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features faults
 }
 
-step "tools: Chromium, promtool, node packages, schemathesis" tools
-step "cargo fmt" cargo fmt --check
+step "tools: Chromium, promtool, node packages, schemathesis, standardwebhooks" tools
+step "cargo fmt" formatted
 step "cargo clippy" cargo clippy --locked --all-targets --features faults -- -D warnings
 step "cargo test: units, store, API, conformance, OpenAPI document, crashes" cargo test --locked --features faults
 step "cargo doc" documentation
 step "ops: alert rules and dashboard" tests/ops.sh
 step "browser: Swagger UI and a payment" tests/browser/run.sh
+step "webhooks: verified by the library for Python, through failures and restarts" tests/webhooks/run.sh
 step "contract: schemathesis, 1,000 cases or more" tests/contract/run.sh
 
 printf '\nAll %s steps passed in %ss:\n' "${#done_steps[@]}" "$SECONDS"
