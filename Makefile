@@ -1,5 +1,5 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test prove bench release openapi docs fmt clean
+.PHONY: run test prove fuzz bench release openapi docs fmt clean
 .DEFAULT_GOAL := run
 
 # Needs Rust and a C compiler. Swagger UI is then on http://127.0.0.1:8080/docs
@@ -13,6 +13,11 @@ test:
 # Nothing lost, nothing twice: 3,000 kills, 200,000 simulated histories, 500 power cuts. KILLS, HISTORIES, CUTS, SEED.
 prove:
 	@tests/prove.sh
+
+# Every parser of foreign bytes for FUZZ seconds. TARGETS="token money" for some of them.
+FUZZ ?= 60
+fuzz:
+	@FUZZ=$(FUZZ) tests/fuzz.sh
 
 release:
 	cargo build --release --locked

@@ -12,6 +12,7 @@
 mod api;
 mod architecture;
 mod conformance;
+mod corpus;
 mod crash;
 mod docs;
 mod openapi;
