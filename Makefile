@@ -1,5 +1,5 @@
 # run: the sandbox, with nothing to configure. test: every check there is.
-.PHONY: run test prove bench release reproducible sbom handbook openapi openapi-released docs fmt clean
+.PHONY: run test prove fuzz bench release reproducible sbom handbook openapi openapi-released docs fmt clean
 .DEFAULT_GOAL := run
 SHELL := /bin/bash
 
@@ -16,6 +16,11 @@ test:
 prove:
 	@tests/prove.sh
 	@tests/contract/prove.sh
+
+# Every parser of foreign bytes for FUZZ seconds. TARGETS="token money" for some of them.
+FUZZ ?= 60
+fuzz:
+	@FUZZ=$(FUZZ) tests/fuzz.sh
 
 # The same source and compilers give the same bytes, wherever they are: no path and no time gets into the program.
 CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)

@@ -4,7 +4,8 @@
 //! binary never has it. With the feature, `GUICHET_FAULTS` (read once) holds a comma-separated list:
 //! `kill@<point>` kills the process with SIGKILL when it first reaches that point, `kill@<point>#3` on the
 //! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found. `hurry:<n>` divides
-//! the pauses between reads for evidence and the shortest settling time, so that a test need not wait for minutes.
+//! the pauses between reads for evidence, the shortest settling time, and the pauses between attempts to deliver a
+//! webhook, so that a test need not wait for minutes.
 
 use std::{borrow::Cow, time::Duration};
 

@@ -9,6 +9,9 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod faults;
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 pub mod metrics;
 pub mod orders;

@@ -82,8 +82,8 @@ pub struct Orders {
     reads: reads::Reads,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
-    /// Raised when a notification was kept.
-    inbox_filled: watch::Sender<u64>,
+    /// Where notifications were kept.
+    inbox: inbox::Filled,
 }
 
 impl Orders {
@@ -105,7 +105,7 @@ impl Orders {
             provider_timeout,
             tasks,
             stopping,
-            inbox_filled: watch::Sender::new(0),
+            inbox: inbox::Filled::default(),
         });
         orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders.tasks.spawn(probe::run(Arc::clone(&orders), orders.stopping.subscribe()));

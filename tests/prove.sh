@@ -51,4 +51,7 @@ part "power cuts without syncs" power::a_store_that_does_not_sync_loses_what_it_
 part "power cuts" power::power_cuts_lose_nothing_that_was_acknowledged
 part "kills under load" load::kills_under_load_lose_nothing_and_double_nothing
 part "histories" sim::histories_lose_nothing_and_double_nothing
+printf '\n=== %s\n' "a storm of 10,000 notifications"
+cargo test --quiet --locked --features faults --test suite -- --exact --ignored --nocapture \
+    api::notification_storm::ten_thousand_are_applied_once_and_no_forged_one
 printf '\nThe proof holds, in %s s.\n' "$SECONDS"

@@ -123,6 +123,21 @@ impl fmt::Debug for Transport {
     }
 }
 
+/// What this thread is answered instead of calling anybody, the next one first.
+#[cfg(feature = "faults")]
+type Script = std::collections::VecDeque<Answer>;
+
+#[cfg(feature = "faults")]
+thread_local! {
+    static SCRIPT: std::cell::RefCell<Option<Script>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Gives this thread a provider that answers like this and then is unreachable; `None` takes it away.
+#[cfg(feature = "faults")]
+pub fn script(answers: Option<Vec<Answer>>) {
+    SCRIPT.set(answers.map(Script::from));
+}
+
 impl Transport {
     /// A way out for one account.
     ///
@@ -171,6 +186,11 @@ impl Transport {
     /// [`ErrorKind::NotExecuted`] when no connection could be made. After that, for a change always
     /// [`ErrorKind::OutcomeUnknown`]; for a read [`ErrorKind::Timeout`] or [`ErrorKind::Protocol`].
     pub async fn send(&self, exchange: Exchange<'_>) -> Result<Answer> {
+        #[cfg(feature = "faults")]
+        if let Some(answer) = SCRIPT.with_borrow_mut(|script| Some(script.as_mut()?.pop_front())) {
+            return answer
+                .ok_or_else(|| self.error(&exchange, ErrorKind::NotExecuted, "the script has ended"));
+        }
         let started = Instant::now();
         let result = match exchange.purpose {
             Purpose::Read(deadline) => self.read(&exchange, deadline).await,

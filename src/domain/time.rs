@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
+/// The first instant of the year 0000, in milliseconds since the Unix epoch.
+const YEAR_0000: i64 = -62_167_219_200_000;
+
 #[cfg(feature = "faults")]
 thread_local! {
     static SIMULATED: std::cell::Cell<Option<fn() -> i64>> = const { std::cell::Cell::new(None) };
@@ -45,6 +48,10 @@ impl Timestamp {
     /// The text is not an RFC 3339 date and time with an offset.
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
         let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        // RFC 3339 has no years before 0000; ISO 8601 writes them with a sign, which others cannot read.
+        if text.starts_with('-') || instant.as_millisecond() < YEAR_0000 {
+            return Err(TimestampError);
+        }
         Ok(Self::from_millis(instant.as_millisecond()))
     }
 

@@ -42,6 +42,15 @@ pub(super) async fn read_object(
             return Err(Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds"));
         }
     };
+    read_members(headers, &bytes, media_types)
+}
+
+/// The members of a body that has arrived.
+pub(super) fn read_members(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    media_types: &[&str],
+) -> Result<Map<String, Value>, Problem> {
     if bytes.is_empty() {
         return Ok(Map::new());
     }
@@ -53,13 +62,13 @@ pub(super) async fn read_object(
             format!("send `Content-Type: {}`", media_types.join("` or `")),
         ));
     }
-    if depth(&bytes) > DEPTH_MAX {
+    if depth(bytes) > DEPTH_MAX {
         return Err(Problem::new(
             ProblemCode::InvalidJson,
             format!("the body is nested deeper than {DEPTH_MAX} levels"),
         ));
     }
-    let Strict(value) = serde_json::from_slice(&bytes).map_err(|error| {
+    let Strict(value) = serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
         let what = if text.starts_with("a member is repeated") { text } else { "not valid JSON".to_owned() };
         Problem::new(

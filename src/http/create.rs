@@ -76,7 +76,7 @@ pub(super) async fn create_order(
 }
 
 /// The order to be made, with every violation of its form.
-fn read(body: &Map<String, Value>) -> Result<(Option<AccountName>, NewOrder), Problem> {
+pub(super) fn read(body: &Map<String, Value>) -> Result<(Option<AccountName>, NewOrder), Problem> {
     let mut errors = Vec::new();
     let e = &mut errors;
     let mut members = Members::new(body, "");

@@ -39,8 +39,12 @@ pub(super) fn scope(list: &str, caller: &Caller, filter: &str) -> String {
 
 /// The cursor of a place.
 pub(super) fn encode(place: &Place, scope: &str) -> String {
-    let text = format!("{:x}.{}", place.0, place.1);
-    format!("{}.{}", URL_SAFE_NO_PAD.encode(&text), mark(&text, scope))
+    marked(&format!("{:x}.{}", place.0, place.1), scope)
+}
+
+/// A text with the mark that binds it.
+pub(super) fn marked(text: &str, scope: &str) -> String {
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(text), mark(text, scope))
 }
 
 fn mark(text: &str, scope: &str) -> String {
@@ -50,13 +54,15 @@ fn mark(text: &str, scope: &str) -> String {
 /// The place of a cursor that was given out for this list.
 pub(super) fn decode(cursor: &str, scope: &str) -> Result<Place, Problem> {
     let place = || {
-        let (text, given) = cursor.rsplit_once('.')?;
+        let (text, _) = cursor.rsplit_once('.')?;
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         let (time, id) = text.split_once('.')?;
-        let time = i64::from_str_radix(time, 16).ok()?;
-        (given == mark(&text, scope)).then(|| (time, id.to_owned()))
+        Some((i64::from_str_radix(time, 16).ok()?, id.to_owned()))
     };
-    place().ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))
+    // The mark and the one spelling at once.
+    place()
+        .filter(|place| encode(place, scope) == cursor)
+        .ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))
 }
 
 /// One page of what was found with one item more than the limit, and the cursor of the next page.
@@ -78,6 +84,9 @@ mod tests {
         let cursor = encode(&place, "a");
         assert_eq!(decode(&cursor, "a").unwrap(), place);
         assert!(decode(&cursor, "b").is_err());
+        for text in ["+1f.x", "001f.x", "1F.x", "-1.x"] {
+            assert!(decode(&marked(text, "a"), "a").is_err(), "another spelling: {text}");
+        }
         for altered in [format!("x{cursor}"), cursor.replace('.', ""), format!("{cursor}0"), String::new()] {
             assert!(decode(&altered, "a").is_err(), "{altered}");
         }

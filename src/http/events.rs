@@ -95,15 +95,15 @@ pub(super) async fn list_events(
 
 /// What the query asks for.
 #[derive(Debug)]
-struct Asked {
+pub(super) struct Asked {
     account: Option<String>,
     types: EventFilter,
-    limit: u32,
-    cursor: Option<String>,
+    pub(super) limit: u32,
+    pub(super) cursor: Option<String>,
 }
 
 impl Asked {
-    fn read(query: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
         let mut asked = Self { account: None, types: EventFilter::default(), limit: 50, cursor: None };
         let mut errors = Vec::new();
         for (name, value) in pairs(query) {
@@ -126,7 +126,7 @@ impl Asked {
     }
 
     /// A position with a digest over client and filter, so that an altered or foreign cursor is refused.
-    fn cursor_at(&self, position: i64, caller: &Caller) -> String {
+    pub(super) fn cursor_at(&self, position: i64, caller: &Caller) -> String {
         let types: Vec<&str> = self.types.entries().collect();
         let bound = format!("{position} {} {}", self.account.as_deref().unwrap_or("*"), types.join(","));
         let print = fingerprint("feed", &caller.client, &bound, &Map::new(), false);
@@ -134,7 +134,7 @@ impl Asked {
         format!("{position:x}-{mark}")
     }
 
-    fn read_cursor(&self, text: &str, caller: &Caller) -> Result<i64, Problem> {
+    pub(super) fn read_cursor(&self, text: &str, caller: &Caller) -> Result<i64, Problem> {
         text.split_once('-')
             .and_then(|(position, _)| i64::from_str_radix(position, 16).ok())
             .filter(|position| *position >= 0 && self.cursor_at(*position, caller) == text)

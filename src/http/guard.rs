@@ -94,7 +94,7 @@ pub(super) async fn around_every_request(
 }
 
 /// The gateway's id when it is a plain word, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
+pub(super) fn request_id(headers: &HeaderMap) -> String {
     headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
@@ -106,7 +106,7 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`, not all zeros.
-fn is_traceparent(value: &HeaderValue) -> bool {
+pub(super) fn is_traceparent(value: &HeaderValue) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let parts: Vec<&str> = text.split('-').collect();
     let hex = |part: &str, length: usize| {

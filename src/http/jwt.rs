@@ -107,6 +107,18 @@ impl Tokens {
     /// Tokens by these settings. Begins to fetch the issuer's keys, and goes on until it is dropped; to be called in
     /// the runtime. `None` when issuer, audience or address are missing.
     pub(super) fn start(settings: &JwtSettings) -> Option<Self> {
+        Self::with_keys(settings, IssuerKeys::start(settings.jwks_url.clone()?))
+    }
+
+    /// The same with keys that are never fetched, for the fuzz targets; and how many of the set are usable.
+    #[cfg(feature = "faults")]
+    pub(super) fn fixed(settings: &JwtSettings, set: &[u8]) -> Option<(Self, usize)> {
+        let keys = IssuerKeys::fixed(set).ok()?;
+        let count = keys.count();
+        Some((Self::with_keys(settings, keys)?, count))
+    }
+
+    fn with_keys(settings: &JwtSettings, keys: Arc<IssuerKeys>) -> Option<Self> {
         let (issuer, audience) = (settings.issuer.as_ref()?, settings.audience.as_ref()?);
         signature::install();
         let mut rules: Vec<(AlgorithmFamily, Validation)> = Vec::new();
@@ -117,7 +129,7 @@ impl Tokens {
                 None => rules.push((family, validation(algorithm, issuer, audience))),
             }
         }
-        Some(Self { keys: IssuerKeys::start(settings.jwks_url.clone()?), rules })
+        Some(Self { keys, rules })
     }
 
     /// Checks a token and says who it speaks for.

@@ -9,6 +9,9 @@ mod dto;
 mod error;
 mod events;
 mod forms;
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub mod fuzz;
 mod guard;
 mod jwt;
 mod limits;

@@ -6,6 +6,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -156,16 +157,18 @@ impl Movement {
         let caller = authenticated.with(self.scope)?;
         let id = order_id(api, &caller, id)?;
         let body = read_object(headers, body, api.body_bytes, JSON).await?;
-        let mut errors = Vec::new();
-        let mut members = Members::new(&body, "");
-        let amount = members.field("amount", &mut errors, money);
-        members.end(&mut errors);
-        if !errors.is_empty() {
-            return Err(Problem::invalid(errors).into());
-        }
-        let amount = amount.value().copied();
+        let amount = part(&body)?;
         let key = idempotency_key(headers, self.key == KeyIs::Required || amount.is_some())?;
         let print = fingerprint("POST", self.route, &id.to_string(), &body, false);
         change(api, &caller, headers, id, (self.request)(amount), key, print, deadline).await
     }
+}
+
+/// The part that is to be moved; `None`: all that is left.
+pub(super) fn part(body: &Map<String, Value>) -> Result<Option<Money>, Problem> {
+    let mut errors = Vec::new();
+    let mut members = Members::new(body, "");
+    let amount = members.field("amount", &mut errors, money);
+    members.end(&mut errors);
+    if errors.is_empty() { Ok(amount.value().copied()) } else { Err(Problem::invalid(errors)) }
 }

@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     http::HeaderMap,
 };
+use serde_json::{Map, Value};
 
 use super::{
     Api,
@@ -123,24 +124,28 @@ pub(super) async fn settle_operation(
     let caller = authenticated.with(Scope::OperationsSettle)?;
     let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let (status, reason) = decision(&body)?;
+    let operation = api.orders.decide(&caller, id, status, reason).await?;
+    Ok(Json(OpenOperationDto { operation: OperationDto::new(&operation) }))
+}
+
+/// What a person decided, and why.
+pub(super) fn decision(body: &Map<String, Value>) -> Result<(OperationStatus, String), Problem> {
     let mut errors = Vec::new();
-    let mut members = Members::new(&body, "");
+    let mut members = Members::new(body, "");
     let decisions = word(&["succeeded", "refused", "not_executed"], |word| {
         OperationStatus::from_word(word).filter(|status| status.is_final())
     });
     let status = members.field("as", &mut errors, decisions);
     let reason = members.field("reason", &mut errors, text(1, 1000));
     for name in ["as", "reason"] {
-        if body.get(name).is_none_or(serde_json::Value::is_null) {
+        if body.get(name).is_none_or(Value::is_null) {
             errors.push(Violation::invalid(&format!("/{name}"), "is required"));
         }
     }
     members.end(&mut errors);
-    let (Some(status), Some(reason), true) =
-        (status.value().copied(), reason.value().cloned(), errors.is_empty())
-    else {
-        return Err(Problem::invalid(errors).into());
-    };
-    let operation = api.orders.decide(&caller, id, status, reason).await?;
-    Ok(Json(OpenOperationDto { operation: OperationDto::new(&operation) }))
+    match (status.value(), reason.value()) {
+        (Some(status), Some(reason)) if errors.is_empty() => Ok((*status, reason.clone())),
+        _ => Err(Problem::invalid(errors)),
+    }
 }

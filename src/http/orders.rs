@@ -305,15 +305,27 @@ pub(super) fn idempotency_key(headers: &HeaderMap, required: bool) -> Result<Opt
     }
     let text = value.to_str().map_err(|_| invalid())?.trim();
     let bare = match text.strip_prefix('"') {
-        Some(rest) => rest.strip_suffix('"').ok_or_else(invalid)?.replace("\\\"", "\"").replace("\\\\", "\\"),
+        Some(rest) => unquoted(rest).ok_or_else(invalid)?,
         None => text.to_owned(),
     };
     let fits = (1..=255).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { Ok(Some(bare)) } else { Err(invalid()) }
 }
 
+/// What an RFC 8941 string means, of which `rest` is all after the first quote: it has one way to write each key.
+fn unquoted(rest: &str) -> Option<String> {
+    let (mut chars, mut key) = (rest.chars(), String::new());
+    loop {
+        match chars.next()? {
+            '"' => return chars.next().is_none().then_some(key),
+            '\\' => key.push(chars.next().filter(|c| matches!(c, '"' | '\\'))?),
+            c => key.push(c),
+        }
+    }
+}
+
 /// `If-Match`: one or more entity tags, or `*`. A weak tag never matches (RFC 9110, 13.1.1).
-fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
+pub(super) fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
     let mut wanted = Vec::new();
     for value in headers.get_all(header::IF_MATCH) {
         let text = value
@@ -327,7 +339,7 @@ fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
     Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).to_json().1))))
 }
 
-fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
+pub(super) fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
     let mut options = ReadOptions::default();
     let mut errors = Vec::new();
     for (name, value) in pairs(query) {
@@ -348,7 +360,7 @@ fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
 }
 
 /// The merge patch, with every violation of its form.
-fn patch(body: &Map<String, Value>) -> Result<OrderPatch, Problem> {
+pub(super) fn patch(body: &Map<String, Value>) -> Result<OrderPatch, Problem> {
     let mut errors = Vec::new();
     let e = &mut errors;
     let mut members = Members::new(body, "");
@@ -415,6 +427,11 @@ mod tests {
         };
         assert_eq!(read("abc-1", true), Ok(Some("abc-1".to_owned())));
         assert_eq!(read("\"abc-1\"", true), Ok(Some("abc-1".to_owned())));
+        assert_eq!(read(r#""a\"b\\c""#, true), Ok(Some(r#"a"b\c"#.to_owned())));
+        // Not strings of RFC 8941: a quote inside, an escape of nothing, an end that is escaped.
+        for text in [r#""a"b""#, r#""\x""#, r#""a\""#, r#"""""#, "\""] {
+            assert_eq!(read(text, false), Err(ProblemCode::IdempotencyKeyInvalid), "{text}");
+        }
         for text in ["", "\"\"", "\"abc", "a b", "é"] {
             assert_eq!(read(text, false), Err(ProblemCode::IdempotencyKeyInvalid), "{text}");
         }

@@ -293,7 +293,7 @@ fn endpoint_id(text: &str) -> Result<EndpointId, Problem> {
 }
 
 /// The members of create and PATCH, with every violation of their form.
-fn read_patch(body: &Map<String, Value>) -> Result<EndpointPatch, Problem> {
+pub(super) fn read_patch(body: &Map<String, Value>) -> Result<EndpointPatch, Problem> {
     let mut errors = Vec::new();
     let e = &mut errors;
     let mut members = Members::new(body, "");
@@ -349,7 +349,7 @@ fn event_types(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Opt
     }
 }
 
-fn read_overlap(body: &Map<String, Value>) -> Result<u64, Problem> {
+pub(super) fn read_overlap(body: &Map<String, Value>) -> Result<u64, Problem> {
     let mut errors = Vec::new();
     let mut members = Members::new(body, "");
     let overlap = members.field("overlap_seconds", &mut errors, |value, pointer, errors| {
@@ -368,7 +368,7 @@ fn read_overlap(body: &Map<String, Value>) -> Result<u64, Problem> {
     }
 }
 
-fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelection, Problem> {
+pub(super) fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelection, Problem> {
     let mut errors = Vec::new();
     let e = &mut errors;
     let mut members = Members::new(body, "");
@@ -398,14 +398,24 @@ fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelection, Problem>
 }
 
 /// A cursor is bound to client, endpoint and filter by a digest, so that an altered or foreign one is refused.
-fn cursor_at(position: i64, caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> String {
+pub(super) fn cursor_at(
+    position: i64,
+    caller: &Caller,
+    id: EndpointId,
+    status: Option<DeliveryStatus>,
+) -> String {
     let bound = format!("{id} {position} {}", status.map_or("*", DeliveryStatus::as_str));
     let print = fingerprint("deliveries", &caller.client, &bound, &Map::new(), false);
     let mark: String = print.chars().take(16).collect();
     format!("{position:x}-{mark}")
 }
 
-fn read_cursor(text: &str, caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> Option<i64> {
+pub(super) fn read_cursor(
+    text: &str,
+    caller: &Caller,
+    id: EndpointId,
+    status: Option<DeliveryStatus>,
+) -> Option<i64> {
     let position = i64::from_str_radix(text.split_once('-')?.0, 16).ok()?;
     (position >= 0 && cursor_at(position, caller, id, status) == text).then_some(position)
 }

@@ -1,8 +1,16 @@
 //! Notifications: verify, keep, acknowledge; then apply by reading the provider.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::{sync::watch, time::Instant};
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{Orders, StoreMemory, reconcile::settlement, stopped};
 use crate::{
@@ -13,7 +21,7 @@ use crate::{
     store::{DueNotification, NewNotification, NotificationFacts, StoreError},
 };
 
-/// Notifications applied at once.
+/// Notifications applied at once, for each account.
 const AT_ONCE: u32 = 32;
 /// How often leftovers are looked for when nobody says that there are any.
 const TICK: Duration = Duration::from_secs(2);
@@ -79,7 +87,7 @@ impl Orders {
             Ok(is_new) => {
                 metrics::notification(provider, if is_new { "accepted" } else { "duplicate" });
                 if is_new {
-                    self.inbox_filled.send_modify(|count| *count = count.wrapping_add(1));
+                    self.inbox.add(name);
                 }
                 Received::Kept(acknowledgement)
             }
@@ -198,6 +206,16 @@ impl Orders {
         }
     }
 
+    async fn due(&self, account: &AccountName) -> Vec<DueNotification> {
+        match self.store.due_notifications(account, Timestamp::now(), AT_ONCE).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "due notifications could not be listed");
+                Vec::new()
+            }
+        }
+    }
+
     async fn try_later(&self, due: &DueNotification) {
         let index = usize::try_from(due.tries).unwrap_or(usize::MAX);
         let pause = PAUSES.get(index).or(PAUSES.last()).copied().unwrap_or(TICK);
@@ -232,28 +250,58 @@ fn facts(read: &Notification) -> NotificationFacts {
     }
 }
 
-/// Applies what is kept, as soon as it is kept and after a restart.
+/// The accounts for which something was kept that nobody has looked at yet.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    accounts: Mutex<BTreeSet<AccountName>>,
+    wake: Notify,
+}
+
+impl Filled {
+    fn add(&self, account: &AccountName) {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone());
+        self.wake.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<AccountName> {
+        std::mem::take(&mut *self.accounts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Applies what is kept, as soon as it is kept and after a restart. Each account has a batch of its own under way, so that
+/// a slow provider holds up nobody else's news.
 pub(super) async fn run(orders: std::sync::Arc<Orders>, mut stopping: watch::Receiver<bool>) {
-    let mut filled = orders.inbox_filled.subscribe();
-    loop {
-        let due = match orders.store.due_notifications(Timestamp::now(), AT_ONCE).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "due notifications could not be listed");
-                Vec::new()
+    let everybody = || orders.registry().accounts().map(|account| account.name.clone()).collect();
+    // Not a pause that begins anew with all that comes: what is tried again must not wait for a quiet moment.
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut batches = FuturesUnordered::new();
+    let mut busy: BTreeSet<AccountName> = BTreeSet::new();
+    // Those that may have something due.
+    let mut filled: BTreeSet<AccountName> = everybody();
+    while !*stopping.borrow() {
+        filled.append(&mut orders.inbox.take());
+        for account in filled.difference(&busy).cloned().collect::<Vec<_>>() {
+            filled.remove(&account);
+            let due = orders.due(&account).await;
+            if !due.is_empty() {
+                busy.insert(account.clone());
+                let orders = &orders;
+                batches.push(async move {
+                    join_all(due.into_iter().map(|due| orders.apply(due))).await;
+                    account
+                });
             }
-        };
-        let was_full = !due.is_empty();
-        futures_util::future::join_all(due.into_iter().map(|due| orders.apply(due))).await;
-        if *stopping.borrow() {
-            return;
         }
-        if !was_full {
-            tokio::select! {
-                _ = filled.changed() => {}
-                () = tokio::time::sleep(TICK) => {}
-                () = stopped(&mut stopping) => return,
+        tokio::select! {
+            Some(account) = batches.next() => {
+                busy.remove(&account);
+                filled.insert(account);
             }
+            () = orders.inbox.wake.notified() => {}
+            _ = tick.tick() => filled.append(&mut everybody()),
+            () = stopped(&mut stopping) => {}
         }
     }
+    while batches.next().await.is_some() {}
 }

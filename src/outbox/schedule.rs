@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::domain::Timestamp;
+use crate::{domain::Timestamp, faults};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -50,14 +50,16 @@ impl Schedule {
 
     /// The pause after `made` attempts, spread; `None` when that was the last.
     pub(super) fn pause(&self, made: u32) -> Option<Duration> {
-        self.pauses.get(usize::try_from(made).unwrap_or(usize::MAX)).map(|pause| spread(*pause))
+        self.pauses
+            .get(usize::try_from(made).unwrap_or(usize::MAX))
+            .map(|pause| faults::hurried(spread(*pause)))
     }
 }
 
 /// What an endpoint gets that asked for less for the `count`th time in a row.
 pub(super) fn slow_pause(count: u32, retry_after: Option<Duration>) -> Duration {
     let doubled = SLOW_FIRST.saturating_mul(2_u32.saturating_pow(count)).min(SLOW_MAX);
-    spread(doubled).max(retry_after.unwrap_or_default())
+    faults::hurried(spread(doubled)).max(retry_after.unwrap_or_default())
 }
 
 fn spread(pause: Duration) -> Duration {

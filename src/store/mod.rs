@@ -211,9 +211,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Keeps a verified notification, due at once. Answers whether it is new.
     async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError>;
 
-    /// Notifications that are to be applied, oldest first.
-    async fn due_notifications(&self, now: Timestamp, limit: u32)
-    -> Result<Vec<DueNotification>, StoreError>;
+    /// Notifications of an account that are to be applied, oldest first.
+    async fn due_notifications(
+        &self,
+        account: &AccountName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueNotification>, StoreError>;
 
     /// Marks a notification as applied; with its order the event `notification.received` is written, and the order
     /// is known here from then on.

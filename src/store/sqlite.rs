@@ -183,10 +183,12 @@ impl Store for SqliteStore {
 
     async fn due_notifications(
         &self,
+        account: &AccountName,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueNotification>, StoreError> {
-        self.inner.readers.run(move |connection| inbox::due(connection, now, limit)).await
+        let account = account.clone();
+        self.inner.readers.run(move |connection| inbox::due(connection, &account, now, limit)).await
     }
 
     async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError> {

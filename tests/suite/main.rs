@@ -13,6 +13,7 @@ mod api;
 mod architecture;
 mod compatible;
 mod conformance;
+mod corpus;
 mod crash;
 mod docs;
 mod documented;

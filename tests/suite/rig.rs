@@ -270,12 +270,17 @@ impl Rig {
         CHANGES.iter().map(|service| self.control.requests(service)).sum()
     }
 
+    /// The file of its store.
+    pub fn store_path(&self) -> std::path::PathBuf {
+        self.folder.path().join("guichet.db")
+    }
+
     /// Makes an operation older in the store and due, for the settling time cannot be waited for; gives it as it is
     /// after that check.
     pub async fn aged(&self, operation: &str, seconds: i64) -> Value {
         let path = format!("/operations/{operation}");
         let before = self.get(&path).await.json;
-        let store = rusqlite::Connection::open(self.folder.path().join("guichet.db")).unwrap();
+        let store = rusqlite::Connection::open(self.store_path()).unwrap();
         store.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
         let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
         let changed = store
@@ -299,7 +304,7 @@ impl Rig {
 
     /// Makes a page made here end this long ago, for its quarter of an hour cannot be waited for.
     pub fn expire_page(&self, operation: &str, seconds: i64) {
-        let store = rusqlite::Connection::open(self.folder.path().join("guichet.db")).unwrap();
+        let store = rusqlite::Connection::open(self.store_path()).unwrap();
         store.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
         let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
         let changed = store

@@ -52,7 +52,10 @@ pub(super) fn of<'a>(
             None => only_debit,
         })
         .collect();
-    Some(Payment { debit, status: DetailedStatus::read(&debit.detailed_status), credits })
+    let payment = Payment { debit, status: DetailedStatus::read(&debit.detailed_status), credits };
+    // Credits that cannot be of this payment: then nobody can tell what is left of it.
+    let are_possible = payment.credits.iter().all(|credit| (0..=debit.amount).contains(&credit.amount));
+    (are_possible && (0..=debit.amount).contains(&payment.refunded())).then_some(payment)
 }
 
 impl Payment<'_> {

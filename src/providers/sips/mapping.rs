@@ -97,7 +97,7 @@ pub(super) fn order(
         updated_at: changed.or(created_at),
         expires_at: None,
         as_of: now,
-        available_actions: actions(row, left.unwrap_or(origin)),
+        available_actions: actions(row, left.map_or(origin, |left| left.min(origin))),
         provider_data: provider_data(wire),
     };
     if let Some(creation) = &memory.creation {

@@ -40,6 +40,8 @@ mod wire;
 mod tests;
 
 use crate::adapter::ProviderDescription;
+#[cfg(feature = "faults")]
+use crate::domain::{Currency, Money};
 
 /// The platform's id.
 const PROVIDER: &str = "yabandpay";
@@ -51,3 +53,11 @@ pub const DESCRIPTION: ProviderDescription = ProviderDescription {
     options_schema: options::schema,
     tables: tables::tables,
 };
+
+/// The amount that a decimal text of the platform means, and how it is written to the platform; for the fuzz targets.
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub fn amount(text: &str, currency: Currency) -> Option<(Money, Option<String>)> {
+    let money = money::from_wire(text, currency)?;
+    Some((money, money::to_wire(money)))
+}

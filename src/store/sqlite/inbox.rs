@@ -38,24 +38,24 @@ pub(super) fn keep(connection: &Connection, new: &NewNotification) -> Result<Ste
 /// See [`crate::store::Store::due_notifications`].
 pub(super) fn due(
     connection: &Connection,
+    account: &AccountName,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<DueNotification>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, account, received_at, facts, tries FROM notifications \
-         WHERE next_try_at IS NOT NULL AND next_try_at <= ?1 ORDER BY next_try_at, id LIMIT ?2",
+        "SELECT id, received_at, facts, tries FROM notifications \
+         WHERE account = ?1 AND next_try_at IS NOT NULL AND next_try_at <= ?2 ORDER BY next_try_at, id LIMIT ?3",
     )?;
-    let mut rows = statement.query(params![now.as_millis(), limit])?;
+    let mut rows = statement.query(params![account.as_str(), now.as_millis(), limit])?;
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
-        let account: String = row.get(1)?;
-        let facts: String = row.get(3)?;
+        let facts: String = row.get(2)?;
         due.push(DueNotification {
             id: row.get(0)?,
-            account: word("account", &account, account.parse().ok())?,
-            received_at: Timestamp::from_millis(row.get(2)?),
+            account: account.clone(),
+            received_at: Timestamp::from_millis(row.get(1)?),
             facts: decode("a notification", &facts)?,
-            tries: row.get(4)?,
+            tries: row.get(3)?,
         });
     }
     Ok(due)

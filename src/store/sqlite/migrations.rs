@@ -9,6 +9,7 @@ use crate::{domain::Timestamp, store::StoreError};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("../../../migrations/0001_initial.sql")),
     ("0002_webhooks", include_str!("../../../migrations/0002_webhooks.sql")),
+    ("0005_inbox", include_str!("../../../migrations/0005_inbox.sql")),
 ];
 
 /// Applies what is missing, each change in its own transaction.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use guichet::{
     config::Settings,
-    simulator::{Fault, FaultKind},
+    simulator::{Fault, FaultKind, Moment, PayerAction},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::rig::{GET, Rig, SAMPLE};
+use crate::rig::{GET, Rig, SAMPLE, new_order};
 
 /// Notifications come to where the service is bound.
 async fn rig() -> Rig {
@@ -67,6 +67,31 @@ async fn the_same_news_twice_is_applied_once() {
     let types = until(&rig, &order, "notification.received").await;
     assert_eq!(types.iter().filter(|found| *found == "notification.received").count(), 1);
     assert_eq!(rig.control.requests(GET), reads, "the second one asks nobody");
+}
+
+/// While one provider does not answer, the news of the others are applied, however many there are.
+#[tokio::test]
+async fn a_slow_provider_holds_up_nobody_elses_news() {
+    let rig = rig().await;
+    let slow = rig.made("cart-1", &json!({})).await;
+    let mut body = new_order("cart-2");
+    body["account"] = json!("yabandpay");
+    let made = rig.create("other", &body).await;
+    let other = made.json["provider_reference"].as_str().unwrap().to_owned();
+    let hold = rig.fault(GET, FaultKind::Hold { when: Moment::Before });
+    rig.pay(&slow);
+    assert!(rig.control.held(hold).await, "the news of the slow one are being applied");
+    rig.control.payer("yabandpay", "yabandpay", &other, PayerAction::Pay).unwrap();
+    let path = format!("/orders/yabandpay_{other}/events");
+    // Less than the slow read may take.
+    let known = tokio::time::timeout(Duration::from_secs(5), async {
+        while !rig.get(&path).await.text.contains("notification.received") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(known.await.is_ok(), "the other one waits for it");
+    rig.control.release(hold);
+    until(&rig, &slow, "notification.received").await;
 }
 
 #[tokio::test]

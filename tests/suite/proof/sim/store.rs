@@ -190,14 +190,16 @@ impl Store for FrailStore {
 
     async fn due_notifications(
         &self,
+        account: &AccountName,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueNotification>, StoreError> {
         if self.idle.lock().unwrap()[NOTICES].is_some_and(|until| now < until) {
             return Ok(Vec::new());
         }
-        let due = at_once(self.inner.due_notifications(now, limit))?;
-        if due.is_empty() && at_once(self.inner.due_notifications(one_day_after(now), 1))?.is_empty() {
+        let due = at_once(self.inner.due_notifications(account, now, limit))?;
+        let later = || at_once(self.inner.due_notifications(account, one_day_after(now), 1));
+        if due.is_empty() && later()?.is_empty() {
             self.idle.lock().unwrap()[NOTICES] = Some(one_day_after(now));
         }
         Ok(due)

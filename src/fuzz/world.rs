@@ -1,0 +1,138 @@
+//! The adapters under test, with keys that are known, and how they are answered.
+
+use std::{collections::BTreeMap, fmt::Debug, future::Future, sync::LazyLock, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    adapter::{
+        AccountSettings, AdapterContext, Answer, ProviderAdapter, Recall, Registry, Result, transport::script,
+    },
+    domain::{Order, OrderMemory, money::MAX_MINOR},
+    providers,
+};
+
+/// Published key of the platform's demonstration shop, as in `fixtures/notification_paid.json`.
+pub(super) const LYRA_KEY: &str = "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M";
+/// Published key of the platform's test shop.
+pub(super) const SIPS_KEY: &str = "002001000000001_KEY1";
+pub(super) const SIPS_MERCHANT: &str = "002001000000001";
+/// As in the fixtures of notifications.
+pub(super) const YABANDPAY_KEY: &str = "made-up-secret-for-tests-0001";
+
+/// Accounts of every platform and, where it decides how messages are read, every setting.
+pub(super) struct World {
+    pub(super) registry: Registry,
+}
+
+impl World {
+    pub(super) fn adapter(&self, account: &str) -> &dyn ProviderAdapter {
+        let name = account.parse().expect("the name of an account");
+        &*self.registry.account(&name).expect("an account of this world").adapter
+    }
+}
+
+pub(super) fn world() -> &'static World {
+    static WORLD: LazyLock<World> = LazyLock::new(|| {
+        let sips = [("brand", "sherlocks"), ("environment", "test"), ("key_version", "1")];
+        let accounts = [
+            ("lyra", "lyra", vec![("brand", "systempay"), ("shop_id", "69876357"), ("password", LYRA_KEY)]),
+            (
+                "sips",
+                "sips",
+                [&sips[..], &[("merchant_id", SIPS_MERCHANT), ("secret_key", SIPS_KEY)]].concat(),
+            ),
+            (
+                "sips-s10",
+                "sips",
+                [
+                    &sips[..],
+                    &[("merchant_id", "002001000000009"), ("secret_key", SIPS_KEY), ("reference_by", "s10")],
+                ]
+                .concat(),
+            ),
+            (
+                "yabandpay",
+                "yabandpay",
+                vec![("user", "900001"), ("secret_key", YABANDPAY_KEY), ("mode", "test")],
+            ),
+        ];
+        let settings: BTreeMap<String, AccountSettings> = accounts
+            .into_iter()
+            .map(|(name, provider, pairs)| {
+                (name.to_owned(), AccountSettings::from_pairs(name, provider, pairs))
+            })
+            .collect();
+        let context = AdapterContext {
+            connect_timeout: Duration::from_secs(1),
+            provider_timeout: Duration::from_secs(1),
+            public_url: "https://pay.example/g".to_owned(),
+        };
+        let registry = Registry::build(&settings, &providers::all(), &context);
+        World { registry: registry.unwrap_or_else(|problems| panic!("{problems:?}")) }
+    });
+    &WORLD
+}
+
+/// What a call gives whose provider answers like this. Nothing waits, so it needs no runtime.
+pub(super) fn answered<T>(bodies: Vec<Vec<u8>>, call: impl Future<Output = T>) -> T {
+    let answer = |body: Vec<u8>| Answer {
+        status: 200,
+        content_type: Some("application/json".to_owned()),
+        body: Bytes::from(body),
+    };
+    script(Some(bodies.into_iter().map(answer).collect()));
+    let result = call.now_or_never();
+    script(None);
+    result.expect("the adapter waited for something else than its provider")
+}
+
+/// What is remembered of an order, given beforehand.
+pub(super) struct Remembered(pub(super) OrderMemory);
+
+#[async_trait]
+impl Recall for Remembered {
+    async fn recall(&self) -> Result<OrderMemory> {
+        Ok(self.0.clone())
+    }
+}
+
+/// What is stored is read back the same.
+pub(super) fn stays<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let stored = serde_json::to_string(value).expect("it can be stored");
+    let read: T = serde_json::from_str(&stored).expect("what was stored can be read");
+    assert_eq!(value, &read, "it changes in the store");
+}
+
+/// What holds of every order, whatever a provider says.
+pub(super) fn check_order(order: &Order) {
+    let within = |what: &str, amount: Option<i64>| {
+        if let Some(amount) = amount {
+            assert!((0..=MAX_MINOR).contains(&amount), "{what} is {amount}");
+        }
+    };
+    let amounts = &order.amounts;
+    within("amount", Some(order.amount));
+    within("requested", amounts.requested);
+    within("authorized", amounts.authorized);
+    within("captured", amounts.captured);
+    within("canceled", amounts.canceled);
+    within("refunded", amounts.refunded);
+    if let (Some(captured), Some(refunded)) = (amounts.captured, amounts.refunded) {
+        assert!(refunded <= captured, "{refunded} of {captured} refunded");
+    }
+    for action in &order.available_actions {
+        within("max", action.max);
+        assert!(action.max.is_none_or(|max| max <= order.amount), "{action:?} of {}", order.amount);
+    }
+    stays(order);
+}
+
+/// An object in this text.
+pub(super) fn object(data: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(data).ok()
+}
