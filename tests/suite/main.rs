@@ -14,6 +14,7 @@ mod architecture;
 mod conformance;
 mod crash;
 mod docs;
+mod edge;
 mod openapi;
 mod rig;
 mod store;

@@ -17,6 +17,8 @@ fn client(name: &str, key: &str, accounts: &[&str]) -> ClientSettings {
     ClientSettings {
         name: name.to_owned(),
         key_sha256: vec![api_key::sha256(key)],
+        certificates: Vec::new(),
+        via_gateway: false,
         scopes: Scope::ALL.into_iter().collect(),
         accounts: if accounts == ["*"] { AllowedAccounts::All } else { AllowedAccounts::Named(named) },
     }
