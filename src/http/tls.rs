@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::{
-    CertificateError, Error, RootCertStore, ServerConfig,
+    Error, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -78,14 +78,14 @@ fn server_config(settings: &TlsSettings) -> Result<ServerConfig, ConfigErrors> {
         .with_safe_default_protocol_versions()
         .map_err(|error| settings.wrong_cert(error.to_string()))?
         .with_client_cert_verifier(callers);
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
-        Error::InconsistentKeys(_) => {
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+        if matches!(error, Error::InconsistentKeys(_)) {
             settings.wrong_key("is not the private key of the first certificate in cert_file")
-        }
-        Error::InvalidCertificate(CertificateError::BadEncoding) => {
+        } else if matches!(error, Error::InvalidCertificate(_)) {
             settings.wrong_cert("its first certificate cannot be read")
+        } else {
+            settings.wrong_key(format!("cannot be used: {error}"))
         }
-        error => settings.wrong_key(format!("cannot be used: {error}")),
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
