@@ -1,17 +1,26 @@
 //! Wiring: configuration, store, adapters, use cases, listeners; start and stop.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     adapter::{AdapterContext, GateSettings, Registry},
     config::{ConfigErrors, Settings, StoreUrl},
     domain::Timestamp,
-    http::{Api, ApiOptions, Identities, server},
+    http::{
+        Api, ApiOptions, Identities,
+        server::{self, ServeOptions},
+        tls::Tls,
+    },
     orders::Orders,
     outbox::{Clients, Outbox, OutboxOptions},
     providers,
+    reload::Reload,
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
 };
 
@@ -48,7 +57,13 @@ pub struct App {
     outbox: Arc<Outbox>,
     public: TcpListener,
     ops: TcpListener,
+    tls: Option<Arc<Tls>>,
 }
+
+/// After the time in which requests are served as usual: how long they are refused with words, before nobody listens.
+const REFUSING: Duration = Duration::from_millis(200);
+/// How long the probes may take to end, when everything else has.
+const OPS_GRACE: Duration = Duration::from_millis(500);
 
 /// The accounts of a configuration.
 ///
@@ -79,13 +94,15 @@ impl App {
     /// What keeps it from starting, in words.
     pub async fn start(mut settings: Settings) -> Result<Self, StartError> {
         settings.validate_for_serve()?;
-        let public = bind(settings.server.listen, "server.listen").await?;
+        let tls = settings.server.tls.as_ref().map(Tls::new).transpose()?.map(Arc::new);
+        let public = bind(settings.server.listen, "server.listen")?;
         if settings.server.listen.port() == 0
             && settings.server.public_url == DEFAULT_PUBLIC_URL
             && let Ok(bound) = public.local_addr()
         {
             // Only the system knows where this one can be reached.
-            settings.server.public_url = format!("http://{bound}");
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            settings.server.public_url = format!("{scheme}://{bound}");
         }
         let registry = registry(&settings)?;
         let url = match &settings.store.url {
@@ -96,7 +113,7 @@ impl App {
                 ));
             }
         };
-        let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
+        let ops = bind(settings.server.ops_listen, "server.ops_listen")?;
         let opened = Arc::new(SqliteStore::open(&url)?);
         let events: Arc<dyn OutboxStore> = opened.clone();
         let store: Arc<dyn Store> = opened;
@@ -125,7 +142,7 @@ impl App {
                 public_url: settings.server.public_url.clone(),
             },
         );
-        Ok(Self { settings, api, orders, outbox, public, ops })
+        Ok(Self { settings, api, orders, outbox, public, ops, tls })
     }
 
     /// Where the API listens.
@@ -148,52 +165,69 @@ impl App {
         self.api.clone()
     }
 
-    /// The events on their way out, to change clients while they run.
-    pub fn outbox(&self) -> Arc<Outbox> {
-        Arc::clone(&self.outbox)
+    /// What puts another configuration in force while it runs.
+    pub fn reload(&self) -> Reload {
+        Reload::new(
+            self.settings.clone(),
+            self.api.clone(),
+            Arc::clone(&self.orders),
+            Arc::clone(&self.outbox),
+            self.tls.clone(),
+        )
     }
 
-    /// The use cases, to change accounts while they run.
-    pub fn orders(&self) -> Arc<Orders> {
-        Arc::clone(&self.orders)
-    }
-
-    /// Serves until `stop` resolves; then says unready, finishes what runs within the grace time, and closes
-    /// the store.
+    /// Serves until `stop` resolves; then says unready, serves on for a while so that a load balancer can notice, refuses
+    /// what is new, finishes what runs and closes the store, all within the grace time. The probes answer to the end.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let grace = self.settings.server.grace;
-        let (stopping, receiver) = watch::channel(false);
-        let stopped = |mut receiver: watch::Receiver<bool>| async move {
-            let _ = receiver.wait_for(|stop| *stop).await;
-        };
-        let public = server::serve(
-            self.public,
-            self.api.router(),
-            server::CONNECTIONS_MAX,
-            stopped(receiver.clone()),
-            grace,
-        );
-        let ops = server::serve(
-            self.ops,
-            self.api.ops_router(),
-            server::OPS_CONNECTIONS_MAX,
-            stopped(receiver),
-            grace,
-        );
+        let (grace, drain_wait) = (self.settings.server.grace, self.settings.server.drain_wait);
+        let (close_public, public_closes) = oneshot::channel();
+        let (close_ops, ops_closes) = oneshot::channel();
+        let public = listen(self.public, self.api.router(), server::CONNECTIONS_MAX, self.tls, public_closes);
+        let ops = listen(self.ops, self.api.ops_router(), server::OPS_CONNECTIONS_MAX, None, ops_closes);
         let (public, ops) = (tokio::spawn(public), tokio::spawn(ops));
         stop.await;
+        let end = Instant::now() + grace;
         tracing::info!("stopping");
         self.api.drain();
-        let _ = stopping.send(true);
+        sleep_until((Instant::now() + drain_wait).min(end)).await;
+        self.api.refuse();
         self.outbox.begin_stop();
+        if !drain_wait.is_zero() {
+            sleep_until((Instant::now() + REFUSING).min(end)).await;
+        }
+        let _ = close_public.send(end);
         let _ = public.await;
-        self.outbox.stop(grace).await;
-        self.orders.stop(grace).await;
+        self.outbox.stop(end.saturating_duration_since(Instant::now())).await;
+        self.orders.stop(end.saturating_duration_since(Instant::now())).await;
+        let _ = close_ops.send(Instant::now() + OPS_GRACE);
         let _ = ops.await;
         tracing::info!("stopped");
     }
 }
 
-async fn bind(address: std::net::SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, key, source })
+/// Serves until told when everything must have ended.
+async fn listen(
+    listener: TcpListener,
+    router: axum::Router,
+    connections_max: usize,
+    tls: Option<Arc<Tls>>,
+    closes: oneshot::Receiver<Instant>,
+) {
+    let stop = async { closes.await.unwrap_or_else(|_| Instant::now()) };
+    server::serve(listener, router, ServeOptions { connections_max, tls }, stop).await;
+}
+
+/// Connections that wait in the system until they are accepted; above it they would hang, half open. The system may allow
+/// less (`net.core.somaxconn`).
+const BACKLOG: u32 = 4_096;
+
+fn bind(address: std::net::SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart does not wait for the connections of the process before it.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| StartError::Listen { address, key, source })
 }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::Instant,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     app::{self, App},
     config::{self, Environment, Settings, api_key},
     domain::AccountName,
-    http, sandbox, simulator, tables, telemetry,
+    http, open_files, reload, sandbox, simulator, tables, telemetry,
 };
 
 /// Longest time `health` waits.
@@ -129,56 +129,49 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
     }
 }
 
+/// SIGTERM and SIGINT, caught from now on.
+fn stop_signals() -> std::io::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+}
+
 /// Resolves on SIGTERM or SIGINT.
-async fn asked_to_stop() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        _ => std::future::pending().await,
+async fn asked_to_stop([mut terminate, mut interrupt]: [Signal; 2]) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }
 
 async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environment) -> Outcome {
+    open_files::raise();
+    // Before anybody is told that it is ready: from then on signals may come.
+    let (stop, hangup) = (stop_signals()?, signal(SignalKind::hangup())?);
     let app = App::start(settings).await?;
     tracing::info!(
         listen = %app.address().map(|address| address.to_string()).unwrap_or_default(),
         ops_listen = %app.ops_address().map(|address| address.to_string()).unwrap_or_default(),
         "ready"
     );
-    let reload =
-        tokio::spawn(reload_on_hangup(app.api(), app.orders(), app.outbox(), file, environment.clone()));
-    app.serve(asked_to_stop()).await;
+    let reload = tokio::spawn(reload_on_hangup(hangup, app.reload(), file, environment.clone()));
+    app.serve(asked_to_stop(stop)).await;
     reload.abort();
     Ok(ExitCode::SUCCESS)
 }
 
-/// SIGHUP reads the configuration again: accounts and clients. A bad file is refused and the old one stays.
+/// SIGHUP reads the configuration again. A bad one is refused and the old one stays.
 async fn reload_on_hangup(
-    api: http::Api,
-    orders: std::sync::Arc<crate::orders::Orders>,
-    outbox: std::sync::Arc<crate::outbox::Outbox>,
+    mut hangup: Signal,
+    reload: reload::Reload,
     file: Option<PathBuf>,
     environment: Environment,
 ) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
-        let loaded = config::load(file.as_deref(), &environment).and_then(|settings| {
-            settings.validate_for_serve()?;
-            let clients = crate::outbox::Clients::new(&settings.auth);
-            Ok((app::registry(&settings)?, settings.routes, http::Identities::new(&settings.auth), clients))
-        });
-        match loaded {
-            Ok((registry, routes, identities, clients)) => {
-                orders.replace_registry(registry);
-                orders.replace_routes(routes);
-                api.replace_identities(identities);
-                outbox.replace_clients(clients);
-                tracing::info!("accounts and clients were reloaded");
-            }
+        match config::load(file.as_deref(), &environment).and_then(|settings| reload.apply(settings)) {
+            Ok(waiting) if waiting.is_empty() => tracing::info!("the configuration was reloaded"),
+            Ok(waiting) => tracing::warn!(
+                sections = waiting.join(", "),
+                "the configuration was reloaded, but changes of these sections wait for a restart"
+            ),
             Err(errors) => tracing::error!(%errors, "the new configuration is not usable, the old one stays"),
         }
     }
@@ -186,15 +179,18 @@ async fn reload_on_hangup(
 
 async fn run_sandbox(settings: Settings) -> Outcome {
     telemetry::start(&settings.log);
+    open_files::raise();
+    let stop = stop_signals()?;
     let sandbox = sandbox::start(settings).await?;
     println!("{}", sandbox.greeting);
-    sandbox.app.serve(asked_to_stop()).await;
+    sandbox.app.serve(asked_to_stop(stop)).await;
     sandbox.simulators.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn simulate(settings: Settings) -> Outcome {
     telemetry::start(&settings.log);
+    let stop = stop_signals()?;
     let simulators = simulator::start(simulator::SimulatorOptions {
         listen: settings.sandbox.simulators_listen,
         public_url: None,
@@ -208,13 +204,16 @@ async fn simulate(settings: Settings) -> Outcome {
             println!("{key} = \"{value}\"");
         }
     }
-    asked_to_stop().await;
+    asked_to_stop(stop).await;
     simulators.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn check(settings: Settings) -> Outcome {
     settings.validate_for_serve()?;
+    if let Some(tls) = &settings.server.tls {
+        http::tls::Tls::new(tls)?;
+    }
     let registry = app::registry(&settings)?;
     println!("the configuration is valid");
     let mut code = ExitCode::SUCCESS;

@@ -10,12 +10,14 @@ pub mod api_key;
 mod auth;
 mod environment;
 mod error;
+mod gateway;
 mod routes;
 mod secret;
 mod section;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,11 +30,13 @@ pub use address::{Network, StoreUrl, check_provider_url};
 pub use auth::{AllowedAccounts, AuthMode, AuthSettings, ClientSettings, JwtSettings, Scope};
 pub use environment::Environment;
 pub use error::{ConfigErrors, KeyError};
+pub use gateway::GatewaySettings;
 pub use routes::RouteRule;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, ResilienceSettings, SandboxSettings, ServerSettings,
     StoreSettings, WebhookSettings,
 };
+pub use tls::{ClientCertificates, TlsMaterial, TlsSettings};
 
 use section::{Read, Section};
 use value::{Content, Origin, Table, overlay, table_from_file};
@@ -81,6 +85,8 @@ impl Settings {
                 "there is none, so every call would be refused; `guichet key new` makes a key for one";
             problems.push(KeyError::new("auth.clients", wrong));
         }
+        // Again: a reload keeps the addresses of the start.
+        problems.extend(self.auth.mismatches(&self.server));
         if problems.is_empty() { Ok(()) } else { Err(ConfigErrors::from(problems)) }
     }
 
@@ -91,15 +97,10 @@ impl Settings {
         let server = ServerSettings::read(root.child("server"));
         let store = StoreSettings::read(root.child("store"));
         let auth = AuthSettings::read(root.child("auth"), &names);
-        if let (Ok(server), Ok(auth)) = (&server, &auth)
-            && auth.mode == AuthMode::None
-            && !server.listen.ip().is_loopback()
-        {
-            let wrong = format!(
-                "`none` is for loopback only, and server.listen is {}; use `api_key` or `jwt`",
-                server.listen
-            );
-            root.report(KeyError::new("auth.mode", wrong));
+        if let (Ok(server), Ok(auth)) = (&server, &auth) {
+            for problem in auth.mismatches(server) {
+                root.report(problem);
+            }
         }
         let accounts = read_accounts(blocks, root.problems());
         let routes = root.each("routes", |rule| RouteRule::read(rule, &names));

@@ -41,6 +41,8 @@ pub enum Shed {
     AccountBusy,
     /// The account's circuit breaker is open.
     BreakerOpen,
+    /// The process is stopping.
+    Draining,
 }
 
 impl Shed {
@@ -51,6 +53,7 @@ impl Shed {
             Self::Connections => "connections",
             Self::AccountBusy => "account_busy",
             Self::BreakerOpen => "breaker_open",
+            Self::Draining => "draining",
         }
     }
 }

@@ -18,7 +18,10 @@ mod settle;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -77,7 +80,8 @@ pub struct Orders {
     registry: RwLock<Arc<Registry>>,
     routes: RwLock<Arc<Vec<RouteRule>>>,
     store: Arc<dyn Store>,
-    provider_timeout: Duration,
+    /// Longest time, in milliseconds, that a call of this process may have been listened for.
+    provider_timeout_ms: AtomicU64,
     copies: copies::WriteBehind,
     reads: reads::Reads,
     tasks: TaskTracker,
@@ -102,7 +106,7 @@ impl Orders {
             copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
             store,
             reads: reads::Reads::default(),
-            provider_timeout,
+            provider_timeout_ms: AtomicU64::new(whole_ms(provider_timeout)),
             tasks,
             stopping,
             inbox: inbox::Filled::default(),
@@ -122,6 +126,12 @@ impl Orders {
     /// Puts other accounts in force; calls under way keep theirs.
     pub fn replace_registry(&self, registry: Registry) {
         *self.registry.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    /// Calls may be listened for this long from now on. It only grows while the process runs: calls that were begun under
+    /// a longer time may still be under way, and absence of their effect proves nothing before that.
+    pub fn allow_provider_timeout(&self, timeout: Duration) {
+        self.provider_timeout_ms.fetch_max(whole_ms(timeout), Ordering::Relaxed);
     }
 
     /// The routes in force.
@@ -292,6 +302,10 @@ impl Recall for NoMemory {
     async fn recall(&self) -> Result<OrderMemory, ProviderError> {
         Ok(OrderMemory::default())
     }
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The same answer whether a thing is absent or of an account the client may not use.

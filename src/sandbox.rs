@@ -76,6 +76,8 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
         settings.auth.clients = vec![ClientSettings {
             name: "sandbox".to_owned(),
             key_sha256: vec![api_key::sha256(key.secret.expose_secret())],
+            certificates: Vec::new(),
+            via_gateway: false,
             scopes: Scope::ALL.into_iter().collect(),
             accounts: AllowedAccounts::All,
         }];
@@ -87,6 +89,11 @@ pub async fn start(mut settings: Settings) -> Result<Sandbox, StartError> {
     // Receivers of a first try run on this machine.
     let loopback = ["127.0.0.0/8", "::1/128"].map(Network::parse);
     settings.webhooks.allow_networks.extend(loopback.into_iter().flatten());
+    // A first try has no load balancer that would have to notice, and no certificate.
+    settings.server.drain_wait = std::time::Duration::ZERO;
+    settings.server.tls = None;
+    settings.auth.gateway.trusted_peers.clear();
+    settings.auth.gateway.trusted_certificates.clear();
     let path = Path::new(FOLDER).join("guichet.db");
     start_afresh(&path).await?;
     settings.store.url = StoreUrl::Sqlite(path);

@@ -5,7 +5,7 @@
 //! writes is in a directory that it removes at the end.
 //!
 //! `budgets [--binary FILE] [--directory DIR] [--rounds N] [--seconds N] [--change-seconds N] [PART...]` with the
-//! parts `reads`, `latency`, `changes`, `start`, `size` (all of them when none is named) and `build`, which compiles
+//! parts `reads`, `latency`, `overload`, `changes`, `start`, `size` (all of them when none is named) and `build`, which compiles
 //! everything anew.
 #![allow(
     missing_docs,
@@ -22,6 +22,7 @@
 mod connection;
 mod forwarder;
 mod load;
+mod overload;
 mod parts;
 mod process;
 mod provider;
@@ -70,6 +71,8 @@ enum Part {
     Reads,
     /// What a read takes longer than the provider itself.
     Latency,
+    /// How fast a refusal is, and what a dead provider costs the others.
+    Overload,
     /// Changes with two durable commits, and memory.
     Changes,
     /// From the start of the process to ready.
@@ -114,7 +117,7 @@ async fn main() {
 }
 
 async fn measure(cli: &Cli) {
-    let all = [Part::Reads, Part::Latency, Part::Changes, Part::Start, Part::Size];
+    let all = [Part::Reads, Part::Latency, Part::Overload, Part::Changes, Part::Start, Part::Size];
     let wanted = |part| if cli.parts.is_empty() { all.contains(&part) } else { cli.parts.contains(&part) };
     let directory = match &cli.directory {
         Some(directory) => tempfile::tempdir_in(directory),
@@ -135,6 +138,10 @@ async fn measure(cli: &Cli) {
     }
     if wanted(Part::Latency) {
         bench.latency(&mut table).await;
+    }
+    if wanted(Part::Overload) {
+        bench.overload(&mut table).await;
+        bench.isolation(&mut table).await;
     }
     if wanted(Part::Changes) || wanted(Part::Start) {
         bench.changes(&mut table, wanted(Part::Changes), wanted(Part::Start)).await;

@@ -32,16 +32,16 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// What all measurements share.
 pub struct Bench<'a> {
-    cli: &'a Cli,
+    pub cli: &'a Cli,
     directory: PathBuf,
     key: String,
     key_sha256: String,
 }
 
 /// A running guichet.
-struct Guichet {
-    program: Program,
-    address: SocketAddr,
+pub struct Guichet {
+    pub program: Program,
+    pub address: SocketAddr,
 }
 
 impl<'a> Bench<'a> {
@@ -56,7 +56,7 @@ impl<'a> Bench<'a> {
         Self { cli, directory: directory.to_owned(), key: value("key "), key_sha256: value("key_sha256 ") }
     }
 
-    fn provider(&self, listen: SocketAddr, delay_ms: u64) -> Program {
+    pub fn provider(&self, listen: SocketAddr, delay_ms: u64) -> Program {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["provider", &listen.to_string(), &delay_ms.to_string()]);
         let program = Program::start(&mut command);
@@ -106,16 +106,21 @@ impl<'a> Bench<'a> {
 
     /// Starts guichet and waits until it is ready; gives the time that took.
     fn guichet(&self, store: &str, provider: SocketAddr) -> (Guichet, Duration) {
+        self.guichet_with(store, provider, "")
+    }
+
+    /// The same with more configuration.
+    pub fn guichet_with(&self, store: &str, provider: SocketAddr, more: &str) -> (Guichet, Duration) {
         let (address, ops) = (free_address(), free_address());
         let file = self.directory.join("guichet.toml");
         let settings = format!(
-            "[server]\nlisten = \"{address}\"\nops_listen = \"{ops}\"\npublic_url = \"http://{address}\"\n\
+            "[server]\nlisten = \"{address}\"\nops_listen = \"{ops}\"\npublic_url = \"http://{address}\"\ndrain_wait_ms = 0\nrequest_timeout_ms = 60000\n\
              [store]\nurl = \"sqlite://{store}\"\n\
              [limits]\nrate_per_second = 1000000\nburst = 1000000\n[resilience]\nmax_in_flight = 65536\n\
              [[auth.clients]]\nname = \"bench\"\nkey_sha256 = [\"{hash}\"]\n\
-             scopes = [\"orders:read\", \"orders:cancel\"]\naccounts = [\"bench\"]\n\
+             scopes = [\"orders:read\", \"orders:cancel\"]\naccounts = [\"*\"]\n\
              [accounts.bench]\nprovider = \"lyra\"\nbase_url = \"http://{provider}/api-payment/\"\n\
-             shop_id = \"69876357\"\npassword = \"testpassword_of-no-shop-at-all\"\n",
+             shop_id = \"69876357\"\npassword = \"testpassword_of-no-shop-at-all\"\n{more}",
             store = self.directory.join(store).display(),
             hash = self.key_sha256,
         );
@@ -130,10 +135,15 @@ impl<'a> Bench<'a> {
     }
 
     fn read(&self) -> Write {
+        self.read_of("bench")
+    }
+
+    /// Reads orders of this account.
+    pub fn read_of(&self, account: &'static str) -> Write {
         let key = self.key.clone();
         Arc::new(move |number| {
             format!(
-                "GET /orders/bench_{number:032x} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\
+                "GET /orders/{account}_{number:032x} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\
                  Accept: application/json\r\n\r\n"
             )
             .into_bytes()
@@ -422,7 +432,7 @@ impl<'a> Bench<'a> {
 /// The provider's service of a read.
 const GET: &str = "/api-payment/V4/Charge/PaymentOrder/Get";
 
-fn no_error(seen: &Seen) {
+pub fn no_error(seen: &Seen) {
     let example = seen.example.as_deref().unwrap_or_default();
     assert!(seen.errors.is_empty() && seen.done > 0, "unexpected answers {:?}: {example}", seen.errors);
 }

@@ -59,6 +59,18 @@ pub enum StoreUrl {
     Postgres(SecretString),
 }
 
+impl PartialEq for StoreUrl {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sqlite(one), Self::Sqlite(other)) => one == other,
+            (Self::Postgres(one), Self::Postgres(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Sqlite(_), Self::Postgres(_)) | (Self::Postgres(_), Self::Sqlite(_)) => false,
+        }
+    }
+}
+
+impl Eq for StoreUrl {}
+
 impl StoreUrl {
     /// Understands `sqlite://FILE` and `postgres://...`.
     pub(super) fn parse(url: &SecretString) -> Option<Self> {
@@ -85,6 +97,11 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(address.to_canonical(), self.prefix) == Some(self.address)
             && self.address.is_ipv4() == address.to_canonical().is_ipv4()
+    }
+
+    /// Whether every address is in it.
+    pub(super) fn is_everybody(&self) -> bool {
+        self.prefix == 0
     }
 
     /// Understands `address/prefix`, and an address alone as a network of one.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::address::{is_loopback, plain_url};
 use super::error::{KeyError, unknown_value};
+use super::gateway::{GatewaySettings, NO_CERTIFICATES, certificate_id};
 use super::section::{Read, Section};
+use super::settings::ServerSettings;
+use super::tls::TlsSettings;
 
 /// How callers prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,10 @@ pub struct ClientSettings {
     pub name: String,
     /// SHA-256 of each of its keys; unique over all clients.
     pub key_sha256: Vec<[u8; 32]>,
+    /// Certificates it calls with; unique over all clients.
+    pub certificates: Vec<String>,
+    /// Whether a trusted gateway may name it.
+    pub via_gateway: bool,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
     /// Where it may do it.
@@ -118,7 +125,22 @@ pub struct ClientSettings {
 impl ClientSettings {
     fn read(mut section: Section<'_>, accounts: &BTreeSet<String>) -> Read<Self> {
         let name = section.parsed("name", name);
-        let key_sha256 = section.list_of("key_sha256", 1..=4, key_hash);
+        let key_sha256 = section.list("key_sha256", key_hash);
+        let certificates = section.list("certificates", certificate_id);
+        let via_gateway = section.optional_boolean("via_gateway");
+        if let (Ok(keys), Ok(certificates), Ok(via_gateway)) = (&key_sha256, &certificates, &via_gateway) {
+            if keys.len() > 4 {
+                let wrong = format!("must have 1 to 4 members, not {}", keys.len());
+                let path = section.path("key_sha256");
+                section.report(KeyError::new(path, wrong));
+            }
+            if name.is_ok() && keys.is_empty() && certificates.is_empty() && *via_gateway != Some(true) {
+                let path = section.path("key_sha256");
+                let wrong =
+                    "must have 1 to 4 members, unless the client has `certificates` or `via_gateway = true`";
+                section.report(KeyError::new(path, wrong));
+            }
+        }
         let scopes = section.list_of("scopes", 1..=usize::MAX, Scope::parse);
         let allowed = section.list_of("accounts", 1..=usize::MAX, |name| match name {
             "*" => Ok(None),
@@ -137,6 +159,8 @@ impl ClientSettings {
         Ok(Self {
             name: name?,
             key_sha256: key_sha256?,
+            certificates: certificates?,
+            via_gateway: via_gateway?.unwrap_or(false),
             scopes: scopes?.into_iter().collect(),
             accounts: named.map_or(AllowedAccounts::All, AllowedAccounts::Named),
         })
@@ -196,6 +220,8 @@ pub struct AuthSettings {
     pub mode: AuthMode,
     /// For mode `jwt`.
     pub jwt: JwtSettings,
+    /// Whose word on who calls is taken.
+    pub gateway: GatewaySettings,
     /// For mode `api_key`.
     pub clients: Vec<ClientSettings>,
 }
@@ -206,23 +232,53 @@ impl AuthSettings {
         let modes = [("api_key", AuthMode::ApiKey), ("jwt", AuthMode::Jwt), ("none", AuthMode::None)];
         let mode = section.choice("mode", &modes);
         let jwt = JwtSettings::read(section.child("jwt"), matches!(mode, Ok(AuthMode::Jwt)));
+        let gateway = GatewaySettings::read(section.child("gateway"));
         let clients = section.each("clients", |client| ClientSettings::read(client, accounts));
         if let Ok(clients) = &clients {
             for problem in repeated(clients) {
                 section.report(problem);
             }
         }
+        if let (Ok(clients), Ok(gateway)) = (&clients, &gateway)
+            && !gateway.is_on()
+        {
+            for (position, _) in clients.iter().enumerate().filter(|(_, client)| client.via_gateway) {
+                let wrong = "needs auth.gateway.trusted_peers or trusted_certificates: nobody may name it";
+                section.report(KeyError::new(format!("auth.clients[{position}].via_gateway"), wrong));
+            }
+        }
         section.finish();
-        Ok(Self { mode: mode?, jwt: jwt?, clients: clients? })
+        Ok(Self { mode: mode?, jwt: jwt?, gateway: gateway?, clients: clients? })
+    }
+
+    /// What does not go together with where and how guichet listens.
+    pub(super) fn mismatches(&self, server: &ServerSettings) -> Vec<KeyError> {
+        let mut problems = Vec::new();
+        if self.mode == AuthMode::None && !server.listen.ip().is_loopback() {
+            let wrong = format!(
+                "`none` is for loopback only, and server.listen is {}; use `api_key` or `jwt`",
+                server.listen
+            );
+            problems.push(KeyError::new("auth.mode", wrong));
+        }
+        if !server.tls.as_ref().is_some_and(TlsSettings::asks_callers) {
+            problems.extend(self.gateway.without_certificates());
+            let with = self.clients.iter().enumerate().filter(|(_, client)| !client.certificates.is_empty());
+            problems.extend(with.map(|(position, _)| {
+                KeyError::new(format!("auth.clients[{position}].certificates"), NO_CERTIFICATES)
+            }));
+        }
+        problems
     }
 }
 
 const ALGORITHMS: [&str; 9] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
-/// Names and hashes that occur twice.
+/// Names, hashes and certificates that occur twice.
 fn repeated(clients: &[ClientSettings]) -> Vec<KeyError> {
     let (mut names, mut hashes, mut problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    let mut certificates = BTreeSet::new();
     for (position, client) in clients.iter().enumerate() {
         if !names.insert(&client.name) {
             let wrong = format!("`{}` is the name of an earlier client; each needs its own", client.name);
@@ -232,6 +288,12 @@ fn repeated(clients: &[ClientSettings]) -> Vec<KeyError> {
             if !hashes.insert(hash) {
                 let wrong = format!("{} is listed twice; a key has one client", hex::encode(hash));
                 problems.push(KeyError::new(format!("auth.clients[{position}].key_sha256"), wrong));
+            }
+        }
+        for certificate in &client.certificates {
+            if !certificates.insert(certificate) {
+                let wrong = format!("`{certificate}` is listed twice; a certificate has one client");
+                problems.push(KeyError::new(format!("auth.clients[{position}].certificates"), wrong));
             }
         }
     }

@@ -192,6 +192,13 @@ impl<'a> Section<'a> {
         self.checked(value.as_boolean(&path))
     }
 
+    /// `true`, `false` or absent.
+    pub(super) fn optional_boolean(&mut self, key: &str) -> Read<Option<bool>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        let path = self.path(key);
+        self.checked(value.as_boolean(&path)).map(Some)
+    }
+
     /// A whole number in a range; `unit` is for the message.
     pub(super) fn integer(&mut self, key: &str, range: RangeInclusive<u64>, unit: &str) -> Read<u64> {
         let value = self.need(key)?;

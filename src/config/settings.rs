@@ -7,6 +7,7 @@ use super::address::{Network, StoreUrl, plain_url};
 use super::error::KeyError;
 use super::secret;
 use super::section::{Read, Section};
+use super::tls::TlsSettings;
 
 /// `[server]`: where guichet listens and how long it takes.
 #[derive(Debug, Clone)]
@@ -19,8 +20,12 @@ pub struct ServerSettings {
     pub public_url: String,
     /// How long a caller waits at most for an answer.
     pub request_timeout: Duration,
-    /// How long running requests may take to end after a stop signal.
+    /// How long requests are served as usual after a stop signal; a part of `grace`.
+    pub drain_wait: Duration,
+    /// How long everything may take to end after a stop signal.
     pub grace: Duration,
+    /// TLS of the API's listener, if it has it.
+    pub tls: Option<TlsSettings>,
 }
 
 impl ServerSettings {
@@ -31,7 +36,9 @@ impl ServerSettings {
             plain_url(text).map(|url| url.as_str().trim_end_matches('/').to_owned())
         });
         let request_timeout = section.milliseconds("request_timeout_ms", 10..=300_000);
+        let drain_wait = section.milliseconds("drain_wait_ms", 0..=60_000);
         let grace = section.milliseconds("grace_ms", 0..=600_000);
+        let tls = TlsSettings::read(section.child("tls"));
         if let (Ok(listen), Ok(ops_listen)) = (&listen, &ops_listen)
             && listen == ops_listen
             && listen.port() != 0
@@ -48,13 +55,26 @@ impl ServerSettings {
             ops_listen: ops_listen?,
             public_url: public_url?,
             request_timeout: request_timeout?,
+            drain_wait: drain_wait?,
             grace: grace?,
+            tls: tls?,
         })
     }
 }
 
+impl ServerSettings {
+    /// Whether nothing differs but the files of `[server.tls]`.
+    pub fn same_but_tls(&self, other: &Self) -> bool {
+        let plain = |server: &Self| {
+            let Self { listen, ops_listen, public_url, request_timeout, drain_wait, grace, tls: _ } = server;
+            (*listen, *ops_listen, public_url.clone(), *request_timeout, *drain_wait, *grace)
+        };
+        plain(self) == plain(other)
+    }
+}
+
 /// `[store]`: where orders and operations are kept, and how long.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
     /// The database.
     pub url: StoreUrl,
@@ -126,7 +146,7 @@ impl ResilienceSettings {
 }
 
 /// `[limits]`: what one caller may ask for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitSettings {
     /// Requests per second and client, on average.
     pub rate_per_second: u64,
@@ -147,7 +167,7 @@ impl LimitSettings {
 }
 
 /// `[webhooks]`: calls to internal services.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookSettings {
     /// Internal networks that may be called all the same.
     pub allow_networks: Vec<Network>,
@@ -220,7 +240,7 @@ pub enum LogFormat {
 }
 
 /// `[log]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// What is logged.
     pub level: LogLevel,

@@ -1,6 +1,7 @@
 //! What the configuration promises, through its public functions only.
 
 mod accounts;
+mod edge;
 mod layers;
 mod manual;
 mod rules;

@@ -1,6 +1,9 @@
-//! Who calls: API keys, looked up by their SHA-256, and tokens of an issuer.
+//! Who calls: API keys, looked up by their SHA-256, tokens of an issuer, certificates, and the word of a trusted gateway.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use axum::{
     extract::FromRequestParts,
@@ -13,9 +16,10 @@ use super::{
     guard::RequestId,
     jwt::{Denied, Tokens},
     logline::CallerName,
+    peer::Peer,
 };
 use crate::{
-    config::{AllowedAccounts, AuthMode, AuthSettings, Scope, api_key},
+    config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, Scope, api_key},
     orders::Caller,
     problem::{Problem, ProblemCode},
 };
@@ -23,10 +27,21 @@ use crate::{
 /// Who may call.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// By the SHA-256 of their keys. `None`: everybody may do everything (loopback only).
-    clients: Option<HashMap<[u8; 32], Client>>,
+    /// `None`: everybody may do everything (loopback only).
+    clients: Option<Clients>,
     /// With `auth.mode = "jwt"`; the clients above keep their keys then.
     tokens: Option<Tokens>,
+}
+
+/// The configured clients by what proves who they are.
+#[derive(Debug)]
+struct Clients {
+    /// By the SHA-256 of their keys.
+    by_key: HashMap<[u8; 32], Arc<Client>>,
+    by_certificate: HashMap<String, Arc<Client>>,
+    /// By name: those that a gateway may name.
+    via_gateway: HashMap<String, Arc<Client>>,
+    gateway: GatewaySettings,
 }
 
 #[derive(Debug, Clone)]
@@ -43,23 +58,13 @@ impl Identities {
         if settings.mode == AuthMode::None {
             return Self { clients: None, tokens: None };
         }
-        let mut clients = HashMap::new();
-        for client in &settings.clients {
-            for hash in &client.key_sha256 {
-                let known = Client {
-                    name: client.name.clone(),
-                    scopes: client.scopes.clone(),
-                    accounts: client.accounts.clone(),
-                };
-                clients.insert(*hash, known);
-            }
-        }
         let tokens = (settings.mode == AuthMode::Jwt).then(|| Tokens::start(&settings.jwt)).flatten();
-        Self { clients: Some(clients), tokens }
+        Self { clients: Some(Clients::new(settings)), tokens }
     }
 
-    /// Who sent these headers, or a word for the log that says why nobody did.
-    async fn find(&self, headers: &HeaderMap) -> Result<Client, &'static str> {
+    /// Who sent these headers, or a word for the log that says why nobody did. A credential of the request itself goes
+    /// first: it proves more than a name.
+    async fn find(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Client, &'static str> {
         let Some(clients) = &self.clients else {
             return Ok(Client {
                 name: "anonymous".to_owned(),
@@ -67,10 +72,15 @@ impl Identities {
                 accounts: AllowedAccounts::All,
             });
         };
+        let named = clients.named_by_gateway(headers, peer);
+        if !has_credential(headers) {
+            let found = named.or_else(|| peer.and_then(|peer| clients.with_certificate(peer)));
+            return found.unwrap_or(Err("missing")).cloned();
+        }
         let credential = credential(headers).ok_or("missing")?;
         // Looking up a hash of 256 random bits tells nothing by its time.
-        if let Some(client) = clients.get(&api_key::sha256(credential.text)) {
-            return Ok(client.clone());
+        if let Some(client) = clients.by_key.get(&api_key::sha256(credential.text)) {
+            return Ok(Client::clone(client));
         }
         match &self.tokens {
             Some(tokens) if credential.is_bearer => {
@@ -82,10 +92,82 @@ impl Identities {
     }
 }
 
+impl Clients {
+    fn new(settings: &AuthSettings) -> Self {
+        let mut clients = Self {
+            by_key: HashMap::new(),
+            by_certificate: HashMap::new(),
+            via_gateway: HashMap::new(),
+            gateway: settings.gateway.clone(),
+        };
+        for client in &settings.clients {
+            let known = Arc::new(Client {
+                name: client.name.clone(),
+                scopes: client.scopes.clone(),
+                accounts: client.accounts.clone(),
+            });
+            clients.by_key.extend(client.key_sha256.iter().map(|hash| (*hash, Arc::clone(&known))));
+            let certificates = client.certificates.iter();
+            clients.by_certificate.extend(certificates.map(|id| (id.clone(), Arc::clone(&known))));
+            if client.via_gateway {
+                clients.via_gateway.insert(client.name.clone(), known);
+            }
+        }
+        clients
+    }
+
+    /// The client that a trusted peer names. `None`: nobody is named, or nobody who is trusted says so.
+    fn named_by_gateway(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Option<Result<&Client, &'static str>> {
+        let gateway = &self.gateway;
+        if !gateway.is_on() {
+            return None;
+        }
+        let mut values = headers.get_all(&gateway.client_header).iter();
+        let first = values.next()?;
+        let is_trusted = peer.is_some_and(|peer| {
+            gateway.trusted_peers.iter().any(|network| network.contains(peer.address))
+                || peer.certificate.iter().any(|id| gateway.trusted_certificates.contains(id))
+        });
+        if !is_trusted {
+            tracing::warn!(
+                security = "untrusted_identity_header",
+                peer = peer.map(|peer| tracing::field::display(peer.address)),
+                "a peer that is not trusted says who it is; that is ignored"
+            );
+            return None;
+        }
+        // Twice: the gateway added its word to a caller's own instead of replacing it.
+        if values.next().is_some() {
+            return Some(Err("two_identity_headers"));
+        }
+        let client = first.to_str().ok().and_then(|name| self.via_gateway.get(name));
+        Some(client.map(AsRef::as_ref).ok_or("unknown_client_of_gateway"))
+    }
+
+    /// The client whose certificate the peer showed.
+    fn with_certificate(&self, peer: &Peer) -> Option<Result<&Client, &'static str>> {
+        let mut found = peer.certificate.iter().filter_map(|id| self.by_certificate.get(id));
+        let client = found.next()?;
+        if found.any(|other| other.name != client.name) {
+            return Some(Err("certificate_of_two_clients"));
+        }
+        Some(Ok(client))
+    }
+}
+
 /// What a caller shows to prove who it is.
 struct Credential<'a> {
     text: &'a str,
     is_bearer: bool,
+}
+
+/// Whether a caller shows something, right or wrong.
+fn has_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
 /// A key or token from `Authorization: Bearer`, or a key from `X-API-Key`.
@@ -123,7 +205,8 @@ impl FromRequestParts<Api> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failed> {
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let client = match api.identities().find(&parts.headers).await {
+        let peer = parts.extensions.get::<Arc<Peer>>().map(AsRef::as_ref);
+        let client = match api.identities().find(&parts.headers, peer).await {
             Ok(client) => client,
             Err(reason) => {
                 tracing::warn!(security = "failed_login", reason, "no valid credentials");

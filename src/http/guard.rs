@@ -1,6 +1,9 @@
 //! What happens around every request: its id, limits on headers, what the caller accepts, one log line.
 
+use std::time::Duration;
+
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
@@ -15,12 +18,14 @@ use super::{
     logline::{self, About, CallerName},
 };
 use crate::{
-    metrics,
+    metrics::{self, Shed},
     problem::{Problem, ProblemCode},
 };
 
 /// Most bytes of request headers (conventions, section 10).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Longest time for a body that is not wanted.
+const UNWANTED_BODY_TIME: Duration = Duration::from_secs(1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -56,10 +61,17 @@ pub(super) async fn around_every_request(
 
     let refused = match &room {
         None => Some(Problem::plain(ProblemCode::Overloaded)),
+        Some(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
         Some(_) => refuse_early(request.headers(), request.uri().path()),
     };
     let mut response = match refused {
-        Some(problem) => Failed::from(problem).into_response(),
+        Some(problem) => {
+            if problem.code == ProblemCode::Draining {
+                metrics::shed(Shed::Draining);
+                take_in(request.into_body(), api.body_bytes).await;
+            }
+            Failed::from(problem).into_response()
+        }
         None => next.run(request).instrument(span.clone()).await,
     };
     if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
@@ -84,6 +96,9 @@ pub(super) async fn around_every_request(
     {
         headers.insert(header::LOCATION, value);
     }
+    if api.is_draining() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let took = started.elapsed();
@@ -91,6 +106,12 @@ pub(super) async fn around_every_request(
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| logline::write(&method, route, &response, &caller, duration_ms));
     response
+}
+
+/// Reads a body that nobody wants: the connection is closed after the answer, and what was not read would break it before
+/// the caller has seen that answer.
+async fn take_in(body: Body, most: usize) {
+    let _ = tokio::time::timeout(UNWANTED_BODY_TIME, axum::body::to_bytes(body, most)).await;
 }
 
 /// The gateway's id when it is a plain word, else a new one.

@@ -23,12 +23,17 @@ mod operations;
 mod orders;
 mod pages;
 mod payer;
+mod peer;
 pub mod server;
+pub mod tls;
 mod webhooks;
 mod webhooks_dto;
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,7 +57,16 @@ pub struct Api {
     limits: Arc<limits::Limits>,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
-    draining: Arc<std::sync::atomic::AtomicBool>,
+    stopping: Arc<Stopping>,
+}
+
+/// How far a stop has come.
+#[derive(Debug, Default)]
+struct Stopping {
+    /// Not ready any more; answers ask for no more requests on their connection.
+    unready: AtomicBool,
+    /// New requests are refused.
+    refusing: AtomicBool,
 }
 
 /// What the API is told by the configuration.
@@ -87,7 +101,7 @@ impl Api {
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
             prefix: path.trim_end_matches('/').into(),
-            draining: Arc::default(),
+            stopping: Arc::default(),
         }
     }
 
@@ -96,13 +110,22 @@ impl Api {
         *self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(identities);
     }
 
-    /// Says unready from now on.
+    /// Says unready from now on, and asks callers to connect elsewhere; requests are served as usual.
     pub fn drain(&self) {
-        self.draining.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.stopping.unready.store(true, Ordering::SeqCst);
+    }
+
+    /// Refuses new requests from now on.
+    pub fn refuse(&self) {
+        self.stopping.refusing.store(true, Ordering::SeqCst);
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(std::sync::atomic::Ordering::SeqCst)
+        self.stopping.unready.load(Ordering::SeqCst)
+    }
+
+    fn is_refusing(&self) -> bool {
+        self.stopping.refusing.load(Ordering::SeqCst)
     }
 
     fn identities(&self) -> Arc<Identities> {

@@ -1,92 +1,224 @@
-//! Listeners: HTTP/1.1 with limits on headers and time, and a stop that lets what runs finish.
+//! Listeners: HTTP/1.1, with TLS if configured, with limits on headers and time, and a stop that lets what runs finish.
 
-use std::{future::Future, sync::Arc, time::Duration};
-
-use axum::Router;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
 
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::{peer::Peer, tls::Tls};
 use crate::metrics::{self, Shed};
 
-/// Longest time request headers may take to arrive.
+/// Longest time request headers may take to arrive; of the first ones, the TLS handshake included. A connection on which
+/// nobody asks for anything ends after it too.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// hyper refuses larger headers itself, without a body; below it guichet answers with a problem. With as many
-/// connections as there may be, all of them sending headers slowly, this bounds the memory they hold to 128 MiB.
+/// connections as there may be, all of them sending headers slowly, this bounds the memory they hold to 160 MiB.
 const HEADER_BUFFER: usize = 32 * 1024;
 /// Most connections of the public listener: more than the requests that may be under way, because gateways keep
-/// connections open.
-pub const CONNECTIONS_MAX: usize = 4_096;
+/// connections open and because whoever is refused should be told why.
+pub const CONNECTIONS_MAX: usize = 5_120;
 /// Most connections of the ops listener: a scraper and some probes.
 pub const OPS_CONNECTIONS_MAX: usize = 64;
-/// What a connection too many gets.
+/// What a connection too many gets. Over TLS there is nobody yet who could read it.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// Pause after a connection could not be taken because this process is out of something, most often of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// One log line about it in so long.
+const ACCEPT_LOG: Duration = Duration::from_secs(10);
+/// At a stop, time for the first request of a connection that was opened just before.
+const FIRST_REQUEST: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` resolves, then takes no new connection and waits at most `grace` for those that run. More than
-/// `connections_max` connections are told 503 at once.
+/// What a listener needs to know.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Connections above these are refused at once.
+    pub connections_max: usize,
+    /// TLS, or plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Serves until `stop` resolves; then takes no new connection, and waits for what runs, at most until the moment that
+/// `stop` gave.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    connections_max: usize,
-    stop: impl Future<Output = ()>,
-    grace: Duration,
+    options: ServeOptions,
+    stop: impl Future<Output = Instant>,
 ) {
-    let mut http = hyper::server::conn::http1::Builder::new();
+    let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(HEADER_BUFFER)
         .keep_alive(true);
-    let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(connections_max));
+    let server = Arc::new(Server {
+        http,
+        router,
+        tls: options.tls,
+        room: Arc::new(Semaphore::new(options.connections_max)),
+        closing: watch::Sender::new(false),
+        connections: TaskTracker::new(),
+    });
     tokio::pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Too many open files and the like pass; do not spin meanwhile.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
+    let mut logged: Option<Instant> = None;
+    let end = loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            end = &mut stop => break end,
+        };
+        match accepted {
+            Ok((stream, address)) => server.take(stream, address),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if logged.is_none_or(|at| at.elapsed() >= ACCEPT_LOG) {
+                    logged = Some(Instant::now());
+                    tracing::warn!(%error, "connections cannot be accepted");
                 }
-            },
-            () = &mut stop => break,
-        };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            metrics::shed(Shed::Connections);
-            // Without waiting: whoever cannot take these few bytes now gets none.
-            let _ = stream.try_write(TOO_MANY);
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+                tokio::select! {
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    end = &mut stop => break end,
+                }
             }
-        });
+        }
+    };
+    // Those that the system has already connected: closing the listener would break them without a word.
+    while let Some(Ok((stream, address))) = futures_util::FutureExt::now_or_never(listener.accept()) {
+        server.take(stream, address);
     }
     drop(listener);
-    if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
+    server.closing.send_replace(true);
+    server.connections.close();
+    if timeout_at(end, server.connections.wait()).await.is_err() {
         tracing::warn!(
             "some requests did not end within the grace time; their changes are recovered at the next start"
         );
     }
 }
 
+/// Whether only the connection that was to be accepted is broken.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[derive(Debug)]
+struct Server {
+    http: http1::Builder,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    room: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+    connections: TaskTracker,
+}
+
+impl Server {
+    fn take(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            metrics::shed(Shed::Connections);
+            if self.tls.is_none() {
+                // Without waiting: whoever cannot take these few bytes now gets none.
+                let _ = stream.try_write(TOO_MANY);
+            }
+            return;
+        };
+        let server = Arc::clone(self);
+        self.connections.spawn(async move { server.attend(stream, address, place).await });
+    }
+
+    /// One connection from its beginning to its end.
+    async fn attend(&self, stream: TcpStream, address: SocketAddr, _place: OwnedSemaphorePermit) {
+        let first_by = Instant::now() + HEADER_TIME;
+        let _ = stream.set_nodelay(true);
+        // An IPv4 address is the same whichever kind of socket it came through.
+        let address = address.ip().to_canonical();
+        let Some(tls) = &self.tls else {
+            return self.converse(stream, Peer { address, certificate: Vec::new() }, first_by).await;
+        };
+        let shaken = tokio::select! {
+            shaken = timeout_at(first_by, tls.accept(stream)) => shaken,
+            () = self.closing_for(FIRST_REQUEST) => return,
+        };
+        match shaken {
+            Ok(Ok((stream, certificate))) => {
+                self.converse(stream, Peer { address, certificate }, first_by).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+        }
+    }
+
+    /// Resolves when the listener has been closing for this long.
+    async fn closing_for(&self, time: Duration) {
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+        tokio::time::sleep(time).await;
+    }
+
+    /// Requests and answers. The headers of the first request must be there at `first_by`; hyper watches the others.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, peer: Peer, first_by: Instant) {
+        let peer = Arc::new(peer);
+        let begun = AtomicBool::new(false);
+        let service = service_fn(|mut request: Request<Incoming>| {
+            begun.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(Arc::clone(&peer));
+            self.router.clone().oneshot(request.map(Body::new))
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let closed = self.closing_for(Duration::ZERO);
+        tokio::pin!(closed);
+        let late = sleep_until(first_by);
+        tokio::pin!(late);
+        let (mut is_watched, mut is_closing, mut is_told) = (true, false, false);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => break ended,
+                () = &mut closed, if !is_closing => {
+                    is_closing = true;
+                    if !begun.load(Ordering::Relaxed) {
+                        late.as_mut().reset(first_by.min(Instant::now() + FIRST_REQUEST));
+                    }
+                }
+                () = &mut late, if is_watched => {
+                    if !begun.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    is_watched = false;
+                }
+            }
+            if is_closing && !is_told && begun.load(Ordering::Relaxed) {
+                is_told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpStream,
-    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -102,7 +234,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "fine" }));
-        tokio::spawn(serve(listener, router, 2, std::future::pending(), Duration::ZERO));
+        let options = ServeOptions { connections_max: 2, tls: None };
+        tokio::spawn(serve(listener, router, options, std::future::pending()));
         let (mut first, second) =
             (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
         let mut third = TcpStream::connect(address).await.unwrap();
@@ -114,5 +247,44 @@ mod tests {
         let again =
             async { while !ask(&mut TcpStream::connect(address).await.unwrap()).await.ends_with("fine") {} };
         tokio::time::timeout(Duration::from_secs(10), again).await.unwrap();
+    }
+
+    /// Clients that have connected but not been looked at yet, clients in the middle of a request, and idle ones.
+    #[tokio::test]
+    async fn a_stop_answers_what_was_sent_and_ends_what_is_idle() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (entered, mut inside) = watch::channel(false);
+        let (let_go, wait) = watch::channel(false);
+        let slow = move || {
+            let (entered, mut wait) = (entered.clone(), wait.clone());
+            async move {
+                entered.send_replace(true);
+                let _ = wait.wait_for(|go| *go).await;
+                "slow"
+            }
+        };
+        let router = Router::new().route("/", get(|| async { "fine" })).route("/slow", get(slow));
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let options = ServeOptions { connections_max: 64, tls: None };
+        let served = tokio::spawn(serve(listener, router, options, async move { stopped.await.unwrap() }));
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = idle.read(&mut answer).await.unwrap();
+        assert!(answer[..length].ends_with(b"fine"));
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        inside.wait_for(|inside| *inside).await.unwrap();
+        stop.send(Instant::now() + Duration::from_secs(20)).unwrap();
+        assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "an idle connection is closed in order");
+        assert_eq!(silent.read(&mut answer).await.unwrap(), 0, "so is one that never asked");
+        let_go.send_replace(true);
+        let mut text = String::new();
+        busy.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("slow") && text.contains("connection: close"), "{text}");
+        served.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
     }
 }

@@ -1,6 +1,9 @@
 //! Settles operations whose answer was lost, by reading the provider on a schedule (conventions, section 6).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
@@ -65,7 +68,8 @@ pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>
 impl Orders {
     /// Absence of an effect proves something only after this long: a late request may still arrive.
     fn settling_time(&self) -> Duration {
-        self.provider_timeout.saturating_mul(2).max(faults::hurried(Duration::from_secs(60)))
+        let timeout = Duration::from_millis(self.provider_timeout_ms.load(Ordering::Relaxed));
+        timeout.saturating_mul(2).max(faults::hurried(Duration::from_secs(60)))
     }
 
     /// One read for evidence of an operation that is `unknown` or `accepted`. False when the provider could not be

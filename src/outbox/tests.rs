@@ -59,7 +59,8 @@ impl Receiver {
         let receiver = Self { port, received: Arc::default(), answer: Arc::new(answer) };
         let router = Router::new().fallback(Self::receive).with_state(receiver.clone());
         let stop = std::future::pending();
-        tokio::spawn(crate::http::server::serve(listener, router, 64, stop, Duration::ZERO));
+        let options = crate::http::server::ServeOptions { connections_max: 64, tls: None };
+        tokio::spawn(crate::http::server::serve(listener, router, options, stop));
         receiver
     }
 
@@ -108,6 +109,8 @@ fn clients(accounts: &AllowedAccounts) -> Clients {
     settings.clients = vec![crate::config::ClientSettings {
         name: "shop".to_owned(),
         key_sha256: Vec::new(),
+        certificates: Vec::new(),
+        via_gateway: false,
         scopes: std::collections::BTreeSet::new(),
         accounts: accounts.clone(),
     }];

@@ -17,6 +17,7 @@ mod corpus;
 mod crash;
 mod docs;
 mod documented;
+mod edge;
 mod openapi;
 mod rig;
 mod store;

@@ -99,6 +99,8 @@ pub struct Rig {
     pub ops_url: String,
     /// To put other clients in force, as a reload does.
     pub api: guichet::http::Api,
+    /// To put another configuration in force.
+    pub reload: guichet::reload::Reload,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
@@ -119,6 +121,7 @@ impl Rig {
         let mut settings = sandbox_defaults();
         settings.server.listen.set_port(0);
         settings.server.ops_listen.set_port(0);
+        settings.server.drain_wait = std::time::Duration::ZERO;
         settings.auth.mode = AuthMode::None;
         settings.store.url = StoreUrl::Sqlite(folder.path().join("guichet.db"));
         // Nobody listens there: these tests do not depend on notifications.
@@ -130,7 +133,7 @@ impl Rig {
         tweak(&mut settings);
         let app = App::start(settings).await.unwrap();
         let (url, ops_url) = (app.address().unwrap(), app.ops_address().unwrap());
-        let api = app.api();
+        let (api, reload) = (app.api(), app.reload());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(app.serve(async move {
             let _ = stopped.await;
@@ -141,6 +144,7 @@ impl Rig {
             url: format!("http://{url}"),
             ops_url: format!("http://{ops_url}"),
             api,
+            reload,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             served: Some(served),

@@ -324,6 +324,8 @@ fn client(name: &str, account: &str) -> ClientSettings {
     ClientSettings {
         name: name.to_owned(),
         key_sha256: vec![api_key::sha256(name)],
+        certificates: Vec::new(),
+        via_gateway: false,
         scopes: Scope::ALL.into_iter().collect(),
         accounts: AllowedAccounts::Named([account.to_owned()].into()),
     }

@@ -106,6 +106,8 @@ fn client(name: &str, key: &str, scopes: &[Scope], account: &str) -> ClientSetti
     ClientSettings {
         name: name.to_owned(),
         key_sha256: vec![api_key::sha256(key)],
+        certificates: Vec::new(),
+        via_gateway: false,
         scopes: scopes.iter().copied().collect(),
         accounts: AllowedAccounts::Named([account.to_owned()].into()),
     }

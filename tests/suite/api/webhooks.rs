@@ -33,7 +33,8 @@ async fn receiver() -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let router = Router::new().fallback(receive).with_state(seen.clone());
     let stop = std::future::pending();
-    tokio::spawn(guichet::http::server::serve(listener, router, 64, stop, Duration::ZERO));
+    let options = guichet::http::server::ServeOptions { connections_max: 64, tls: None };
+    tokio::spawn(guichet::http::server::serve(listener, router, options, stop));
     (address, seen)
 }
 

@@ -33,7 +33,8 @@ async fn a_kill_at_every_step_of_a_delivery_loses_nothing() {
         let seen = Seen::default();
         let router = Router::new().fallback(receive).with_state(seen.clone());
         let never = std::future::pending();
-        tokio::spawn(guichet::http::server::serve(listener, router, 64, never, Duration::ZERO));
+        let options = guichet::http::server::ServeOptions { connections_max: 64, tls: None };
+        tokio::spawn(guichet::http::server::serve(listener, router, options, never));
 
         let home = Home::new(&provider, &UPDATE);
         let order = UPDATE.new_order(&provider.control());

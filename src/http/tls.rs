@@ -1,0 +1,101 @@
+//! TLS of the API's listener, which can be replaced while it runs.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::{
+    Error, RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::peer::certificate_ids;
+use crate::config::{ClientCertificates, ConfigErrors, TlsSettings};
+
+/// The certificate in force. Connections keep the one they began with.
+#[derive(Debug)]
+pub struct Tls(RwLock<Arc<ServerConfig>>);
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or that hold something else, by the key that names them.
+    pub fn new(settings: &TlsSettings) -> Result<Self, ConfigErrors> {
+        server_config(settings).map(|config| Self(RwLock::new(Arc::new(config))))
+    }
+
+    /// Puts another certificate in force for new connections. Sessions of the old one are not resumed.
+    pub fn replace(&self, with: Self) {
+        let with = with.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = with;
+    }
+
+    /// Shakes hands; gives what the caller's certificate is known by, nothing when it showed none.
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> std::io::Result<(TlsStream<TcpStream>, Vec<String>)> {
+        let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let ids = shown.map(certificate_ids).unwrap_or_default();
+        Ok((stream, ids))
+    }
+}
+
+fn server_config(settings: &TlsSettings) -> Result<ServerConfig, ConfigErrors> {
+    let material = settings.material()?;
+    let provider = Arc::new(ring::default_provider());
+    let chain = certificates(&material.chain).map_err(|wrong| settings.wrong_cert(wrong))?;
+    // What the parser says might repeat a line of the key.
+    let key = PrivateKeyDer::from_pem_slice(material.key.expose_secret().as_bytes()).map_err(|_| {
+        settings.wrong_key("holds no private key (PEM with PKCS #8, PKCS #1 or SEC1, not encrypted)")
+    })?;
+    let callers: Arc<dyn ClientCertVerifier> = match &material.callers {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some((pem, wanted)) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(pem).map_err(|wrong| settings.wrong_client_ca(wrong))? {
+                let added = roots.add(root);
+                added.map_err(|error| {
+                    settings.wrong_client_ca(format!("holds a certificate that cannot be used: {error}"))
+                })?;
+            }
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            let verifier = match wanted {
+                ClientCertificates::Required => verifier,
+                ClientCertificates::Optional => verifier.allow_unauthenticated(),
+            };
+            verifier.build().map_err(|error| settings.wrong_client_ca(error.to_string()))?
+        }
+    };
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| settings.wrong_cert(error.to_string()))?
+        .with_client_cert_verifier(callers);
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+        if matches!(error, Error::InconsistentKeys(_)) {
+            settings.wrong_key("is not the private key of the first certificate in cert_file")
+        } else if matches!(error, Error::InvalidCertificate(_)) {
+            settings.wrong_cert("its first certificate cannot be read")
+        } else {
+            settings.wrong_key(format!("cannot be used: {error}"))
+        }
+    })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(pem: &SecretString) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose_secret().as_bytes()).collect();
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err("holds no certificate (PEM)".to_owned()),
+        Ok(certificates) => Ok(certificates),
+        Err(_) => Err("is not valid PEM".to_owned()),
+    }
+}
