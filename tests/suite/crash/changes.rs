@@ -155,7 +155,9 @@ impl Change {
             Ask::Create => Some(json!({
                 "account": self.place.name, "amount": amount(9_000), "merchant_reference": order,
             })),
-            _ => self.part.map(|part| json!({"amount": amount(part)})),
+            Ask::Update | Ask::Cancel | Ask::Capture | Ask::Refund => {
+                self.part.map(|part| json!({"amount": amount(part)}))
+            }
         }
     }
 

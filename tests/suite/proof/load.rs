@@ -42,7 +42,7 @@ const CLIENTS: usize = 6;
 /// Orders added before each kill, for each account.
 const ORDERS: usize = 2;
 /// Stores at once: most of a run is waiting.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 /// Pauses between reads are so much shorter than they are: at most 4 s.
 const HURRY: &str = "hurry:900";
 /// Time for everything to be settled at the end.

@@ -37,8 +37,8 @@ fn forever<T>(why: String) -> Result<T, Wrong> {
 
 /// How a refund stands at YabandPay, in our words.
 fn refund_at_the_platform(facts: &Facts, refund: &Effect) -> &'static str {
-    let of_it = facts.effects.iter().filter(|one| one.transaction == refund.transaction);
-    match of_it.last().map_or(refund.status_after.as_str(), |last| last.status_after.as_str()) {
+    let mut of_it = facts.effects.iter().rev().filter(|one| one.transaction == refund.transaction);
+    match of_it.next().map_or(refund.status_after.as_str(), |last| last.status_after.as_str()) {
         "refunded" => "succeeded",
         "to-be-approval" => "accepted",
         _ => "refused",
