@@ -72,7 +72,7 @@ pub(super) struct ProviderStatusDto {
 }
 
 /// How to send the payer to the payment page.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Checkout)]
 pub(super) struct CheckoutDto {
     /// `GET`: follow the link; `POST`: submit `fields` to `url`.
@@ -89,7 +89,7 @@ pub(super) struct CheckoutDto {
 }
 
 /// How the payer is told about the link.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub(super) struct DeliveryDto {
     /// `link`, `email`, `sms` or `whatsapp`; `null` when the provider names one guichet does not know.
@@ -126,7 +126,7 @@ pub(super) struct ActionDto {
 }
 
 /// A payment order as its provider sees it, in canonical terms.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Order)]
 pub(super) struct OrderDto {
     /// `<account>_<provider reference>`.
@@ -188,6 +188,13 @@ pub(super) struct OrderDto {
     /// The provider's own extra members.
     #[schema(value_type = Object)]
     provider_data: Map<String, Value>,
+}
+
+impl std::fmt::Debug for OrderDto {
+    /// Never the payer, nor the way to the payer's page.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OrderDto").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl OrderDto {
