@@ -12,6 +12,7 @@ use crate::{
     orders::Orders,
     outbox::{Clients, Outbox, OutboxOptions},
     providers,
+    retention::Retention,
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
 };
 
@@ -46,8 +47,22 @@ pub struct App {
     api: Api,
     orders: Arc<Orders>,
     outbox: Arc<Outbox>,
+    retention: Retention,
     public: TcpListener,
     ops: TcpListener,
+}
+
+/// The address of the configured store.
+///
+/// # Errors
+/// There is no such kind of store.
+pub fn store_url(settings: &Settings) -> Result<String, StartError> {
+    match &settings.store.url {
+        StoreUrl::Sqlite(path) => Ok(format!("sqlite://{}", path.display())),
+        StoreUrl::Postgres(_) => Err(StartError::Other(
+            "store.url: this guichet has no Postgres store yet; use sqlite://<file>".to_owned(),
+        )),
+    }
 }
 
 /// The accounts of a configuration.
@@ -88,14 +103,7 @@ impl App {
             settings.server.public_url = format!("http://{bound}");
         }
         let registry = registry(&settings)?;
-        let url = match &settings.store.url {
-            StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
-            StoreUrl::Postgres(_) => {
-                return Err(StartError::Other(
-                    "store.url: this guichet has no Postgres store yet; use sqlite://<file>".to_owned(),
-                ));
-            }
-        };
+        let url = store_url(&settings)?;
         let ops = bind(settings.server.ops_listen, "server.ops_listen").await?;
         let opened = Arc::new(SqliteStore::open(&url)?);
         let events: Arc<dyn OutboxStore> = opened.clone();
@@ -108,6 +116,7 @@ impl App {
                 "operations were under way when guichet stopped; settling them"
             );
         }
+        let retention = Retention::start(Arc::clone(&store), settings.store.retention_days);
         let orders =
             Orders::start(registry, settings.routes.clone(), store, settings.resilience.provider_timeout);
         let options = OutboxOptions::new(settings.webhooks.clone(), Clients::new(&settings.auth));
@@ -125,7 +134,7 @@ impl App {
                 public_url: settings.server.public_url.clone(),
             },
         );
-        Ok(Self { settings, api, orders, outbox, public, ops })
+        Ok(Self { settings, api, orders, outbox, retention, public, ops })
     }
 
     /// Where the API listens.
@@ -188,6 +197,7 @@ impl App {
         self.outbox.begin_stop();
         let _ = public.await;
         self.outbox.stop(grace).await;
+        self.retention.stop().await;
         self.orders.stop(grace).await;
         let _ = ops.await;
         tracing::info!("stopped");
