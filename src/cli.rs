@@ -16,7 +16,9 @@ use crate::{
     app::{self, App},
     config::{self, Environment, Settings, api_key},
     domain::{AccountName, OrderId},
-    http, sandbox, simulator,
+    http,
+    reload::{Credentials, Reload},
+    sandbox, simulator,
     store::sqlite::SqliteStore,
     tables, telemetry,
 };
@@ -161,45 +163,25 @@ async fn asked_to_stop() {
 }
 
 async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environment) -> Outcome {
+    let credentials = Credentials::of(&settings)?;
     let app = App::start(settings).await?;
     tracing::info!(
         listen = %app.address().map(|address| address.to_string()).unwrap_or_default(),
         ops_listen = %app.ops_address().map(|address| address.to_string()).unwrap_or_default(),
         "ready"
     );
-    let reload =
-        tokio::spawn(reload_on_hangup(app.api(), app.orders(), app.outbox(), file, environment.clone()));
+    let reload = Reload {
+        api: app.api(),
+        orders: app.orders(),
+        outbox: app.outbox(),
+        file,
+        environment: environment.clone(),
+        credentials,
+    };
+    let reload = tokio::spawn(reload.on_hangup());
     app.serve(asked_to_stop()).await;
     reload.abort();
     Ok(ExitCode::SUCCESS)
-}
-
-/// SIGHUP reads the configuration again: accounts and clients. A bad file is refused and the old one stays.
-async fn reload_on_hangup(
-    api: http::Api,
-    orders: std::sync::Arc<crate::orders::Orders>,
-    outbox: std::sync::Arc<crate::outbox::Outbox>,
-    file: Option<PathBuf>,
-    environment: Environment,
-) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        let loaded = config::load(file.as_deref(), &environment).and_then(|settings| {
-            settings.validate_for_serve()?;
-            let clients = crate::outbox::Clients::new(&settings.auth);
-            Ok((app::registry(&settings)?, settings.routes, http::Identities::new(&settings.auth), clients))
-        });
-        match loaded {
-            Ok((registry, routes, identities, clients)) => {
-                orders.replace_registry(registry);
-                orders.replace_routes(routes);
-                api.replace_identities(identities);
-                outbox.replace_clients(clients);
-                tracing::info!("accounts and clients were reloaded");
-            }
-            Err(errors) => tracing::error!(%errors, "the new configuration is not usable, the old one stays"),
-        }
-    }
 }
 
 async fn run_sandbox(settings: Settings) -> Outcome {

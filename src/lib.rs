@@ -15,6 +15,7 @@ pub mod orders;
 pub mod outbox;
 pub mod problem;
 pub mod providers;
+mod reload;
 pub mod retention;
 pub mod sandbox;
 pub mod simulator;
