@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, Scope, api_key},
+    faults,
     orders::Caller,
     problem::{Problem, ProblemCode},
 };
@@ -68,6 +69,9 @@ impl Identities {
             });
         };
         let credential = credential(headers).ok_or("missing")?;
+        if faults::planted("credentials_are_logged") {
+            tracing::debug!(credential = credential.text, "a credential came in");
+        }
         // Looking up a hash of 256 random bits tells nothing by its time.
         if let Some(client) = clients.get(&api_key::sha256(credential.text)) {
             return Ok(client.clone());

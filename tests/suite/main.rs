@@ -11,6 +11,7 @@
 
 mod api;
 mod architecture;
+mod canary;
 mod conformance;
 mod crash;
 mod docs;
