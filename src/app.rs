@@ -21,6 +21,7 @@ use crate::{
     outbox::{Clients, Outbox, OutboxOptions},
     providers,
     reload::Reload,
+    retention::Retention,
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
 };
 
@@ -55,6 +56,7 @@ pub struct App {
     api: Api,
     orders: Arc<Orders>,
     outbox: Arc<Outbox>,
+    retention: Retention,
     public: TcpListener,
     ops: TcpListener,
     tls: Option<Arc<Tls>>,
@@ -64,6 +66,18 @@ pub struct App {
 const REFUSING: Duration = Duration::from_millis(200);
 /// How long the probes may take to end, when everything else has.
 const OPS_GRACE: Duration = Duration::from_millis(500);
+/// The address of the configured store.
+///
+/// # Errors
+/// There is no such kind of store.
+pub fn store_url(settings: &Settings) -> Result<String, StartError> {
+    match &settings.store.url {
+        StoreUrl::Sqlite(path) => Ok(format!("sqlite://{}", path.display())),
+        StoreUrl::Postgres(_) => Err(StartError::Other(
+            "store.url: this guichet has no Postgres store yet; use sqlite://<file>".to_owned(),
+        )),
+    }
+}
 
 /// The accounts of a configuration.
 ///
@@ -105,14 +119,7 @@ impl App {
             settings.server.public_url = format!("{scheme}://{bound}");
         }
         let registry = registry(&settings)?;
-        let url = match &settings.store.url {
-            StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
-            StoreUrl::Postgres(_) => {
-                return Err(StartError::Other(
-                    "store.url: this guichet has no Postgres store yet; use sqlite://<file>".to_owned(),
-                ));
-            }
-        };
+        let url = store_url(&settings)?;
         let ops = bind(settings.server.ops_listen, "server.ops_listen")?;
         let opened = Arc::new(SqliteStore::open(&url)?);
         let events: Arc<dyn OutboxStore> = opened.clone();
@@ -125,6 +132,7 @@ impl App {
                 "operations were under way when guichet stopped; settling them"
             );
         }
+        let retention = Retention::start(Arc::clone(&store), settings.store.retention_days);
         let orders =
             Orders::start(registry, settings.routes.clone(), store, settings.resilience.provider_timeout);
         let options = OutboxOptions::new(settings.webhooks.clone(), Clients::new(&settings.auth));
@@ -142,7 +150,7 @@ impl App {
                 public_url: settings.server.public_url.clone(),
             },
         );
-        Ok(Self { settings, api, orders, outbox, public, ops, tls })
+        Ok(Self { settings, api, orders, outbox, retention, public, ops, tls })
     }
 
     /// Where the API listens.
@@ -166,7 +174,10 @@ impl App {
     }
 
     /// What puts another configuration in force while it runs.
-    pub fn reload(&self) -> Reload {
+    ///
+    /// # Errors
+    /// The file of a secret cannot be read.
+    pub fn reload(&self) -> Result<Reload, ConfigErrors> {
         Reload::new(
             self.settings.clone(),
             self.api.clone(),
@@ -198,6 +209,7 @@ impl App {
         let _ = close_public.send(end);
         let _ = public.await;
         self.outbox.stop(end.saturating_duration_since(Instant::now())).await;
+        self.retention.stop().await;
         self.orders.stop(end.saturating_duration_since(Instant::now())).await;
         let _ = close_ops.send(Instant::now() + OPS_GRACE);
         let _ = ops.await;

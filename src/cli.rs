@@ -15,8 +15,10 @@ use crate::{
     adapter::RawNotification,
     app::{self, App},
     config::{self, Environment, Settings, api_key},
-    domain::AccountName,
-    http, open_files, reload, sandbox, simulator, tables, telemetry,
+    domain::{AccountName, OrderId},
+    http, open_files, reload, sandbox, simulator,
+    store::sqlite::SqliteStore,
+    tables, telemetry,
 };
 
 /// Longest time `health` waits.
@@ -55,6 +57,16 @@ enum Command {
         #[arg(long)]
         account: String,
     },
+    /// Have the payer data of one order erased before its time. The running guichet does it within a minute, else the
+    /// next one that starts; an order that is still open, once it is over.
+    Erase {
+        /// The order's id.
+        #[arg(long, value_name = "ID")]
+        order: String,
+    },
+    /// Write the store's file anew while guichet is stopped: without free pages, and without what is left of erased data
+    /// in the unused parts of pages.
+    Compact,
     /// Write the documentation generated from the adapters' tables.
     #[command(hide = true)]
     Tables {
@@ -119,6 +131,12 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Erase { order }) => erase(&load()?, &order),
+        Some(Command::Compact) => {
+            SqliteStore::compact(&app::store_url(&load()?)?)?;
+            println!("the store was written anew");
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::VerifyNotification { account }) => verify_notification(&load()?, &account),
         Some(Command::Key { command: KeyCommand::New }) => {
             let key = api_key::generate()?;
@@ -152,7 +170,7 @@ async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environm
         ops_listen = %app.ops_address().map(|address| address.to_string()).unwrap_or_default(),
         "ready"
     );
-    let reload = tokio::spawn(reload_on_hangup(hangup, app.reload(), file, environment.clone()));
+    let reload = tokio::spawn(reload_on_hangup(hangup, app.reload()?, file, environment.clone()));
     app.serve(asked_to_stop(stop)).await;
     reload.abort();
     Ok(ExitCode::SUCCESS)
@@ -264,6 +282,15 @@ async fn health(settings: &Settings) -> Outcome {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Asks for the erasure of one order's payer data.
+fn erase(settings: &Settings, order: &str) -> Outcome {
+    let order: OrderId = order.parse()?;
+    SqliteStore::request_erasure(&app::store_url(settings)?, &order)?;
+    println!("asked: a running guichet erases it within a minute, else the next one that starts");
+    println!("what the provider, backups and your own systems hold of the payer is not touched");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Verifies the body on standard input with the account's secrets; nothing is sent or kept.

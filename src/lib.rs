@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod problem;
 pub mod providers;
 pub mod reload;
+pub mod retention;
 pub mod sandbox;
 pub mod simulator;
 pub mod store;

@@ -35,7 +35,7 @@ use self::sender::{SendResult, Sender};
 use crate::{
     adapter::Violation,
     config::{AllowedAccounts, WebhookSettings},
-    domain::{EndpointId, EventFilter, EventId, Field, Timestamp},
+    domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
     orders::Caller,
     problem::{Problem, ProblemCode},
     store::{
@@ -228,7 +228,7 @@ impl Outbox {
             client: caller.client.clone(),
             accounts: caller.accounts.clone(),
             url: new.url,
-            description: new.description,
+            description: new.description.map(|text| card::masked(&text).unwrap_or(text)),
             event_types: new.event_types,
             enabled: new.enabled,
             disabled_reason: None,
@@ -283,7 +283,10 @@ impl Outbox {
         }
         let change = EndpointChange {
             url: patch.url,
-            description: patch.description,
+            description: match patch.description {
+                Field::Set(text) => Field::Set(card::masked(&text).unwrap_or(text)),
+                unset @ (Field::Keep | Field::Clear) => unset,
+            },
             event_types: patch.event_types,
             enabled: patch.enabled,
             secret: None,

@@ -1,6 +1,10 @@
 //! Puts another configuration in force while the service runs.
 
-use std::sync::Arc;
+mod credentials;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use credentials::Credentials;
 
 use crate::{
     app,
@@ -19,17 +23,22 @@ pub struct Reload {
     orders: Arc<Orders>,
     outbox: Arc<Outbox>,
     tls: Option<Arc<Tls>>,
+    /// Those in force.
+    credentials: Mutex<Credentials>,
 }
 
 impl Reload {
+    /// # Errors
+    /// The file of a secret cannot be read.
     pub(crate) fn new(
         started: Settings,
         api: Api,
         orders: Arc<Orders>,
         outbox: Arc<Outbox>,
         tls: Option<Arc<Tls>>,
-    ) -> Self {
-        Self { started, api, orders, outbox, tls }
+    ) -> Result<Self, ConfigErrors> {
+        let credentials = Mutex::new(Credentials::of(&started)?);
+        Ok(Self { started, api, orders, outbox, tls, credentials })
     }
 
     /// Puts accounts, clients, routes, `[resilience]` and the files of `[server.tls]` in force, all of them or, when
@@ -52,6 +61,7 @@ impl Reload {
         settings.server = self.started.server.clone();
         settings.server.tls = files;
         settings.validate_for_serve()?;
+        let credentials = Credentials::of(&settings)?;
         let registry = app::registry(&settings)?;
         if let (Some(running), Some(tls)) = (&self.tls, tls) {
             running.replace(tls);
@@ -62,7 +72,22 @@ impl Reload {
         self.orders.replace_routes(settings.routes);
         self.outbox.replace_clients(Clients::new(&settings.auth));
         self.api.replace_identities(Identities::new(&settings.auth));
+        self.replace_credentials(credentials);
         Ok(waiting)
+    }
+
+    fn replace_credentials(&self, now: Credentials) {
+        let mut before = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in now.since(&before) {
+            tracing::warn!(
+                security = "key_change",
+                client = change.client,
+                account = change.account,
+                change = change.what,
+                "credentials were changed by a reload"
+            );
+        }
+        *before = now;
     }
 
     fn waiting(&self, new: &Settings) -> Vec<&'static str> {

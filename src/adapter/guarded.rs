@@ -1,5 +1,6 @@
 //! An adapter behind its account's gate. It sees what every call came to in canonical terms, so the breaker knows a
-//! refusal from a lost answer whatever the provider's dialect.
+//! refusal from a lost answer whatever the provider's dialect. What looks like a card number in the texts of an answer is
+//! masked here, before anybody can store, log or show it.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::domain::{
     Mode, NewOrder, Operation, OperationId, Order, OrderPatch, Part, PlannedOrder, ProviderReference,
-    Timestamp,
+    Timestamp, card,
 };
 
 /// An adapter and its gate. Must forward every method of the port, also those that have a default; a test compares.
@@ -30,7 +31,7 @@ impl Guarded {
     }
 
     /// Makes a call if the gate lets it out, and tells the gate how it ended.
-    async fn call<T>(
+    async fn call<T: Texts>(
         &self,
         traffic: Traffic,
         what: &'static str,
@@ -39,7 +40,11 @@ impl Guarded {
         let pass = self.gate.enter(traffic).map_err(|refusal| {
             ProviderError::new(self.inner.provider(), what, ErrorKind::NotExecuted, refusal.as_text())
         })?;
-        let result = call.await;
+        let mut result = call.await;
+        match &mut result {
+            Ok(answer) => answer.mask(),
+            Err(error) => error.message.iter_mut().for_each(card::mask),
+        }
         pass.ended(match &result {
             Ok(_) => gate::Verdict::Answered,
             Err(error) => self.says(error),
@@ -72,6 +77,38 @@ impl Guarded {
             | ErrorKind::WindowClosed
             | ErrorKind::Busy
             | ErrorKind::Misconfigured => gate::Verdict::Answered,
+        }
+    }
+}
+
+/// An answer with free texts in it.
+trait Texts {
+    fn mask(&mut self);
+}
+
+impl Texts for () {
+    fn mask(&mut self) {}
+}
+
+impl Texts for Order {
+    fn mask(&mut self) {
+        self.mask_card_numbers();
+    }
+}
+
+impl Texts for Performed {
+    fn mask(&mut self) {
+        self.order.iter_mut().for_each(Texts::mask);
+    }
+}
+
+impl Texts for Verdict {
+    fn mask(&mut self) {
+        match self {
+            Self::Done(order) | Self::Accepted(order) | Self::NoTrace(order) | Self::Unclear(order) => {
+                order.iter_mut().for_each(|order| order.mask_card_numbers());
+            }
+            Self::Refused(error) => error.message.iter_mut().for_each(card::mask),
         }
     }
 }

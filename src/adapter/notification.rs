@@ -1,16 +1,28 @@
 //! What providers tell us unasked. A notification is a trigger: what money depends on is read at the provider.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::domain::{Money, OperationId, OperationStatus, OrderStatus, ProviderReference, Timestamp};
 
 /// A call of a provider, or of a payer's browser on its way back, as it came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RawNotification {
     /// `Content-Type`, when there was one.
     pub content_type: Option<String>,
     /// The exact bytes of the body.
     pub body: Bytes,
+}
+
+impl fmt::Debug for RawNotification {
+    /// Never the body: it names the payer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawNotification")
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// A verified notification.

@@ -3,7 +3,8 @@
 
 use std::ops::RangeInclusive;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::address::check_provider_url;
 use super::error::{KeyError, unknown};
@@ -179,6 +180,26 @@ impl AccountSettings {
                 format!("is missing; give it, or `{key}_file`, or the variable {}", self.variable(key));
             self.error(key, wrong)
         })
+    }
+
+    /// A digest of all of its values, the contents of secret files included: it differs when the account was changed.
+    ///
+    /// # Errors
+    /// The file of a secret cannot be read.
+    pub fn digest(&self) -> Result<[u8; 32], KeyError> {
+        let mut hasher = Sha256::new();
+        for (key, value) in &self.values {
+            hasher.update(key);
+            match key.strip_suffix("_file") {
+                Some(secret) => {
+                    let content = self.secret(secret)?;
+                    hasher.update(content.as_ref().map_or("", |content| content.expose_secret()));
+                }
+                None => value.digest_into(&mut hasher),
+            }
+            hasher.update([0]);
+        }
+        Ok(hasher.finalize().into())
     }
 
     /// An address of the provider: see [`check_provider_url`].

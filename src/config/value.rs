@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Map, Value, ValueKind};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::error::KeyError;
 
@@ -96,6 +97,22 @@ impl RawValue {
             Content::List(_) => "a list",
             Content::Table(_) => "a section",
             Content::Other(words) => words,
+        }
+    }
+
+    /// Adds what is written to a digest.
+    pub(super) fn digest_into(&self, hasher: &mut Sha256) {
+        hasher.update(self.kind());
+        match &self.content {
+            Content::Text(text) => hasher.update(text.expose_secret()),
+            Content::Integer(number) => hasher.update(number.to_be_bytes()),
+            Content::Boolean(value) => hasher.update([u8::from(*value)]),
+            Content::List(items) => items.iter().for_each(|item| item.digest_into(hasher)),
+            Content::Table(table) => table.iter().for_each(|(key, value)| {
+                hasher.update(key);
+                value.digest_into(hasher);
+            }),
+            Content::Other(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The canonical vocabulary: money, ids, statuses, orders, operations, events. No I/O and no provider names.
 
 pub mod actions;
+pub mod card;
 pub mod event;
 pub mod event_filter;
 pub mod ids;
@@ -8,6 +9,7 @@ pub mod memory;
 pub mod money;
 pub mod operation;
 pub mod order;
+mod payer_data;
 pub mod request;
 pub mod status;
 pub mod time;

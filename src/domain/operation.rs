@@ -168,7 +168,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Why an operation was refused or did not happen, kept for replays and for `GET /operations/{id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stable problem code, for example `provider_refused`.
     pub code: String,

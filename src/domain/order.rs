@@ -1,6 +1,6 @@
 //! A payment order as guichet shows it, whatever provider it lives at.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ pub enum Mode {
 }
 
 /// The provider's own word for the state of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderStatus {
     /// As received, for example `RUNNING`.
     pub code: String,
@@ -70,7 +70,7 @@ pub enum CheckoutMethod {
 }
 
 /// Where and how the payer pays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkout {
     /// How `url` wants to be called.
     pub method: CheckoutMethod,
@@ -117,7 +117,7 @@ impl DeliveryChannel {
 }
 
 /// How the payer is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The channel; `None` when the provider named one guichet does not know.
     pub channel: Option<DeliveryChannel>,
@@ -128,7 +128,7 @@ pub struct Delivery {
 /// An order as the provider sees it at `as_of`, in canonical terms.
 ///
 /// It is also what the store keeps as the last known copy, so every member survives a round through JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// Account and provider reference.
     pub id: OrderId,
@@ -174,7 +174,33 @@ pub struct Order {
     pub provider_data: Map<String, Value>,
 }
 
+/// Nobody holds money, or a payment open, for so long: captures may be put off by a year.
+const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// How long after its expiry an order may still turn out to have been paid.
+const AFTER_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
+
 impl Order {
+    /// Whether nothing more can become of it by itself, when nothing was heard of it for as long as `silent`. What was
+    /// paid may still be given back; that needs nothing that is kept here.
+    pub fn is_over(&self, now: Timestamp, silent: Duration) -> bool {
+        let has_expired = self.expires_at.is_some_and(|expires_at| now > expires_at.plus(AFTER_EXPIRY));
+        let waits = self.expires_at.is_some_and(|expires_at| now <= expires_at);
+        let by_status = match self.status {
+            OrderStatus::Paid
+            | OrderStatus::PartiallyRefunded
+            | OrderStatus::Refunded
+            | OrderStatus::Canceled
+            | OrderStatus::Expired
+            | OrderStatus::Failed => true,
+            OrderStatus::Pending | OrderStatus::Declined => has_expired,
+            OrderStatus::Processing
+            | OrderStatus::InReview
+            | OrderStatus::Authorized
+            | OrderStatus::Unknown => false,
+        };
+        self.is_final || by_status || (silent >= LONGEST_LIFE && !waits)
+    }
+
     /// The account the order belongs to.
     pub fn account(&self) -> &AccountName {
         &self.id.account

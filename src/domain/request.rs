@@ -41,7 +41,7 @@ impl<T> Field<T> {
 }
 
 /// Changes to how the payer is told.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeliveryPatch {
     /// The channel, as far as the provider can change it.
@@ -57,7 +57,7 @@ pub struct DeliveryPatch {
 }
 
 /// Changes to what is known of the payer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CustomerPatch {
     /// E-mail address.
@@ -69,7 +69,7 @@ pub struct CustomerPatch {
 }
 
 /// What `PATCH /orders/{id}` asks for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OrderPatch {
     /// New amount and currency.
@@ -108,7 +108,7 @@ pub enum CaptureMode {
 }
 
 /// How the payer of a new order is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDelivery {
     /// The channel.
     pub channel: DeliveryChannel,
@@ -129,7 +129,7 @@ impl Default for NewDelivery {
 }
 
 /// Who pays, as far as the caller tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// E-mail address.
     pub email: Option<String>,
@@ -140,7 +140,7 @@ pub struct Customer {
 }
 
 /// What `POST /orders` asks for, less the account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewOrder {
     /// What the payer is asked for.
     pub amount: Money,
@@ -216,7 +216,7 @@ impl NewOrder {
 }
 
 /// A new order as it will be sent: what the adapter decided beforehand is part of the intent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedOrder {
     /// What the caller asked for.
     pub order: NewOrder,

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, Scope, api_key},
+    faults,
     orders::Caller,
     problem::{Problem, ProblemCode},
 };
@@ -78,6 +79,9 @@ impl Identities {
             return found.unwrap_or(Err("missing")).cloned();
         }
         let credential = credential(headers).ok_or("missing")?;
+        if faults::planted("credentials_are_logged") {
+            tracing::debug!(credential = credential.text, "a credential came in");
+        }
         // Looking up a hash of 256 random bits tells nothing by its time.
         if let Some(client) = clients.by_key.get(&api_key::sha256(credential.text)) {
             return Ok(Client::clone(client));

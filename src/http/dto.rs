@@ -72,7 +72,7 @@ pub(super) struct ProviderStatusDto<'a> {
 }
 
 /// How to send the payer to the payment page.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Checkout)]
 pub(super) struct CheckoutDto<'a> {
     /// `GET`: follow the link; `POST`: submit `fields` to `url`.
@@ -89,7 +89,7 @@ pub(super) struct CheckoutDto<'a> {
 }
 
 /// How the payer is told about the link.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub(super) struct DeliveryDto<'a> {
     /// `link`, `email`, `sms` or `whatsapp`; `null` when the provider names one guichet does not know.
@@ -126,7 +126,7 @@ pub(super) struct ActionDto<'a> {
 }
 
 /// A payment order as its provider sees it, in canonical terms.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Order)]
 pub(super) struct OrderDto<'a> {
     /// `<account>_<provider reference>`.
@@ -189,6 +189,13 @@ pub(super) struct OrderDto<'a> {
     as_of: String,
     /// Whether this is an old copy because the provider could not be asked.
     stale: bool,
+}
+
+impl std::fmt::Debug for OrderDto<'_> {
+    /// Never the payer, nor the way to the payer's page.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OrderDto").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl<'a> OrderDto<'a> {

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
@@ -106,12 +106,13 @@ fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>, prefix
     Value::Object(body)
 }
 
-pub(super) async fn no_such_address(uri: Uri) -> Failed {
-    Problem::new(ProblemCode::NotFound, format!("there is nothing at {}", uri.path())).into()
+/// The address is not repeated: a mistyped one may hold the token of a payer's page.
+pub(super) async fn no_such_address() -> Failed {
+    Problem::new(ProblemCode::NotFound, "there is nothing at this address").into()
 }
 
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Failed {
-    Problem::new(ProblemCode::MethodNotAllowed, format!("{} does not take {method}", uri.path())).into()
+pub(super) async fn method_not_allowed(method: Method) -> Failed {
+    Problem::new(ProblemCode::MethodNotAllowed, format!("this address does not take {method}")).into()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the layer's signature")]

@@ -270,11 +270,15 @@ impl Orders {
     pub(super) async fn attempt(
         &self,
         account: &Account,
-        new: NewOperation,
+        mut new: NewOperation,
         begun: &mut Option<oneshot::Sender<Operation>>,
         deadline: Instant,
     ) -> Result<Attempt, Problem> {
+        // What is sent is what the caller wrote; what is kept has no card numbers in its texts.
         let operation = new.operation.clone();
+        if !faults::planted("card_numbers_are_kept") {
+            new.operation.mask_card_numbers();
+        }
         let mut tell = |operation: &Operation| {
             if let Some(begun) = begun.take() {
                 let _ = begun.send(operation.clone());

@@ -2,7 +2,7 @@
 
 use super::{Caller, Orders, failure::store_problem, reconcile::settlement};
 use crate::{
-    domain::{Operation, OperationId, OperationStatus},
+    domain::{Operation, OperationId, OperationStatus, card},
     problem::{Problem, ProblemCode},
     store::Settled,
 };
@@ -17,7 +17,7 @@ impl Orders {
         caller: &Caller,
         id: OperationId,
         status: OperationStatus,
-        reason: String,
+        mut reason: String,
     ) -> Result<Operation, Problem> {
         let operation = self.operation(caller, id).await?;
         let waits = matches!(operation.status, OperationStatus::Unknown | OperationStatus::NeedsReview);
@@ -25,6 +25,7 @@ impl Orders {
             return Err(not_waiting(&operation));
         }
         let mut decision = settlement(&operation, status, &caller.client);
+        card::mask(&mut reason);
         decision.reason = Some(reason);
         if status != OperationStatus::Succeeded {
             let code = if status == OperationStatus::Refused {
@@ -34,12 +35,12 @@ impl Orders {
             };
             decision.failure = Some(Problem::new(code, "decided by a person").to_failure());
         }
-        tracing::warn!(
-            operation_id = %id, client = caller.client, status = status.as_str(), security = "review",
-            "an operation was settled by a person"
-        );
         match self.store.settle(decision).await.map_err(store_problem)? {
             Settled::Done(operation) => {
+                tracing::warn!(
+                    operation_id = %id, client = caller.client, status = status.as_str(), security = "review",
+                    "an operation was settled by a person"
+                );
                 crate::metrics::operation(&operation);
                 Ok(*operation)
             }

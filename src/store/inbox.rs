@@ -1,5 +1,7 @@
 //! What the store keeps of notifications, lists, and orders that are followed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -27,7 +29,7 @@ pub struct NotificationFacts {
 }
 
 /// A verified notification about to be kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NewNotification {
     /// The account it came for.
     pub account: AccountName,
@@ -41,6 +43,17 @@ pub struct NewNotification {
     pub raw_body: Vec<u8>,
     /// What was read from it.
     pub facts: NotificationFacts,
+}
+
+impl fmt::Debug for NewNotification {
+    /// Never the body: it names the payer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewNotification")
+            .field("account", &self.account)
+            .field("received_at", &self.received_at)
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A kept notification that is still to be applied.

@@ -5,6 +5,7 @@
 
 mod inbox;
 pub mod outbox;
+pub mod retention;
 pub mod sqlite;
 
 use std::{fmt, time::Duration};
@@ -268,6 +269,19 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Proves that the store can write.
     async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// One small step of erasing what is old: payer data of orders that are over and of their operations, raw
+    /// notifications, keys, the log of deliveries. Nothing of an operation that is not final or of an order that is
+    /// open is touched; amounts, statuses, events and the audit trail stay.
+    async fn sweep(
+        &self,
+        limits: retention::Limits,
+        from: retention::Sweep,
+    ) -> Result<retention::Swept, StoreError>;
+
+    /// Takes what was erased out of every file of the store. False when somebody reads an older state at this moment:
+    /// to be tried again.
+    async fn scrub(&self) -> Result<bool, StoreError>;
 
     /// Finishes what is queued and releases the lock.
     async fn close(&self);

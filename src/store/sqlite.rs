@@ -14,6 +14,7 @@ mod location;
 mod migrations;
 mod orders;
 mod reader;
+mod retention;
 mod rows;
 mod webhooks;
 mod writer;
@@ -29,6 +30,7 @@ use self::{known::Known, location::LockFile, reader::Readers, writer::Writer};
 use super::{
     Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter,
     Place, Settled, Settlement, Store, StoreError,
+    retention::{Erased, Limits, Sweep, Swept},
 };
 use crate::domain::{AccountName, Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
 
@@ -71,6 +73,43 @@ impl SqliteStore {
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
         Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, lock: Mutex::new(Some(lock)) }) })
+    }
+
+    /// Asks whoever serves the store at `url`, now or at its next start, to erase the payer data of one order. Does not
+    /// take the lock: one row is written beside the writer, as another program would.
+    ///
+    /// Blocks; for the command line.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no store or it cannot be written; `Corrupt` when it is of another version.
+    pub fn request_erasure(url: &str, order: &OrderId) -> Result<(), StoreError> {
+        let path = location::path_of(url)?;
+        if !path.exists() {
+            return Err(StoreError::Unavailable(format!("there is no store at {}", path.display())));
+        }
+        let connection = connection::open_beside(&path)?;
+        migrations::expect_current(&connection)?;
+        retention::request(&connection, &order.to_string(), Timestamp::now())
+    }
+
+    /// Writes the file of a stopped store anew, without free pages and without what earlier moves of rows left in the
+    /// unused parts of pages. Needs the room of a second file meanwhile.
+    ///
+    /// Blocks; for the command line.
+    ///
+    /// # Errors
+    /// `Locked` while somebody serves the store; else as [`SqliteStore::open`].
+    pub fn compact(url: &str) -> Result<(), StoreError> {
+        let path = location::path_of(url)?;
+        if !path.exists() {
+            return Err(StoreError::Unavailable(format!("there is no store at {}", path.display())));
+        }
+        let path = location::resolve(&path)?;
+        let _lock = LockFile::take(&path)?;
+        let connection = connection::open_writer(&path)?;
+        migrations::apply(&connection)?;
+        connection.execute_batch("VACUUM")?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     /// The file, free of symbolic links.
@@ -264,6 +303,20 @@ impl Store for SqliteStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.inner.writer.run(commands::check_writable).await
+    }
+
+    async fn sweep(&self, limits: Limits, from: Sweep) -> Result<Swept, StoreError> {
+        let stage = from.stage;
+        if !self.inner.readers.run(move |connection| retention::has_work(connection, limits, stage)).await? {
+            // The writer has better things to do.
+            let next = stage.next().map(|stage| Sweep { stage, after: None });
+            return Ok(Swept { erased: Erased::default(), next });
+        }
+        self.inner.writer.run(move |connection| retention::sweep(connection, limits, &from)).await
+    }
+
+    async fn scrub(&self) -> Result<bool, StoreError> {
+        self.inner.writer.empty_log().await
     }
 
     async fn close(&self) {

@@ -7,7 +7,7 @@ mod create;
 mod events;
 mod http;
 mod identity;
-mod issuer;
+pub mod issuer;
 mod lost;
 mod mistakes;
 mod notification_storm;

@@ -11,6 +11,7 @@
 
 mod api;
 mod architecture;
+mod canary;
 mod compatible;
 mod conformance;
 mod corpus;

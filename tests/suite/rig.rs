@@ -133,7 +133,7 @@ impl Rig {
         tweak(&mut settings);
         let app = App::start(settings).await.unwrap();
         let (url, ops_url) = (app.address().unwrap(), app.ops_address().unwrap());
-        let (api, reload) = (app.api(), app.reload());
+        let (api, reload) = (app.api(), app.reload().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(app.serve(async move {
             let _ = stopped.await;

@@ -5,6 +5,7 @@ mod copies;
 mod create;
 mod file;
 mod random;
+mod retention;
 mod rig;
 mod settle;
 

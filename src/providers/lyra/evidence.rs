@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{options, payments::UUID, status::DetailedStatus, wire::Transaction};
-use crate::domain::{Action, Field, Intent, Order, OrderPatch, OrderStatus, Part, Timestamp};
+use crate::domain::{Action, Field, Intent, Order, OrderPatch, OrderStatus, Part, Timestamp, card};
 
 /// Whether `after` is what the update was to make of `before`, and the update is what made it so.
 ///
@@ -93,7 +93,7 @@ fn visible_members(patch: &OrderPatch, order: &Order) -> Vec<bool> {
         (delivery.and_then(|delivery| delivery.template.value()), template),
     ] {
         if let Some(wanted) = wanted {
-            members.push(Some(wanted.as_str()) == is);
+            members.push(is.is_some_and(|is| same_text(wanted, is)));
         }
     }
     for (name, wanted) in options::named(&patch.provider_options) {
@@ -105,6 +105,11 @@ fn visible_members(patch: &OrderPatch, order: &Order) -> Vec<bool> {
 /// The platform keeps whole seconds.
 fn seconds(instant: Timestamp) -> i64 {
     instant.as_millis().div_euclid(1000)
+}
+
+/// What is kept of the change has card numbers masked, what the platform tells may not.
+fn same_text(wanted: &str, is: &str) -> bool {
+    wanted == is || card::masked(is).as_deref() == Some(wanted)
 }
 
 /// `20` and `20.0` are the same rate.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::{faults, store::StoreError};
 
 /// Nobody else writes, so waiting this long happens only while another tool holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_KEPT: usize = 64;
 
 /// Opens the one writing connection.
@@ -25,10 +25,27 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let synchronous = if faults::planted("synchronous_off") { "OFF" } else { "FULL" };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    secure_delete(&connection)?;
     // In pages of 4 KiB: the log is copied back every 4 MiB and cut to 16 MiB after a long read let it grow.
     connection.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     connection.pragma_update(None, "journal_size_limit", 16_777_216)?;
     Ok(connection)
+}
+
+/// Opens a connection to write a row beside the writer of another process.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    secure_delete(&connection)?;
+    Ok(connection)
+}
+
+/// What is deleted is overwritten with zeros: it may name a payer.
+fn secure_delete(connection: &Connection) -> Result<(), StoreError> {
+    if !faults::planted("secure_delete_off") {
+        connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 /// Opens a connection that cannot write.
@@ -79,7 +96,7 @@ mod tests {
         let setting =
             |name: &str| -> i64 { writer.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
         // 2 is FULL.
-        assert_eq!((setting("synchronous"), setting("foreign_keys")), (2, 1));
+        assert_eq!((setting("synchronous"), setting("foreign_keys"), setting("secure_delete")), (2, 1, 1));
         let table = "CREATE TABLE t (id BIGINT PRIMARY KEY)";
         assert!(open_reader(&path).unwrap().execute_batch(table).is_err());
         writer.execute_batch(table).unwrap();

@@ -9,6 +9,7 @@ use crate::{domain::Timestamp, store::StoreError};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("../../../migrations/0001_initial.sql")),
     ("0002_webhooks", include_str!("../../../migrations/0002_webhooks.sql")),
+    ("0003_retention", include_str!("../../../migrations/0003_retention.sql")),
     ("0005_inbox", include_str!("../../../migrations/0005_inbox.sql")),
 ];
 
@@ -40,6 +41,22 @@ pub(super) fn apply(connection: &Connection) -> Result<(), StoreError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Refuses a store whose tables are not those of this version.
+///
+/// # Errors
+/// `Corrupt` when they are older or newer, or of another program.
+pub(super) fn expect_current(connection: &Connection) -> Result<(), StoreError> {
+    let applied = applied(connection)?;
+    let is_current = applied.len() == MIGRATIONS.len()
+        && applied.iter().zip(MIGRATIONS).all(|((name, _), (known, _))| name == known);
+    if is_current {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(
+        "its tables are not those of this version of guichet; start this one first".to_owned(),
+    ))
 }
 
 fn applied(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {

@@ -43,8 +43,8 @@ pub(super) fn keep(
     }
     connection
         .prepare_cached(
-            "UPDATE orders SET merchant_reference = ?2, status = ?3, is_final = ?4, as_of = ?5, last_copy = ?6 \
-             WHERE id = ?1",
+            "UPDATE orders SET merchant_reference = ?2, status = ?3, is_final = ?4, as_of = ?5, last_copy = ?6, \
+             erased_at = NULL WHERE id = ?1",
         )?
         .execute(params![
             copy.id.to_string(),

@@ -3,13 +3,15 @@
 
 use std::{
     sync::mpsc::{self, Receiver, SyncSender, TrySendError},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::connection::BUSY_TIMEOUT;
 use crate::{faults, store::StoreError};
 
 /// Commands that may wait; more are refused at once instead of waiting ever longer.
@@ -74,6 +76,7 @@ where
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    empties: Arc<Mutex<Vec<oneshot::Sender<bool>>>>,
     events: watch::Receiver<i64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -83,11 +86,13 @@ impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::sync_channel(QUEUE_LIMIT);
         let (newest, events) = watch::channel(newest_event(&connection).unwrap_or(0));
+        let empties = Arc::<Mutex<Vec<_>>>::default();
+        let wanted = Arc::clone(&empties);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || serve(connection, &receiver, &newest))
+            .spawn(move || serve(connection, &receiver, &newest, &wanted))
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writer: {error}")))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), events, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(sender)), empties, events, thread: Mutex::new(Some(thread)) })
     }
 
     /// The position of the newest event that is on disk; raised after the commit that wrote it.
@@ -105,6 +110,16 @@ impl Writer {
         let (command, answer) = Command::new(work);
         self.send(Box::new(command))?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Copies the log into the file and cuts it to nothing, so that no old page is left in it. Answers false when a
+    /// reader holds it up: nobody waits for readers here.
+    pub(super) async fn empty_log(&self) -> Result<bool, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.empties.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
+        // The writer looks for such wishes after each group, and an empty group wakes it.
+        self.run(|_| Ok(Step::Keep(()))).await?;
+        answer.await.map_err(|_| stopped())
     }
 
     fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
@@ -131,15 +146,41 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("it has stopped".to_owned())
 }
 
-fn serve(connection: Connection, queue: &Receiver<Box<dyn Job>>, newest: &watch::Sender<i64>) {
+fn serve(
+    connection: Connection,
+    queue: &Receiver<Box<dyn Job>>,
+    newest: &watch::Sender<i64>,
+    empties: &Mutex<Vec<oneshot::Sender<bool>>>,
+) {
     while let Ok(first) = queue.recv() {
         let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP_LIMIT).collect();
         process(&connection, group);
         announce(&connection, newest);
+        let wishes = std::mem::take(&mut *empties.lock().unwrap_or_else(PoisonError::into_inner));
+        if !wishes.is_empty() {
+            let is_empty = empty_log(&connection);
+            for wish in wishes {
+                let _ = wish.send(is_empty);
+            }
+        }
     }
     // Leaves one file that is complete by itself. When it fails the log stays, and nothing is lost.
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     drop(connection);
+}
+
+/// Whether the log could be emptied without waiting for readers.
+fn empty_log(connection: &Connection) -> bool {
+    if faults::planted("log_not_emptied") {
+        return true;
+    }
+    let busy = || -> Result<bool, rusqlite::Error> {
+        connection.busy_timeout(Duration::ZERO)?;
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        busy
+    };
+    busy().is_ok_and(|busy| !busy)
 }
 
 /// Wakes whoever waits for events. Asked of the store itself, so that no writer of events can forget it.

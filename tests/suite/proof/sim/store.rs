@@ -14,6 +14,7 @@ use guichet::{
     store::{
         Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter,
         OrderFilter, Place, Settled, Settlement, Store, StoreError,
+        retention::{Limits, Sweep, Swept},
     },
 };
 
@@ -266,6 +267,14 @@ impl Store for FrailStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         at_once(self.inner.check_writable())
+    }
+
+    async fn sweep(&self, limits: Limits, from: Sweep) -> Result<Swept, StoreError> {
+        self.write("sweep", self.inner.sweep(limits, from)).await
+    }
+
+    async fn scrub(&self) -> Result<bool, StoreError> {
+        at_once(self.inner.scrub())
     }
 
     async fn close(&self) {
