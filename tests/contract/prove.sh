@@ -8,4 +8,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 need_python
 python_packages
 cargo build --locked --features faults
-MIN_CASES=${MIN_CASES:-10000} MAX_EXAMPLES=${MAX_EXAMPLES:-250} tests/contract/run.sh
+MIN_CASES=${MIN_CASES:-10000} MAX_EXAMPLES=${MAX_EXAMPLES:-320} tests/contract/run.sh
