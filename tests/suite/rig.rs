@@ -145,7 +145,12 @@ impl Rig {
             ops_url: format!("http://{ops_url}"),
             api,
             reload,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            // The service closes a connection that is idle for ten seconds; one that is just being closed must not be used.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .pool_idle_timeout(std::time::Duration::from_secs(4))
+                .build()
+                .unwrap(),
             stop: Some(stop),
             served: Some(served),
             folder,
