@@ -98,7 +98,8 @@ fn files_of_tls_are_read_late_and_named_when_they_cannot() {
     let tls = file.load(&[]).unwrap().server.tls.unwrap();
     assert!(tls.asks_callers());
     assert_eq!(tls.material().unwrap().callers.unwrap().1, ClientCertificates::Required);
-    let tls = Written::new(TLS).with("key", "K").load(&[]).unwrap().server.tls.unwrap();
+    let file = Written::new(TLS).with("key", "K");
+    let tls = file.load(&[]).unwrap().server.tls.unwrap();
     let text = tls.material().unwrap_err().to_string();
     assert!(
         text.contains("server.tls.cert_file: ") && text.contains("server.tls.client_ca_file: "),
@@ -106,6 +107,8 @@ fn files_of_tls_are_read_late_and_named_when_they_cannot() {
     );
     assert!(!text.contains("key_file"), "{text}");
     let written = "[server.tls]\ncert_file = \"cert\"\nkey = \"PRIVATE-WORDS\"\n";
-    let tls = Written::new(written).with("cert", "C").load(&[]).unwrap().server.tls.unwrap();
-    assert!(!format!("{tls:?} {:?}", tls.material()).contains("PRIVATE-WORDS"));
+    let file = Written::new(written).with("cert", "C");
+    let tls = file.load(&[]).unwrap().server.tls.unwrap();
+    let material = tls.material().unwrap();
+    assert!(!format!("{tls:?} {material:?}").contains("PRIVATE-WORDS"));
 }
