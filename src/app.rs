@@ -13,6 +13,7 @@ use crate::{
     outbox::{Clients, Outbox, OutboxOptions},
     providers,
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
+    trace::Tracer,
 };
 
 /// Why the service cannot start, in words.
@@ -46,6 +47,7 @@ pub struct App {
     api: Api,
     orders: Arc<Orders>,
     outbox: Arc<Outbox>,
+    tracer: Tracer,
     public: TcpListener,
     ops: TcpListener,
 }
@@ -108,9 +110,11 @@ impl App {
                 "operations were under way when guichet stopped; settling them"
             );
         }
-        let orders =
-            Orders::start(registry, settings.routes.clone(), store, settings.resilience.provider_timeout);
-        let options = OutboxOptions::new(settings.webhooks.clone(), Clients::new(&settings.auth));
+        let tracer = Tracer::start(&settings.tracing).map_err(StartError::Other)?;
+        let patience = settings.resilience.provider_timeout;
+        let orders = Orders::start(registry, settings.routes.clone(), store, patience, tracer.clone());
+        let clients = Clients::new(&settings.auth);
+        let options = OutboxOptions::new(settings.webhooks.clone(), clients, tracer.clone());
         let outbox = Outbox::start(events, options).map_err(StartError::Other)?;
         let body_bytes = usize::try_from(settings.limits.body_bytes).unwrap_or(64 * 1024);
         let api = Api::new(
@@ -123,9 +127,10 @@ impl App {
                 rate_per_second: settings.limits.rate_per_second,
                 burst: settings.limits.burst,
                 public_url: settings.server.public_url.clone(),
+                tracer: tracer.clone(),
             },
         );
-        Ok(Self { settings, api, orders, outbox, public, ops })
+        Ok(Self { settings, api, orders, outbox, tracer, public, ops })
     }
 
     /// Where the API listens.
@@ -189,6 +194,7 @@ impl App {
         let _ = public.await;
         self.outbox.stop(grace).await;
         self.orders.stop(grace).await;
+        self.tracer.stop(grace).await;
         let _ = ops.await;
         tracing::info!("stopped");
     }

@@ -102,7 +102,7 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
         None if environment.wants_sandbox(file) => run_sandbox(load()?).await,
         None | Some(Command::Serve) => {
             let settings = load()?;
-            telemetry::start(&settings.log);
+            let _logging = telemetry::start(&settings.log);
             serve(settings, cli.config, environment).await
         }
         Some(Command::Sandbox) => run_sandbox(load()?).await,
@@ -185,7 +185,7 @@ async fn reload_on_hangup(
 }
 
 async fn run_sandbox(settings: Settings) -> Outcome {
-    telemetry::start(&settings.log);
+    let _logging = telemetry::start(&settings.log);
     let sandbox = sandbox::start(settings).await?;
     println!("{}", sandbox.greeting);
     sandbox.app.serve(asked_to_stop()).await;
@@ -194,7 +194,7 @@ async fn run_sandbox(settings: Settings) -> Outcome {
 }
 
 async fn simulate(settings: Settings) -> Outcome {
-    telemetry::start(&settings.log);
+    let _logging = telemetry::start(&settings.log);
     let simulators = simulator::start(simulator::SimulatorOptions {
         listen: settings.sandbox.simulators_listen,
         public_url: None,

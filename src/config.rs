@@ -31,7 +31,7 @@ pub use error::{ConfigErrors, KeyError};
 pub use routes::RouteRule;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, ResilienceSettings, SandboxSettings, ServerSettings,
-    StoreSettings, WebhookSettings,
+    StoreSettings, TracingSettings, WebhookSettings,
 };
 
 use section::{Read, Section};
@@ -63,6 +63,8 @@ pub struct Settings {
     pub sandbox: SandboxSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[tracing]`.
+    pub tracing: TracingSettings,
 }
 
 impl Settings {
@@ -113,6 +115,7 @@ impl Settings {
         let webhooks = WebhookSettings::read(root.child("webhooks"));
         let sandbox = SandboxSettings::read(root.child("sandbox"));
         let log = LogSettings::read(root.child("log"));
+        let tracing = TracingSettings::read(root.child("tracing"));
         root.finish();
         Ok(Self {
             server: server?,
@@ -125,6 +128,7 @@ impl Settings {
             webhooks: webhooks?,
             sandbox: sandbox?,
             log: log?,
+            tracing: tracing?,
         })
     }
 }

@@ -38,6 +38,7 @@ use crate::{
     domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp},
     problem::{Problem, ProblemCode},
     store::{OperationFilter, OrderFilter, Place, Store},
+    trace::Tracer,
 };
 
 /// Who calls: a client with its scopes and the accounts it may use.
@@ -80,6 +81,7 @@ pub struct Orders {
     provider_timeout: Duration,
     copies: copies::WriteBehind,
     reads: reads::Reads,
+    tracer: Tracer,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
     /// Raised when a notification was kept.
@@ -93,6 +95,7 @@ impl Orders {
         routes: Vec<RouteRule>,
         store: Arc<dyn Store>,
         provider_timeout: Duration,
+        tracer: Tracer,
     ) -> Arc<Self> {
         let (stopping, _) = watch::channel(false);
         let tasks = TaskTracker::new();
@@ -103,6 +106,7 @@ impl Orders {
             store,
             reads: reads::Reads::default(),
             provider_timeout,
+            tracer,
             tasks,
             stopping,
             inbox_filled: watch::Sender::new(0),

@@ -11,6 +11,7 @@ pub mod order;
 pub mod request;
 pub mod status;
 pub mod time;
+pub mod trace;
 
 pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};
@@ -25,3 +26,4 @@ pub use request::{
 };
 pub use status::OrderStatus;
 pub use time::Timestamp;
+pub use trace::{Cause, NoTraceParent, TraceParent};

@@ -12,6 +12,7 @@ use crate::{
     faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
+    trace::{self, About, Context, Key, Span, SpanKind},
 };
 
 /// Pauses between reads; the last one repeats until [`GIVE_UP`].
@@ -70,6 +71,14 @@ impl Orders {
 
     /// One read for evidence of an operation that is `unknown` or `accepted`.
     pub(super) async fn check(&self, operation: Operation) {
+        let cause = operation.cause();
+        let (context, mut span) = Context::of_later_work(&self.tracer, cause, "look for evidence");
+        tell(&mut span, &operation);
+        context.about(About::operation(&operation)).run(self.check_in_context(operation)).await;
+        span.end();
+    }
+
+    async fn check_in_context(&self, operation: Operation) {
         let registry = self.registry();
         let Some(account) = registry.account(&operation.account) else {
             return self.look_later(&operation, None).await;
@@ -178,7 +187,10 @@ impl Orders {
 
     /// Writes the next state of an operation. Reads begun before it are shared no more.
     async fn keep(&self, settlement: Settlement) -> Option<Settled> {
-        let settled = self.write(settlement).await?;
+        let commit = trace::current().span(SpanKind::Internal, || "commit outcome".to_owned());
+        let settled = self.write(settlement).await;
+        commit.end();
+        let settled = settled?;
         let (Settled::Done(operation) | Settled::NotAllowed(operation)) = &settled;
         if let Some(order) = &operation.order_id {
             self.reads.forget(order);
@@ -208,6 +220,16 @@ impl Orders {
     }
 }
 
+/// Says which operation a span is about.
+fn tell(span: &mut Span, operation: &Operation) {
+    if span.is_recorded() {
+        span.tell(Key::OperationId, operation.id.to_string());
+        span.tell_some(Key::OrderId, operation.expected_order().map(|id| id.to_string()));
+        span.tell(Key::Provider, operation.provider.as_str());
+        span.tell(Key::RequestId, operation.request_id.as_str());
+    }
+}
+
 /// A settlement without anything special.
 pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &str) -> Settlement {
     Settlement {
@@ -223,6 +245,7 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         reason: None,
         follow_at: None,
         settled_by: by.to_owned(),
+        cause: None,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{Caller, Orders, failure::store_problem, reconcile::settlement};
 use crate::{
-    domain::{Operation, OperationId, OperationStatus},
+    domain::{Cause, Operation, OperationId, OperationStatus},
     problem::{Problem, ProblemCode},
     store::Settled,
+    trace,
 };
 
 impl Orders {
@@ -26,6 +27,7 @@ impl Orders {
         }
         let mut decision = settlement(&operation, status, &caller.client);
         decision.reason = Some(reason);
+        decision.cause = Some(Cause { request_id: Some(caller.request_id.clone()), ..trace::cause() });
         if status != OperationStatus::Succeeded {
             let code = if status == OperationStatus::Refused {
                 ProblemCode::ProviderRefused
@@ -35,7 +37,7 @@ impl Orders {
             decision.failure = Some(Problem::new(code, "decided by a person").to_failure());
         }
         tracing::warn!(
-            operation_id = %id, client = caller.client, status = status.as_str(), security = "review",
+            operation_id = %id, client = caller.client, settled_as = status.as_str(), security = "review",
             "an operation was settled by a person"
         );
         match self.store.settle(decision).await.map_err(store_problem)? {
