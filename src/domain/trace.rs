@@ -69,8 +69,16 @@ fn random<const N: usize>() -> [u8; N] {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = if self.sampled { "01" } else { "00" };
-        write!(f, "00-{}-{}-{flags}", hex::encode(self.trace_id), hex::encode(self.span_id))
+        let (mut trace_id, mut span_id) = ([0; 32], [0; 16]);
+        // On the way of every request: into room that is there already, which is large enough.
+        let written = hex::encode_to_slice(self.trace_id, &mut trace_id)
+            .and_then(|()| hex::encode_to_slice(self.span_id, &mut span_id));
+        written.map_err(|_| fmt::Error)?;
+        f.write_str("00-")?;
+        f.write_str(std::str::from_utf8(&trace_id).unwrap_or_default())?;
+        f.write_str("-")?;
+        f.write_str(std::str::from_utf8(&span_id).unwrap_or_default())?;
+        f.write_str(if self.sampled { "-01" } else { "-00" })
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     Api,
     error::{Failed, outcome, render},
-    logline::{self, About, CallerName},
+    logline::{self, About, CallerName, Unanswered},
 };
 use crate::{
     metrics,
@@ -57,10 +57,20 @@ pub(super) async fn around_every_request(
         None => Some(Problem::plain(ProblemCode::Overloaded)),
         Some(_) => refuse_early(request.headers(), request.uri().path()),
     };
+    let mut waiting = Unanswered {
+        context: &context,
+        method: &method,
+        route,
+        caller: &caller,
+        began: started,
+        is_answered: false,
+    };
     let mut response = match refused {
         Some(problem) => Failed::from(problem).into_response(),
         None => context.clone().run(next.run(request)).await,
     };
+    waiting.is_answered = true;
+    drop(waiting);
     if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
         let allow = response.headers().get(header::ALLOW).cloned();
         response = render(&problem, &request_id, is_change, &api.prefix);

@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::{http::Method, response::Response};
+use tokio::time::Instant;
 
 use crate::{
     domain::{Operation, Order, Outcome},
     metrics,
     problem::Problem,
-    trace::{Key, Span},
+    trace::{Context, Key, Span},
 };
 
 /// Who called, as soon as that is known. In the extensions of a request.
@@ -94,6 +95,34 @@ pub(super) fn write(
         outcome = about.outcome,
         "request answered"
     );
+}
+
+/// A request that is being worked on. When its caller goes away first it is dropped half way, and this says so.
+pub(super) struct Unanswered<'a> {
+    pub(super) context: &'a Context,
+    pub(super) method: &'a Method,
+    pub(super) route: &'a str,
+    pub(super) caller: &'a CallerName,
+    pub(super) began: Instant,
+    pub(super) is_answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.context.clone().enter(|| {
+            tracing::info!(
+                method = %self.method,
+                route = self.route,
+                duration_ms,
+                client = self.caller.get(),
+                "the caller went away before the answer"
+            );
+        });
+    }
 }
 
 /// Tells the span the same.

@@ -58,8 +58,9 @@ struct Inner {
     tracer: Tracer,
     /// The request that began it.
     cause: Cause,
-    /// The span around it.
+    /// The span around it, or what it would be.
     here: TraceParent,
+    has_span: bool,
     /// `tracestate` as it came.
     state: Option<HeaderValue>,
     about: About,
@@ -95,14 +96,16 @@ impl Context {
         (Self::new(tracer.clone(), cause, here, None), span)
     }
 
-    /// Of work that goes on in the trace of the request that began it.
+    /// Of work that goes on in the trace of the request that began it; in a new one where no request did.
     pub fn of_cause(tracer: &Tracer, cause: Cause) -> Self {
         let here = cause.traceparent.unwrap_or_else(|| tracer.root());
-        Self::new(tracer.clone(), cause, here, None)
+        let has_span = cause.traceparent.is_some();
+        let (tracer, about) = (tracer.clone(), About::default());
+        Self(Arc::new(Inner { tracer, cause, here, has_span, state: None, about }))
     }
 
     fn new(tracer: Tracer, cause: Cause, here: TraceParent, state: Option<HeaderValue>) -> Self {
-        Self(Arc::new(Inner { tracer, cause, here, state, about: About::default() }))
+        Self(Arc::new(Inner { tracer, cause, here, has_span: true, state, about: About::default() }))
     }
 
     /// The same, about something.
@@ -133,8 +136,9 @@ impl Context {
 
     /// A span within the one around the work.
     pub fn span(&self, kind: SpanKind, name: impl FnOnce() -> String) -> Span {
-        let here = &self.0.here;
-        Span::start(&self.0.tracer, here.child(), Some(here.span_id()), kind, name)
+        let here = self.0.here;
+        let parent = self.0.has_span.then(|| here.span_id());
+        Span::start(&self.0.tracer, here.child(), parent, kind, name)
     }
 
     /// Says in a request to somebody else that it is made within `span`.
