@@ -23,6 +23,7 @@ use crate::{
     reload::Reload,
     retention::Retention,
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
+    trace::Tracer,
 };
 
 /// Why the service cannot start, in words.
@@ -57,6 +58,7 @@ pub struct App {
     orders: Arc<Orders>,
     outbox: Arc<Outbox>,
     retention: Retention,
+    tracer: Tracer,
     public: TcpListener,
     ops: TcpListener,
     tls: Option<Arc<Tls>>,
@@ -133,9 +135,11 @@ impl App {
             );
         }
         let retention = Retention::start(Arc::clone(&store), settings.store.retention_days);
-        let orders =
-            Orders::start(registry, settings.routes.clone(), store, settings.resilience.provider_timeout);
-        let options = OutboxOptions::new(settings.webhooks.clone(), Clients::new(&settings.auth));
+        let tracer = Tracer::start(&settings.tracing).map_err(StartError::Other)?;
+        let patience = settings.resilience.provider_timeout;
+        let orders = Orders::start(registry, settings.routes.clone(), store, patience, tracer.clone());
+        let clients = Clients::new(&settings.auth);
+        let options = OutboxOptions::new(settings.webhooks.clone(), clients, tracer.clone());
         let outbox = Outbox::start(events, options).map_err(StartError::Other)?;
         let body_bytes = usize::try_from(settings.limits.body_bytes).unwrap_or(64 * 1024);
         let api = Api::new(
@@ -148,9 +152,10 @@ impl App {
                 rate_per_second: settings.limits.rate_per_second,
                 burst: settings.limits.burst,
                 public_url: settings.server.public_url.clone(),
+                tracer: tracer.clone(),
             },
         );
-        Ok(Self { settings, api, orders, outbox, retention, public, ops, tls })
+        Ok(Self { settings, api, orders, outbox, retention, tracer, public, ops, tls })
     }
 
     /// Where the API listens.
@@ -211,6 +216,7 @@ impl App {
         self.outbox.stop(end.saturating_duration_since(Instant::now())).await;
         self.retention.stop().await;
         self.orders.stop(end.saturating_duration_since(Instant::now())).await;
+        self.tracer.stop(end.saturating_duration_since(Instant::now())).await;
         let _ = close_ops.send(Instant::now() + OPS_GRACE);
         let _ = ops.await;
         tracing::info!("stopped");

@@ -114,7 +114,7 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
         None if environment.wants_sandbox(file) => run_sandbox(load()?).await,
         None | Some(Command::Serve) => {
             let settings = load()?;
-            telemetry::start(&settings.log);
+            let _logging = telemetry::start(&settings.log);
             serve(settings, cli.config, environment).await
         }
         Some(Command::Sandbox) => run_sandbox(load()?).await,
@@ -196,7 +196,7 @@ async fn reload_on_hangup(
 }
 
 async fn run_sandbox(settings: Settings) -> Outcome {
-    telemetry::start(&settings.log);
+    let _logging = telemetry::start(&settings.log);
     open_files::raise();
     let stop = stop_signals()?;
     let sandbox = sandbox::start(settings).await?;
@@ -207,7 +207,7 @@ async fn run_sandbox(settings: Settings) -> Outcome {
 }
 
 async fn simulate(settings: Settings) -> Outcome {
-    telemetry::start(&settings.log);
+    let _logging = telemetry::start(&settings.log);
     let stop = stop_signals()?;
     let simulators = simulator::start(simulator::SimulatorOptions {
         listen: settings.sandbox.simulators_listen,

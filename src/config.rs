@@ -34,7 +34,7 @@ pub use gateway::GatewaySettings;
 pub use routes::RouteRule;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, ResilienceSettings, SandboxSettings, ServerSettings,
-    StoreSettings, WebhookSettings,
+    StoreSettings, TracingSettings, WebhookSettings,
 };
 pub use tls::{ClientCertificates, TlsMaterial, TlsSettings};
 
@@ -67,6 +67,8 @@ pub struct Settings {
     pub sandbox: SandboxSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[tracing]`.
+    pub tracing: TracingSettings,
 }
 
 impl Settings {
@@ -114,6 +116,7 @@ impl Settings {
         let webhooks = WebhookSettings::read(root.child("webhooks"));
         let sandbox = SandboxSettings::read(root.child("sandbox"));
         let log = LogSettings::read(root.child("log"));
+        let tracing = TracingSettings::read(root.child("tracing"));
         root.finish();
         Ok(Self {
             server: server?,
@@ -126,6 +129,7 @@ impl Settings {
             webhooks: webhooks?,
             sandbox: sandbox?,
             log: log?,
+            tracing: tracing?,
         })
     }
 }

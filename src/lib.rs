@@ -26,3 +26,4 @@ pub mod simulator;
 pub mod store;
 pub mod tables;
 pub mod telemetry;
+pub mod trace;

@@ -58,6 +58,27 @@ impl Shed {
     }
 }
 
+/// Why a span was not exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanLoss {
+    /// More spans ended than could be sent.
+    QueueFull,
+    /// The collector could not be reached, or refused them.
+    NotDelivered,
+    /// The collector took the request, and not all of it.
+    Rejected,
+}
+
+impl SpanLoss {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::NotDelivered => "not_delivered",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServedLabels {
     http_request_method: &'static str,
@@ -120,6 +141,8 @@ struct Metrics {
     breakers: Family<ProviderLabel, Gauge>,
     shed: Family<ReasonLabel, Counter>,
     commits: Histogram,
+    log_lines_lost: Counter,
+    spans_lost: Family<ReasonLabel, Counter>,
     /// One scrape at a time: the gauges of the store are set just before they are written.
     scrape: Mutex<()>,
 }
@@ -145,6 +168,8 @@ impl Metrics {
             breakers: Family::default(),
             shed: Family::default(),
             commits: Histogram::new(COMMIT_SECONDS),
+            log_lines_lost: Counter::default(),
+            spans_lost: Family::default(),
             scrape: Mutex::new(()),
         };
         // So that a rate has a beginning: these are there before the first of them happens.
@@ -152,6 +177,9 @@ impl Metrics {
             [Shed::RateLimit, Shed::Overload, Shed::Connections, Shed::AccountBusy, Shed::BreakerOpen]
         {
             let _ = metrics.shed.get_or_create(&ReasonLabel { reason: reason.as_str() });
+        }
+        for reason in [SpanLoss::QueueFull, SpanLoss::NotDelivered, SpanLoss::Rejected] {
+            let _ = metrics.spans_lost.get_or_create(&ReasonLabel { reason: reason.as_str() });
         }
         metrics.register();
         metrics
@@ -207,6 +235,12 @@ impl Metrics {
             "Time of one synced commit of the store",
             self.commits.clone(),
         );
+        r.register(
+            "gateway_log_lines_dropped",
+            "Log lines that nobody read in time",
+            self.log_lines_lost.clone(),
+        );
+        r.register("gateway_spans_dropped", "Spans that were not exported", self.spans_lost.clone());
     }
 }
 
@@ -237,7 +271,7 @@ pub fn request_served(method: &http::Method, route: &str, status: u16, took: Dur
 }
 
 /// Methods are the caller's words: unknown ones share a label.
-fn method_label(method: &http::Method) -> &'static str {
+pub(crate) fn method_label(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -295,6 +329,16 @@ pub fn shed(reason: Shed) {
 /// The store committed, and synced, a group of commands.
 pub fn store_commit(took: Duration) {
     METRICS.commits.observe(took.as_secs_f64());
+}
+
+/// A log line was dropped, because nobody read the log in time.
+pub fn log_line_lost() {
+    METRICS.log_lines_lost.inc();
+}
+
+/// Spans were not exported.
+pub fn spans_lost(reason: SpanLoss, count: u64) {
+    METRICS.spans_lost.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc_by(count);
 }
 
 /// All metrics as text. `breakers` is the worst state for each provider; without a backlog (the store cannot be read)
@@ -360,6 +404,9 @@ mod tests {
             r#"gateway_breaker_state{provider="lyra"} 2"#,
             r#"gateway_shed_total{reason="overload"}"#,
             "gateway_store_commit_duration_seconds_count",
+            "gateway_log_lines_dropped_total",
+            r#"gateway_spans_dropped_total{reason="queue_full"} 0"#,
+            r#"gateway_spans_dropped_total{reason="not_delivered"}"#,
             "# EOF",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

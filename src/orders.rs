@@ -41,6 +41,7 @@ use crate::{
     domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp},
     problem::{Problem, ProblemCode},
     store::{OperationFilter, OrderFilter, Place, Store},
+    trace::Tracer,
 };
 
 /// Who calls: a client with its scopes and the accounts it may use.
@@ -84,6 +85,7 @@ pub struct Orders {
     provider_timeout_ms: AtomicU64,
     copies: copies::WriteBehind,
     reads: reads::Reads,
+    tracer: Tracer,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
     /// Where notifications were kept.
@@ -97,6 +99,7 @@ impl Orders {
         routes: Vec<RouteRule>,
         store: Arc<dyn Store>,
         provider_timeout: Duration,
+        tracer: Tracer,
     ) -> Arc<Self> {
         let (stopping, _) = watch::channel(false);
         let tasks = TaskTracker::new();
@@ -107,6 +110,7 @@ impl Orders {
             store,
             reads: reads::Reads::default(),
             provider_timeout_ms: AtomicU64::new(whole_ms(provider_timeout)),
+            tracer,
             tasks,
             stopping,
             inbox: inbox::Filled::default(),

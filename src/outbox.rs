@@ -44,6 +44,7 @@ use crate::{
             Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore, ReplaySelection,
         },
     },
+    trace::{self, SpanKind, Tracer},
 };
 
 /// Most endpoints of one client; named in the meaning of `endpoint_limit_reached`.
@@ -66,12 +67,14 @@ pub struct OutboxOptions {
     pub schedule: Schedule,
     /// Turns names into addresses.
     pub resolver: Arc<dyn Resolver>,
+    /// Where spans of deliveries go.
+    pub tracer: Tracer,
 }
 
 impl OutboxOptions {
     /// The usual ones for this configuration.
-    pub fn new(webhooks: WebhookSettings, clients: Clients) -> Self {
-        Self { webhooks, clients, schedule: Schedule::default(), resolver: Arc::new(SystemResolver) }
+    pub fn new(webhooks: WebhookSettings, clients: Clients, tracer: Tracer) -> Self {
+        Self { webhooks, clients, schedule: Schedule::default(), resolver: Arc::new(SystemResolver), tracer }
     }
 }
 
@@ -121,6 +124,7 @@ pub struct Outbox {
     clients: RwLock<Arc<Clients>>,
     sender: Sender,
     schedule: Schedule,
+    tracer: Tracer,
     /// An endpoint or a delivery was changed by hand.
     changed: Notify,
     streams: Arc<Semaphore>,
@@ -141,6 +145,7 @@ impl Outbox {
             clients: RwLock::new(Arc::new(options.clients)),
             sender: Sender::new(rules, &options.resolver, options.webhooks.timeout)?,
             schedule: options.schedule,
+            tracer: options.tracer,
             changed: Notify::new(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             tasks: TaskTracker::new(),
@@ -387,10 +392,15 @@ impl Outbox {
     pub async fn test(&self, caller: &Caller, id: EndpointId) -> Result<Tested, Problem> {
         let endpoint = self.endpoint(caller, id).await?;
         let (event, now) = (EventId::generate(), Timestamp::now());
-        let body = message::test(event, now);
-        let headers = worker::headers(&endpoint, event, now, &body)
+        let context = trace::current();
+        let body = message::test(event, now, context.cause());
+        let mut headers = worker::headers(&endpoint, event, now, &body)
             .ok_or_else(|| Problem::plain(ProblemCode::InternalError))?;
+        let mut span = context.span(SpanKind::Client, || "webhook POST".to_owned());
+        context.put(&span, &mut headers);
         let sent = self.sender.post(&endpoint.url, headers, body).await;
+        worker::tell(&mut span, &sent);
+        span.end();
         Ok(Tested {
             delivered: sent.result == SendResult::Delivered,
             result: sent.result.as_str(),

@@ -16,7 +16,11 @@ use super::{
     error::{ErrorKind, ProviderError, Result},
     gate::BreakerState,
 };
-use crate::{domain::Timestamp, faults, metrics};
+use crate::{
+    domain::Timestamp,
+    faults, metrics,
+    trace::{self, Context, Key, Span, SpanKind},
+};
 
 /// The moment at which a call must have ended.
 pub type Deadline = Instant;
@@ -204,9 +208,9 @@ impl Transport {
     async fn change(&self, exchange: &Exchange<'_>) -> Result<Answer> {
         faults::reached("before_send");
         let deadline = Instant::now() + self.provider_timeout;
-        let mut outcome = self.once(&self.changes, exchange, deadline).await;
+        let mut outcome = self.once(&self.changes, exchange, deadline, 0).await;
         if faults::planted("resend_lost_changes") && outcome.is_err() {
-            outcome = self.once(&self.changes, exchange, deadline).await;
+            outcome = self.once(&self.changes, exchange, deadline, 0).await;
         }
         faults::reached("answer_received");
         outcome.map_err(|failure| match failure {
@@ -232,7 +236,7 @@ impl Transport {
         self.earn_retry();
         let mut attempt = 0;
         loop {
-            let failure = match self.once(&self.reads, exchange, deadline).await {
+            let failure = match self.once(&self.reads, exchange, deadline, attempt).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -265,10 +269,14 @@ impl Transport {
         client: &reqwest::Client,
         exchange: &Exchange<'_>,
         deadline: Deadline,
+        attempt: u32,
     ) -> std::result::Result<Answer, CallFailure> {
+        let context = trace::current();
+        let mut span = context.span(SpanKind::Client, || format!("{} {}", self.provider, exchange.operation));
         let call = async {
             let mut request = reqwest::Request::new(http::Method::POST, self.address(exchange.url)?);
             *request.headers_mut() = exchange.headers.clone();
+            context.put(&span, request.headers_mut());
             *request.body_mut() = Some(exchange.body.clone().into());
             let response = client.execute(request).await.map_err(|error| classify(&error))?;
             let status = response.status().as_u16();
@@ -281,7 +289,40 @@ impl Transport {
             let body = read_capped(response).await?;
             Ok(Answer { status, content_type, body })
         };
-        tokio::time::timeout_at(deadline, call).await.unwrap_or(Err(CallFailure::TooLate))
+        let result = tokio::time::timeout_at(deadline, call).await.unwrap_or(Err(CallFailure::TooLate));
+        if span.is_recorded() {
+            self.tell(&mut span, &context, exchange, attempt, &result);
+        }
+        span.end();
+        result
+    }
+
+    /// What a trace shows of one request.
+    fn tell(
+        &self,
+        span: &mut Span,
+        context: &Context,
+        exchange: &Exchange<'_>,
+        attempt: u32,
+        result: &std::result::Result<Answer, CallFailure>,
+    ) {
+        span.tell(Key::Method, "POST");
+        span.tell(Key::Provider, self.provider);
+        span.tell(Key::ProviderOperation, exchange.operation);
+        let url = self.address(exchange.url);
+        span.tell_some(Key::ServerAddress, url.ok().as_ref().and_then(reqwest::Url::host_str));
+        span.tell_some(Key::ResendCount, (attempt > 0).then_some(attempt));
+        span.tell_some(Key::RequestId, context.cause().request_id.as_deref());
+        let about = context.subject();
+        span.tell_some(Key::OrderId, about.order_id.as_ref().map(ToString::to_string));
+        span.tell_some(Key::OperationId, about.operation_id.map(|id| id.to_string()));
+        match result {
+            Ok(answer) => {
+                span.tell(Key::Status, answer.status);
+                span.fail(status_type(answer));
+            }
+            Err(failure) => span.fail(failure.as_str()),
+        }
     }
 
     /// An address in parsed form. One that is none leads nowhere.
@@ -360,6 +401,17 @@ enum CallFailure {
     Broken,
     /// The answer did not fit. It did arrive.
     TooLarge,
+}
+
+impl CallFailure {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NotConnected => "not_connected",
+            Self::TooLate => "timeout",
+            Self::Broken => "connection_broken",
+            Self::TooLarge => "answer_too_large",
+        }
+    }
 }
 
 /// Only a failure of the connector proves that nothing was sent; everything else may have arrived.

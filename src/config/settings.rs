@@ -202,6 +202,42 @@ impl SandboxSettings {
     }
 }
 
+/// `[tracing]`: where spans are exported to.
+#[derive(Debug, Clone)]
+pub struct TracingSettings {
+    /// The collector, without a slash at the end; `None`: spans are not built at all.
+    pub otlp_endpoint: Option<String>,
+    /// Of a thousand traces that begin here, so many are recorded.
+    pub sample_per_mille: u64,
+    /// What this service is called in traces.
+    pub service_name: String,
+}
+
+impl TracingSettings {
+    pub(super) fn read(mut section: Section<'_>) -> Read<Self> {
+        let otlp_endpoint = section.parsed("otlp_endpoint", |text| match text {
+            "" => Ok(None),
+            text => plain_url(text).map(|url| Some(url.as_str().trim_end_matches('/').to_owned())),
+        });
+        let sample_per_mille = section.integer("sample_per_mille", 0..=1_000, "of a thousand");
+        let service_name = section.parsed("service_name", |text| {
+            let is_name = (1..=64).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+            if is_name {
+                Ok(text.to_owned())
+            } else {
+                Err("must be 1 to 64 letters, digits, `.`, `_` and `-`".to_owned())
+            }
+        });
+        section.finish();
+        Ok(Self {
+            otlp_endpoint: otlp_endpoint?,
+            sample_per_mille: sample_per_mille?,
+            service_name: service_name?,
+        })
+    }
+}
+
 /// The least important kind of message that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {

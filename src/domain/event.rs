@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{EventId, Operation, OperationId, OperationStatus, Order, OrderId, OrderStatus, Timestamp};
+use super::{
+    Cause, EventId, Operation, OperationId, OperationStatus, Order, OrderId, OrderStatus, Timestamp,
+};
 
 /// The kind of an event, for example `order.paid` or `operation.unknown`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +67,9 @@ pub struct NewEvent {
     pub occurred_at: Timestamp,
     /// Ids and state, below 20 kB.
     pub data: Map<String, Value>,
+    /// The request behind it; empty for what was only seen by reading.
+    #[serde(default)]
+    pub cause: Cause,
 }
 
 /// An event as written: each order's events are numbered 1, 2, 3 ... without a gap.
@@ -90,30 +95,37 @@ impl NewEvent {
     }
 
     /// `order.<status>`: a copy of `order` was seen in another status than the copy before it.
-    pub fn status_changed(order: &Order, previous: OrderStatus, operation_id: Option<OperationId>) -> Self {
+    pub fn status_changed(
+        order: &Order,
+        previous: OrderStatus,
+        operation_id: Option<OperationId>,
+        cause: Cause,
+    ) -> Self {
         Self {
             event_type: EventType::order_status(order.status),
             order_id: Some(order.id.clone()),
             operation_id,
             occurred_at: order.as_of,
             data: order_facts(order, Some(previous)),
+            cause,
         }
     }
 
     /// `order.updated`: `order` was changed by an operation without changing its status.
-    pub fn updated(order: &Order, operation_id: OperationId) -> Self {
+    pub fn updated(order: &Order, operation_id: OperationId, cause: Cause) -> Self {
         Self {
             event_type: EventType::order_updated(),
             order_id: Some(order.id.clone()),
             operation_id: Some(operation_id),
             occurred_at: order.as_of,
             data: order_facts(order, None),
+            cause,
         }
     }
 
     /// `order.created`: `order` was made by an operation.
-    pub fn created(order: &Order, operation_id: OperationId) -> Self {
-        Self { event_type: EventType::order_created(), ..Self::updated(order, operation_id) }
+    pub fn created(order: &Order, operation_id: OperationId, cause: Cause) -> Self {
+        Self { event_type: EventType::order_created(), ..Self::updated(order, operation_id, cause) }
     }
 
     /// `notification.received`: a verified notification about an order was applied.
@@ -122,6 +134,7 @@ impl NewEvent {
         status: Option<OrderStatus>,
         provider_status: Option<&str>,
         at: Timestamp,
+        cause: Cause,
     ) -> Self {
         let mut data = Map::new();
         data.insert("status".to_owned(), status.map(OrderStatus::as_str).into());
@@ -132,6 +145,7 @@ impl NewEvent {
             operation_id: None,
             occurred_at: at,
             data,
+            cause,
         }
     }
 
@@ -154,6 +168,7 @@ impl NewEvent {
             operation_id: Some(operation.id),
             occurred_at: operation.updated_at,
             data,
+            cause: operation.cause(),
         }
     }
 }

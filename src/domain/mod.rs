@@ -13,6 +13,7 @@ mod payer_data;
 pub mod request;
 pub mod status;
 pub mod time;
+pub mod trace;
 
 pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};
@@ -27,3 +28,4 @@ pub use request::{
 };
 pub use status::OrderStatus;
 pub use time::Timestamp;
+pub use trace::{Cause, NoTraceParent, TraceParent};

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Money, OperationId, Order, OrderId, Timestamp, request::Intent};
+use super::{
+    AccountName, Cause, Money, OperationId, Order, OrderId, Timestamp, TraceParent, request::Intent,
+};
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -202,6 +204,9 @@ pub struct Operation {
     pub client: String,
     /// The request that asked.
     pub request_id: String,
+    /// Its place in a trace.
+    #[serde(default)]
+    pub traceparent: Option<TraceParent>,
     /// The amount it moves; `None` for updates.
     pub amount: Option<Money>,
     /// Where it is in its life.
@@ -229,6 +234,11 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The request that asked.
+    pub fn cause(&self) -> Cause {
+        Cause { request_id: Some(self.request_id.clone()), traceparent: self.traceparent }
+    }
+
     /// The order it is about, by the intent when the answer is still missing: a reference made here is known before.
     pub fn expected_order(&self) -> Option<OrderId> {
         self.order_id.clone().or_else(|| match &self.intent {

@@ -239,6 +239,7 @@ impl Operation {
             provider: _,
             client: _,
             request_id: _,
+            traceparent: _,
             amount: _,
             status: _,
             already_done: _,

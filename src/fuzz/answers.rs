@@ -204,6 +204,7 @@ impl Scene {
             provider: self.open.provider.clone(),
             client: "shop".to_owned(),
             request_id: "r".to_owned(),
+            traceparent: None,
             amount: intent.amount(),
             status: OperationStatus::Unknown,
             already_done: false,

@@ -403,6 +403,13 @@ pub(super) struct EventDto {
     /// When it was learned.
     #[schema(example = "2026-11-22T10:00:00.000Z")]
     occurred_at: String,
+    /// The request behind it: a caller's, or the one that brought a provider's notification; `null` when guichet saw it
+    /// by reading the provider.
+    #[schema(example = "0191f2c4-7a3f-7c31-9a53-2f6f1f7a1b2c")]
+    request_id: Option<String>,
+    /// The trace of that request (W3C Trace Context).
+    #[schema(example = "4bf92f3577b34da6a3ce929d0e0e4736")]
+    trace_id: Option<String>,
     /// State and amounts.
     #[schema(value_type = Object)]
     data: Map<String, Value>,
@@ -417,6 +424,8 @@ impl EventDto {
             order_id: event.event.order_id.as_ref().map(ToString::to_string),
             operation_id: event.event.operation_id.map(|id| id.to_string()),
             occurred_at: event.event.occurred_at.to_string(),
+            request_id: event.event.cause.request_id.clone(),
+            trace_id: event.event.cause.trace_id(),
             data: event.event.data.clone(),
         }
     }

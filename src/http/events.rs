@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::{
         config::AllowedAccounts,
-        domain::{Event, EventId, EventType, NewEvent, Timestamp},
+        domain::{Cause, Event, EventId, EventType, NewEvent, Timestamp},
         outbox::message_body,
     };
 
@@ -294,11 +294,16 @@ mod tests {
                 operation_id: None,
                 occurred_at: Timestamp::from_millis(1_700_000_000_123),
                 data: Map::from_iter([("status".to_owned(), "paid".into())]),
+                cause: Cause {
+                    request_id: Some("req-1".to_owned()),
+                    traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
+                },
             },
         };
         let body: serde_json::Value = serde_json::from_slice(&message_body(&event)).unwrap();
         assert_eq!(body["type"], "order.paid");
         assert_eq!(body["timestamp"], "2023-11-14T22:13:20.123Z");
+        assert_eq!(body["data"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(body["data"], serde_json::to_value(EventDto::new(&event)).unwrap());
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     domain::{EndpointId, Money, NewOrder, money::MAX_MINOR},
     orders::Caller,
     problem::{Problem, ProblemCode},
+    trace,
 };
 
 const ISSUER: &str = "https://issuer.example";
@@ -229,9 +230,11 @@ pub fn headers(data: &[u8]) {
     let id = guard::request_id(&headers);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     assert!((1..=128).contains(&id.len()) && id.bytes().all(is_plain), "{id}");
-    if guard::is_traceparent(&value) {
+    if let Some(place) = trace::caller(&headers) {
+        let text = place.to_string();
         let is_hex = |byte: u8| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        assert!(value.len() == 55 && value.as_bytes().iter().all(|byte| is_hex(*byte)));
+        assert!(text.len() == 55 && text.bytes().all(is_hex), "{text}");
+        assert_eq!(text.parse().ok(), Some(place));
     }
     if let Err(problem) = orders::precondition(&headers) {
         assert_eq!(problem.code, ProblemCode::InvalidHeader);

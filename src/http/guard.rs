@@ -9,17 +9,17 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
     Api,
     error::{Failed, outcome, render},
-    logline::{self, About, CallerName},
+    logline::{self, About, CallerName, Unanswered},
 };
 use crate::{
     metrics::{self, Shed},
     problem::{Problem, ProblemCode},
+    trace::{self, Context, Key, TRACEPARENT},
 };
 
 /// Most bytes of request headers (conventions, section 10).
@@ -27,7 +27,6 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Longest time for a body that is not wanted.
 const UNWANTED_BODY_TIME: Duration = Duration::from_secs(1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The id of a request, taken from the API gateway or made here.
 #[derive(Debug, Clone)]
@@ -42,13 +41,6 @@ pub(super) async fn around_every_request(
     let _active = metrics::request_began();
     let room = api.limits.room();
     let request_id = request_id(request.headers());
-    let traceparent = request.headers().get(TRACEPARENT).filter(|value| is_traceparent(value)).cloned();
-    let trace_id = traceparent
-        .as_ref()
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split('-').nth(1))
-        .unwrap_or_default()
-        .to_owned();
     let caller = CallerName::default();
     request.extensions_mut().insert(RequestId(request_id.clone()));
     request.extensions_mut().insert(caller.clone());
@@ -57,12 +49,27 @@ pub(super) async fn around_every_request(
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let is_change = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let span = tracing::info_span!("request", request_id = %request_id, trace_id = %trace_id);
+    let headers = request.headers();
+    let parent = trace::caller(headers);
+    let (context, mut span) =
+        Context::of_request(&api.tracer, &request_id, parent, headers, || format!("{method} {route}"));
+    let traceparent = match parent {
+        Some(_) => headers.get(TRACEPARENT).cloned(),
+        None => HeaderValue::try_from(context.here().to_string()).ok(),
+    };
 
     let refused = match &room {
         None => Some(Problem::plain(ProblemCode::Overloaded)),
         Some(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
         Some(_) => refuse_early(request.headers(), request.uri().path()),
+    };
+    let mut waiting = Unanswered {
+        context: &context,
+        method: &method,
+        route,
+        caller: &caller,
+        began: started,
+        is_answered: false,
     };
     let mut response = match refused {
         Some(problem) => {
@@ -72,8 +79,10 @@ pub(super) async fn around_every_request(
             }
             Failed::from(problem).into_response()
         }
-        None => next.run(request).instrument(span.clone()).await,
+        None => context.clone().run(next.run(request)).await,
     };
+    waiting.is_answered = true;
+    drop(waiting);
     if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
         let allow = response.headers().get(header::ALLOW).cloned();
         response = render(&problem, &request_id, is_change, &api.prefix);
@@ -104,7 +113,12 @@ pub(super) async fn around_every_request(
     let took = started.elapsed();
     metrics::request_served(&method, route, response.status().as_u16(), took);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| logline::write(&method, route, &response, &caller, duration_ms));
+    context.enter(|| logline::write(&method, route, &response, &caller, duration_ms));
+    if span.is_recorded() {
+        span.tell(Key::RequestId, request_id);
+        logline::tell(&mut span, &method, route, &response, &caller);
+    }
+    span.end();
     response
 }
 
@@ -124,26 +138,6 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         })
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
-}
-
-/// W3C Trace Context: `00-<32 hex>-<16 hex>-<2 hex>`, not all zeros.
-pub(super) fn is_traceparent(value: &HeaderValue) -> bool {
-    let Ok(text) = value.to_str() else { return false };
-    let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    match parts.as_slice() {
-        [version, trace, span, flags] => {
-            hex(version, 2)
-                && hex(trace, 32)
-                && hex(span, 16)
-                && hex(flags, 2)
-                && trace.bytes().any(|b| b != b'0')
-                && span.bytes().any(|b| b != b'0')
-        }
-        _ => false,
-    }
 }
 
 fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {

@@ -1,12 +1,15 @@
-//! The one log line of a request: which fields it has, and how they get there.
+//! What is told of a request when it was answered, in its log line and in its span: which fields, and how they get there.
 
 use std::sync::{Arc, OnceLock};
 
 use axum::{http::Method, response::Response};
+use tokio::time::Instant;
 
 use crate::{
     domain::{Operation, Order, Outcome},
+    metrics,
     problem::Problem,
+    trace::{Context, Key, Span},
 };
 
 /// Who called, as soon as that is known. In the extensions of a request.
@@ -70,7 +73,7 @@ pub(super) fn about(mut response: Response, about: About) -> Response {
     response
 }
 
-/// Writes the line. Must run in the span of the request, which has its id.
+/// Writes the line. Must run in the context of the request, which has its ids.
 pub(super) fn write(
     method: &Method,
     route: &str,
@@ -92,4 +95,49 @@ pub(super) fn write(
         outcome = about.outcome,
         "request answered"
     );
+}
+
+/// A request that is being worked on. When its caller goes away first it is dropped half way, and this says so.
+pub(super) struct Unanswered<'a> {
+    pub(super) context: &'a Context,
+    pub(super) method: &'a Method,
+    pub(super) route: &'a str,
+    pub(super) caller: &'a CallerName,
+    pub(super) began: Instant,
+    pub(super) is_answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.context.clone().enter(|| {
+            tracing::info!(
+                method = %self.method,
+                route = self.route,
+                duration_ms,
+                client = self.caller.get(),
+                "the caller went away before the answer"
+            );
+        });
+    }
+}
+
+/// Tells the span the same.
+pub(super) fn tell(span: &mut Span, method: &Method, route: &str, response: &Response, caller: &CallerName) {
+    span.tell(Key::Method, metrics::method_label(method));
+    span.tell(Key::Route, route);
+    span.tell(Key::Status, response.status().as_u16());
+    span.tell_some(Key::Client, caller.get());
+    if let Some(about) = response.extensions().get::<About>() {
+        span.tell_some(Key::OrderId, about.order_id.as_deref());
+        span.tell_some(Key::OperationId, about.operation_id.as_deref());
+        span.tell_some(Key::Provider, about.provider.as_deref());
+        span.tell_some(Key::Outcome, about.outcome);
+    }
+    if response.status().is_server_error() {
+        span.fail(response.status().as_str());
+    }
 }

@@ -44,7 +44,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use auth::Identities;
 pub use openapi::document;
 
-use crate::{orders::Orders, outbox::Outbox};
+use crate::{orders::Orders, outbox::Outbox, trace::Tracer};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -55,6 +55,7 @@ pub struct Api {
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
+    tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
     stopping: Arc<Stopping>,
@@ -82,6 +83,8 @@ pub struct ApiOptions {
     pub burst: u64,
     /// Where callers and payers reach this service, `server.public_url`.
     pub public_url: String,
+    /// Where spans of requests go.
+    pub tracer: Tracer,
 }
 
 impl Api {
@@ -100,6 +103,7 @@ impl Api {
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
+            tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
             stopping: Arc::default(),
         }

@@ -19,6 +19,7 @@ use crate::{
     faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Begun, IdempotencyKey, KeyRecord, NewOperation},
+    trace::{self, About, SpanKind},
 };
 
 /// How often a change is decided anew because the order was changed by someone else while it was being read.
@@ -139,8 +140,7 @@ impl Orders {
         F: Future<Output = Result<Changed, Problem>> + Send + 'static,
     {
         let (begun, mut has_begun) = oneshot::channel();
-        let span = tracing::Span::current();
-        let mut task = self.tasks.spawn(tracing::Instrument::instrument(work(begun), span));
+        let mut task = self.tasks.spawn(trace::carry(work(begun)));
         let broken = |error: tokio::task::JoinError| {
             tracing::error!(%error, "a change ended abnormally");
             Problem::plain(ProblemCode::InternalError)
@@ -270,6 +270,17 @@ impl Orders {
     pub(super) async fn attempt(
         &self,
         account: &Account,
+        new: NewOperation,
+        begun: &mut Option<oneshot::Sender<Operation>>,
+        deadline: Instant,
+    ) -> Result<Attempt, Problem> {
+        let context = trace::current().about(About::operation(&new.operation));
+        context.run(self.attempt_in_context(account, new, begun, deadline)).await
+    }
+
+    async fn attempt_in_context(
+        &self,
+        account: &Account,
         mut new: NewOperation,
         begun: &mut Option<oneshot::Sender<Operation>>,
         deadline: Instant,
@@ -291,7 +302,10 @@ impl Orders {
             let _ = self.store.begin(new).await;
             return Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))));
         }
-        match self.store.begin(new).await.map_err(store_problem)? {
+        let commit = trace::current().span(SpanKind::Internal, || "commit intent".to_owned());
+        let result = self.store.begin(new).await;
+        commit.end();
+        match result.map_err(store_problem)? {
             Begun::Started => {}
             refusal @ (Begun::KeyUsed(_)
             | Begun::Blocked(_)
@@ -415,6 +429,7 @@ pub(super) fn new_operation(
         provider: account.adapter.provider().to_owned(),
         client: caller.client.clone(),
         request_id: caller.request_id.clone(),
+        traceparent: trace::cause().traceparent,
         amount: intent.amount(),
         status,
         already_done: done,

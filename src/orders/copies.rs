@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::stopped;
 use crate::{
-    domain::{Order, OrderId, OrderStatus, Timestamp},
+    domain::{Cause, Order, OrderId, OrderStatus, Timestamp},
     store::Store,
 };
 
@@ -88,7 +88,7 @@ async fn save(store: &Arc<dyn Store>, batch: &mut Vec<Order>) {
     if batch.is_empty() {
         return;
     }
-    if let Err(error) = store.save_copies(std::mem::take(batch)).await {
+    if let Err(error) = store.save_copies(std::mem::take(batch), Cause::default()).await {
         tracing::warn!(%error, "copies of orders were not kept");
     }
 }

@@ -7,8 +7,9 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{Orders, StoreMemory, stopped};
 use crate::{
-    domain::{Order, OrderId, OrderStatus, Timestamp},
+    domain::{Cause, Order, OrderId, OrderStatus, Timestamp},
     faults,
+    trace::{About, Context},
 };
 
 /// Pauses between reads; the last one repeats until the order is over.
@@ -75,6 +76,12 @@ pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>
 impl Orders {
     /// Reads one order that is followed and plans the next read.
     async fn follow(&self, id: OrderId, reads: u32) {
+        let (context, span) = Context::of_later_work(&self.tracer, Cause::default(), "follow order");
+        context.about(About::order(&id)).run(self.follow_in_context(id, reads)).await;
+        span.end();
+    }
+
+    async fn follow_in_context(&self, id: OrderId, reads: u32) {
         let registry = self.registry();
         let mut next = Some(next_read(reads.saturating_add(1), Timestamp::now()));
         if let Some(account) = registry.account(&id.account) {
@@ -84,7 +91,7 @@ impl Orders {
                     if is_over(&order, Timestamp::now()) {
                         next = None;
                     }
-                    if let Err(error) = self.store.save_copies(vec![order]).await {
+                    if let Err(error) = self.store.save_copies(vec![order], Cause::default()).await {
                         tracing::warn!(%error, "a copy of an order was not kept");
                         next = Some(next_read(0, Timestamp::now()));
                     }

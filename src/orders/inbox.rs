@@ -19,6 +19,7 @@ use crate::{
     metrics,
     problem::{Problem, ProblemCode, ProviderWord},
     store::{DueNotification, NewNotification, NotificationFacts, StoreError},
+    trace::{self, Context, Key},
 };
 
 /// Notifications applied at once, for each account.
@@ -82,6 +83,7 @@ impl Orders {
             content_type: raw.content_type,
             raw_body: raw.body.to_vec(),
             facts: facts(&read),
+            cause: trace::cause(),
         };
         match self.store.keep_notification(new).await {
             Ok(is_new) => {
@@ -101,6 +103,14 @@ impl Orders {
 
     /// Applies one notification: what it says is confirmed by reading the provider.
     async fn apply(&self, due: DueNotification) {
+        let (context, mut span) =
+            Context::of_later_work(&self.tracer, due.cause.clone(), "apply notification");
+        span.tell_some(Key::RequestId, due.cause.request_id.clone());
+        context.run(self.apply_in_context(due)).await;
+        span.end();
+    }
+
+    async fn apply_in_context(&self, due: DueNotification) {
         let registry = self.registry();
         let Some(account) = registry.account(&due.account) else {
             return self.try_later(&due).await;
@@ -197,7 +207,9 @@ impl Orders {
         self.store.tie_notification(&due.id, id).await.map_err(|_| ())?;
         let memory = StoreMemory { store: &self.store, id };
         match account.adapter.fetch(&id.reference, &memory, Instant::now() + READ_TIME).await {
-            Ok(order) => self.store.save_copies(vec![order]).await.map(|()| true).map_err(|_| ()),
+            Ok(order) => {
+                self.store.save_copies(vec![order], due.cause.clone()).await.map(|()| true).map_err(|_| ())
+            }
             Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
             Err(error) => {
                 tracing::warn!(order_id = %id, error = %error, "an order that a notification is about cannot be read");

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
 use super::{Orders, stopped};
-use crate::adapter::BreakerState;
+use crate::{adapter::BreakerState, domain::Cause, trace::Context};
 
 /// How often breakers are looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -24,8 +24,13 @@ pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>
         let due =
             registry.accounts().filter(|account| account.adapter.link().breaker == BreakerState::HalfOpen);
         // What a probe learns is in the breaker.
-        let probes =
-            join_all(due.map(|account| account.adapter.test_connection(Instant::now() + PROBE_TIME)));
+        let probes = join_all(due.map(|account| {
+            let (context, span) = Context::of_later_work(&orders.tracer, Cause::default(), "probe");
+            context.run(async move {
+                let _ = account.adapter.test_connection(Instant::now() + PROBE_TIME).await;
+                span.end();
+            })
+        }));
         tokio::select! {
             _ = probes => {}
             () = stopped(&mut stopping) => return,

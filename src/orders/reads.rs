@@ -12,6 +12,7 @@ use super::{Orders, StoreMemory};
 use crate::{
     adapter::{Account, ErrorKind, ProviderError},
     domain::{Order, OrderId},
+    trace,
 };
 
 type Read = Shared<BoxFuture<'static, Result<Arc<Order>, ProviderError>>>;
@@ -70,10 +71,11 @@ impl Orders {
                         (Arc::clone(&account.adapter), Arc::clone(&self.store), id.clone());
                     let read = {
                         let id = id.clone();
-                        async move {
+                        // In the trace of whoever asked first, whoever drives it.
+                        trace::carry(async move {
                             let memory = StoreMemory { store: &store, id: &id };
                             adapter.fetch(&id.reference, &memory, deadline).await.map(Arc::new)
-                        }
+                        })
                         .boxed()
                         .shared()
                     };

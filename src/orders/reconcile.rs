@@ -15,6 +15,7 @@ use crate::{
     faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
+    trace::{self, About, Context, Key, Span, SpanKind},
 };
 
 /// Pauses between reads; the last one repeats until [`GIVE_UP`].
@@ -75,6 +76,15 @@ impl Orders {
     /// One read for evidence of an operation that is `unknown` or `accepted`. False when the provider could not be
     /// read, or what it told could not be written.
     pub(super) async fn check(&self, operation: Operation) -> bool {
+        let cause = operation.cause();
+        let (context, mut span) = Context::of_later_work(&self.tracer, cause, "look for evidence");
+        tell(&mut span, &operation);
+        let told = context.about(About::operation(&operation)).run(self.check_in_context(operation)).await;
+        span.end();
+        told
+    }
+
+    async fn check_in_context(&self, operation: Operation) -> bool {
         let registry = self.registry();
         let Some(account) = registry.account(&operation.account) else {
             self.look_later(&operation, None).await;
@@ -185,7 +195,10 @@ impl Orders {
 
     /// Writes the next state of an operation. Reads begun before it are shared no more.
     async fn keep(&self, settlement: Settlement) -> Option<Settled> {
-        let settled = self.write(settlement).await?;
+        let commit = trace::current().span(SpanKind::Internal, || "commit outcome".to_owned());
+        let settled = self.write(settlement).await;
+        commit.end();
+        let settled = settled?;
         let (Settled::Done(operation) | Settled::NotAllowed(operation)) = &settled;
         if let Some(order) = &operation.order_id {
             self.reads.forget(order);
@@ -215,6 +228,16 @@ impl Orders {
     }
 }
 
+/// Says which operation a span is about.
+fn tell(span: &mut Span, operation: &Operation) {
+    if span.is_recorded() {
+        span.tell(Key::OperationId, operation.id.to_string());
+        span.tell_some(Key::OrderId, operation.expected_order().map(|id| id.to_string()));
+        span.tell(Key::Provider, operation.provider.as_str());
+        span.tell(Key::RequestId, operation.request_id.as_str());
+    }
+}
+
 /// A settlement without anything special.
 pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &str) -> Settlement {
     Settlement {
@@ -230,6 +253,7 @@ pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &st
         reason: None,
         follow_at: None,
         settled_by: by.to_owned(),
+        cause: None,
     }
 }
 

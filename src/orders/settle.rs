@@ -2,9 +2,10 @@
 
 use super::{Caller, Orders, failure::store_problem, reconcile::settlement};
 use crate::{
-    domain::{Operation, OperationId, OperationStatus, card},
+    domain::{Cause, Operation, OperationId, OperationStatus, card},
     problem::{Problem, ProblemCode},
     store::Settled,
+    trace,
 };
 
 impl Orders {
@@ -27,6 +28,7 @@ impl Orders {
         let mut decision = settlement(&operation, status, &caller.client);
         card::mask(&mut reason);
         decision.reason = Some(reason);
+        decision.cause = Some(Cause { request_id: Some(caller.request_id.clone()), ..trace::cause() });
         if status != OperationStatus::Succeeded {
             let code = if status == OperationStatus::Refused {
                 ProblemCode::ProviderRefused

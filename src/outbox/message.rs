@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::domain::{Event, EventId, Timestamp};
+use crate::domain::{Cause, Event, EventId, Timestamp};
 
 /// The type of the message that only tests an endpoint.
 const TEST_TYPE: &str = "webhook.test";
@@ -17,6 +17,8 @@ fn shown(event: &Event) -> Value {
         "order_id": event.event.order_id.as_ref().map(ToString::to_string),
         "operation_id": event.event.operation_id.map(|id| id.to_string()),
         "occurred_at": event.event.occurred_at.to_string(),
+        "request_id": event.event.cause.request_id,
+        "trace_id": event.event.cause.trace_id(),
         "data": event.event.data,
     })
 }
@@ -27,10 +29,10 @@ pub(crate) fn body(event: &Event) -> Bytes {
 }
 
 /// The body of a test, which is about no order.
-pub(super) fn test(id: EventId, at: Timestamp) -> Bytes {
+pub(super) fn test(id: EventId, at: Timestamp, cause: &Cause) -> Bytes {
     let data = json!({
         "id": id.to_string(), "type": TEST_TYPE, "sequence": 1, "order_id": null, "operation_id": null,
-        "occurred_at": at.to_string(), "data": {},
+        "occurred_at": at.to_string(), "request_id": cause.request_id, "trace_id": cause.trace_id(), "data": {},
     });
     whole(TEST_TYPE, at, &data)
 }

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::{
     config::{AuthMode, Network},
-    domain::{Amounts, Mode, Order, OrderStatus, ProviderStatus},
+    domain::{Amounts, Cause, Mode, Order, OrderStatus, ProviderStatus},
     store::{Store, sqlite::SqliteStore},
 };
 
@@ -125,7 +125,7 @@ fn options(pauses: &[u64]) -> OutboxOptions {
     let pauses = pauses.iter().copied().map(Duration::from_millis).collect();
     OutboxOptions {
         schedule: Schedule::new(pauses),
-        ..OutboxOptions::new(webhooks, clients(&AllowedAccounts::All))
+        ..OutboxOptions::new(webhooks, clients(&AllowedAccounts::All), Tracer::default())
     }
 }
 
@@ -173,7 +173,7 @@ async fn change(store: &SqliteStore, orders: &[&str], from: i64, times: i64) {
     for number in from..from + times {
         let status = if number % 2 == 0 { OrderStatus::Processing } else { OrderStatus::Paid };
         for order in orders {
-            store.save_copies(vec![copy(order, status, number)]).await.unwrap();
+            store.save_copies(vec![copy(order, status, number)], Cause::default()).await.unwrap();
         }
     }
 }
@@ -181,7 +181,7 @@ async fn change(store: &SqliteStore, orders: &[&str], from: i64, times: i64) {
 /// Orders as known before anything happened to them.
 async fn know(store: &SqliteStore, orders: &[&str]) {
     for order in orders {
-        store.save_copies(vec![copy(order, OrderStatus::Pending, -1)]).await.unwrap();
+        store.save_copies(vec![copy(order, OrderStatus::Pending, -1)], Cause::default()).await.unwrap();
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         StoreError,
         outbox::{AfterAttempt, Attempt, AttemptRecord, DueDelivery, Endpoint, EndpointEffect},
     },
+    trace::{self, About, Context, Key, Span, SpanKind},
 };
 
 /// Events planned in one commit.
@@ -175,8 +176,16 @@ async fn plan(
     Ok(())
 }
 
-/// Sends one delivery and writes down what came of it. `allowed`: whether its client may still see the event.
+/// Sends one delivery and writes down what came of it, in the trace of the request behind the event. `allowed`: whether
+/// its client may still see the event.
 async fn attempt(outbox: Arc<Outbox>, endpoint: Arc<Endpoint>, due: DueDelivery, allowed: bool) {
+    let event = &due.event.event.event;
+    let about = About { order_id: event.order_id.clone(), operation_id: event.operation_id, provider: None };
+    let context = Context::of_cause(&outbox.tracer, event.cause.clone()).about(about);
+    context.run(attempt_in_context(outbox, endpoint, due, allowed)).await;
+}
+
+async fn attempt_in_context(outbox: Arc<Outbox>, endpoint: Arc<Endpoint>, due: DueDelivery, allowed: bool) {
     let event = &due.event.event;
     let at = Timestamp::now();
     let record = |attempt, after, effect| AttemptRecord {
@@ -193,10 +202,23 @@ async fn attempt(outbox: Arc<Outbox>, endpoint: Arc<Endpoint>, due: DueDelivery,
         return;
     }
     let body = message::body(event);
+    let context = trace::current();
+    let mut span = context.span(SpanKind::Client, || "webhook POST".to_owned());
     let sent = match headers(&endpoint, event.id, at, &body) {
-        Some(headers) => outbox.sender.post(&endpoint.url, headers, body).await,
+        Some(mut headers) => {
+            context.put(&span, &mut headers);
+            outbox.sender.post(&endpoint.url, headers, body).await
+        }
         None => Sent { result: SendResult::Broken, http_status: None, retry_after: None, duration_ms: 0 },
     };
+    if span.is_recorded() {
+        span.tell(Key::EventId, event.id.to_string());
+        span.tell(Key::EventType, event.event.event_type.as_str());
+        span.tell(Key::EndpointId, endpoint.id.to_string());
+        span.tell_some(Key::RequestId, event.event.cause.request_id.as_deref());
+        tell(&mut span, &sent);
+    }
+    span.end();
     faults::reached("webhook_sent");
     let now = Timestamp::now();
     let pause = outbox.schedule.pause(due.attempts.saturating_add(1));
@@ -243,6 +265,15 @@ async fn attempt(outbox: Arc<Outbox>, endpoint: Arc<Endpoint>, due: DueDelivery,
         duration_ms: sent.duration_ms,
     };
     write(&outbox, record(attempt, after, effect)).await;
+}
+
+/// What a trace shows of a delivery.
+pub(super) fn tell(span: &mut Span, sent: &Sent) {
+    span.tell(Key::Method, "POST");
+    span.tell_some(Key::Status, sent.http_status);
+    if sent.result != SendResult::Delivered {
+        span.fail(sent.result.as_str());
+    }
 }
 
 async fn write(outbox: &Outbox, record: AttemptRecord) {

@@ -84,6 +84,8 @@ impl Core {
     }
 
     async fn service(&self, platform: &dyn Platform, mut call: Call, request: &Received) -> Reply {
+        let header =
+            |name| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         call.sequence = Some(self.frame.journal.record(LoggedRequest {
             sequence: 0,
             at: self.frame.clock.now(),
@@ -94,6 +96,8 @@ impl Core {
             shop: call.shop.clone(),
             order: call.order.clone(),
             reference: call.reference.clone(),
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate"),
             body: call.body.clone(),
         }));
         let ordered = self.frame.faults.take(platform.name(), &call);

@@ -18,7 +18,7 @@ const KEPT: usize = 10_000;
 /// Members whose value never enters the log, whatever their depth. Lower case, compared as a part of the name.
 const SECRET_PARTS: [&str; 6] = ["password", "secret", "token", "securitycode", "cvv", "seal"];
 
-/// One service call as it was received, before any effect. Header values are not kept.
+/// One service call as it was received, before any effect. Of its headers only the trace is kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LoggedRequest {
     /// Number of the request, from 1.
@@ -39,6 +39,10 @@ pub struct LoggedRequest {
     pub order: Option<String>,
     /// The merchant's reference, when the request names one.
     pub reference: Option<String>,
+    /// The header `traceparent`.
+    pub traceparent: Option<String>,
+    /// The header `tracestate`.
+    pub tracestate: Option<String>,
     /// The body with secrets left out; `null` when it was not JSON.
     pub body: Value,
 }
@@ -131,6 +135,8 @@ mod tests {
             shop: None,
             order: None,
             reference: None,
+            traceparent: None,
+            tracestate: None,
             body,
         }
     }

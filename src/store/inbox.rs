@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountName, Money, OperationId, OperationStatus, OrderId, OrderStatus, ProviderReference, Timestamp,
+    AccountName, Cause, Money, OperationId, OperationStatus, OrderId, OrderStatus, ProviderReference,
+    Timestamp,
 };
 
 /// What was read from a verified notification.
@@ -43,6 +44,8 @@ pub struct NewNotification {
     pub raw_body: Vec<u8>,
     /// What was read from it.
     pub facts: NotificationFacts,
+    /// The request that brought it.
+    pub cause: Cause,
 }
 
 impl fmt::Debug for NewNotification {
@@ -69,6 +72,8 @@ pub struct DueNotification {
     pub facts: NotificationFacts,
     /// How often it was tried.
     pub tries: u32,
+    /// The request that brought it.
+    pub cause: Cause,
 }
 
 /// Which orders a list shows.

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 pub use inbox::{DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place};
 
 use crate::domain::{
-    AccountName, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
-    operation::Failure,
+    AccountName, Cause, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory,
+    Timestamp, operation::Failure,
 };
 
 /// A caller's `Idempotency-Key` with what it was used for.
@@ -113,6 +113,8 @@ pub struct Settlement {
     pub follow_at: Option<Timestamp>,
     /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
     pub settled_by: String,
+    /// The request that settled it, when that is not the one that began it.
+    pub cause: Option<Cause>,
 }
 
 /// What became of a settlement.
@@ -200,8 +202,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
 
     /// Keeps copies of orders as read. A copy older (`as_of`) than the one kept is ignored; a changed status
-    /// of an order already kept writes the event of that change in the same transaction.
-    async fn save_copies(&self, orders: Vec<Order>) -> Result<(), StoreError>;
+    /// of an order already kept writes the event of that change in the same transaction, with the request that made
+    /// somebody read them.
+    async fn save_copies(&self, orders: Vec<Order>, cause: Cause) -> Result<(), StoreError>;
 
     /// Events of one order with a sequence above `after`, in sequence.
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;

@@ -32,7 +32,9 @@ use super::{
     Place, Settled, Settlement, Store, StoreError,
     retention::{Erased, Limits, Sweep, Swept},
 };
-use crate::domain::{AccountName, Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp};
+use crate::domain::{
+    AccountName, Cause, Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp,
+};
 
 /// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
 #[derive(Debug)]
@@ -200,11 +202,11 @@ impl Store for SqliteStore {
         self.inner.readers.run(move |connection| orders::copy(connection, &id)).await
     }
 
-    async fn save_copies(&self, orders: Vec<Order>) -> Result<(), StoreError> {
+    async fn save_copies(&self, orders: Vec<Order>, cause: Cause) -> Result<(), StoreError> {
         if orders.is_empty() {
             return Ok(());
         }
-        self.inner.writer.run(move |connection| commands::save_copies(connection, &orders)).await
+        self.inner.writer.run(move |connection| commands::save_copies(connection, &orders, &cause)).await
     }
 
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -19,6 +19,7 @@ mod sips_codes;
 mod sips_create;
 mod sips_lost;
 mod sips_rig;
+mod traces;
 mod webhooks;
 mod yabandpay;
 mod yabandpay_create;

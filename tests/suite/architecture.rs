@@ -115,6 +115,49 @@ fn only_adapters_name_a_provider() {
     }
 }
 
+/// The names before `=` and behind `%` in what a macro of `tracing` is given.
+fn logged_fields(arguments: &str) -> Vec<String> {
+    let (mut depth, mut in_text, mut parts) = (0_usize, false, vec![String::new()]);
+    for c in arguments.chars() {
+        match c {
+            '"' => in_text = !in_text,
+            '(' | '[' | '{' if !in_text => depth += 1,
+            ')' | ']' | '}' if !in_text && depth == 0 => break,
+            ')' | ']' | '}' if !in_text => depth -= 1,
+            ',' if !in_text && depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        parts.last_mut().unwrap().push(c);
+    }
+    let parts =
+        parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty() && !part.starts_with('"'));
+    let name = |part: &str| {
+        part.split('=').next().unwrap_or_default().trim().trim_start_matches(['%', '?']).to_owned()
+    };
+    parts.map(name).collect()
+}
+
+#[test]
+fn the_log_has_the_fields_of_its_list() {
+    let allowed: BTreeSet<&str> = guichet::telemetry::FIELDS.into_iter().collect();
+    let mut used = BTreeSet::from(["message".to_owned()]);
+    for (path, text) in module("") {
+        let code = code(text.split("#[cfg(test)]").next().unwrap_or_default());
+        for call in code.split("tracing::").skip(1) {
+            let level = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
+            let Some(arguments) = level.iter().find_map(|level| call.strip_prefix(level)) else { continue };
+            for field in logged_fields(arguments) {
+                assert!(allowed.contains(field.as_str()), "{path} logs `{field}`, which is not in the list");
+                used.insert(field);
+            }
+        }
+    }
+    assert_eq!(used, allowed.into_iter().map(str::to_owned).collect(), "used, and in the list");
+}
+
 #[test]
 fn no_file_is_long() {
     for (path, text) in module("") {

@@ -47,6 +47,9 @@ fn the_defaults_are_those_of_the_design() {
     assert!(!settings.sandbox.allow_remote);
     assert_eq!(settings.log.level, LogLevel::Info);
     assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!(settings.tracing.otlp_endpoint, None);
+    assert_eq!(settings.tracing.sample_per_mille, 1000);
+    assert_eq!(settings.tracing.service_name, "guichet");
 }
 
 /// Nothing in the code has a default, so that the manual loads is proof that every needed key is in it; an unknown key in

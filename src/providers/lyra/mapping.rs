@@ -26,7 +26,7 @@ pub(super) fn order(
     if status == PaymentOrderStatus::Unknown {
         tracing::warn!(
             provider = PROVIDER,
-            status = wire.payment_order_status,
+            provider_status = wire.payment_order_status,
             "the provider told a status not known here"
         );
     }

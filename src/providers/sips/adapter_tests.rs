@@ -151,6 +151,7 @@ fn adapter_operation(intent: Intent) -> Operation {
         provider: PROVIDER.to_owned(),
         client: "c".to_owned(),
         request_id: "r".to_owned(),
+        traceparent: None,
         amount: intent.amount(),
         status: OperationStatus::Unknown,
         already_done: false,

@@ -73,7 +73,7 @@ pub(super) fn order(
         _ => row.canonical(left),
     };
     if status == OrderStatus::Unknown {
-        tracing::warn!(provider = PROVIDER, status = short(word), "a status without a meaning here");
+        tracing::warn!(provider = PROVIDER, provider_status = short(word), "a status without a meaning here");
     }
     let changed = wire.last_operation_date_time.as_deref().and_then(wire::instant);
     let created_at = wire.transaction_date_time.as_deref().and_then(wire::instant);

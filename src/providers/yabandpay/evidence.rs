@@ -95,7 +95,7 @@ pub(super) fn state_of_refund(wire: &wire::Refund) -> Option<&'static RefundStat
     if state.is_none() {
         tracing::warn!(
             provider = PROVIDER,
-            status = word,
+            provider_status = word,
             "the provider told a state of a refund not known here"
         );
     }

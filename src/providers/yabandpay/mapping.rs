@@ -56,7 +56,11 @@ pub(super) fn order(
     let word: String = word.chars().take(WORD_CHARS_MAX).collect();
     let state = payment_state(&word);
     if state.is_none() {
-        tracing::warn!(provider = PROVIDER, status = word, "the provider told a status not known here");
+        tracing::warn!(
+            provider = PROVIDER,
+            provider_status = word,
+            "the provider told a status not known here"
+        );
     }
     let creation = memory.creation.as_ref();
     let created_at = seconds(wire.created_at.as_deref())

@@ -205,6 +205,7 @@ fn operation(intent: Intent, status: OperationStatus, order_after: Option<Order>
         provider: "yabandpay".to_owned(),
         client: "test".to_owned(),
         request_id: "test".to_owned(),
+        traceparent: None,
         amount: intent.amount(),
         status,
         already_done: false,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind, OperationStatus, Order,
+        Cause, Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind, OperationStatus, Order,
         OrderId, OrderMemory, Timestamp, operation::Failure,
     },
     faults,
@@ -36,7 +36,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
 
     if let Some(before) = operation.intent.before() {
         // A status seen here for the first time was changed by somebody else: its event names no operation.
-        orders::keep(connection, before, None)?;
+        orders::keep(connection, before, None, &Cause::default())?;
     }
     // The unique index decides, but an operation that begins at its end never enters it, nor does a creation.
     let enters_the_index = operation.status.blocks_the_order();
@@ -100,6 +100,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
         &operation.client,
         "operation.begun",
         operation,
+        &operation.cause(),
         &detail,
     )?;
     Ok(Keep(Begun::Started))
@@ -142,6 +143,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         next_check_at: settlement.next_check_at,
         ..operation
     };
+    let cause = settlement.cause.clone().unwrap_or_else(|| next.cause());
     let made = match (&next.intent, &next.order_after) {
         (Intent::Create { .. }, Some(order)) if happens => Some(order.clone()),
         _ => None,
@@ -149,19 +151,20 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     let mut next = next;
     if let Some(order) = &made {
         // Before the operation, whose row names it.
-        orders::keep(connection, order, Some(next.id))?;
+        orders::keep(connection, order, Some(next.id), &cause)?;
         orders::mark_known(connection, &order.id)?;
         if settlement.follow_at.is_some() {
             inbox::plan_read(connection, &order.id, settlement.follow_at)?;
         }
         next.order_id = Some(order.id.clone());
-        events::append(connection, &NewEvent::created(order, next.id))?;
+        events::append(connection, &NewEvent::created(order, next.id, cause.clone()))?;
     }
     let next = change_status(connection, next, from, &settlement)?;
     // An order that was found in another status after a refusal got there without this operation.
-    let behind_it = happens.then_some(next.id);
+    let (behind_it, its_cause) =
+        if happens { (Some(next.id), cause.clone()) } else { (None, Cause::default()) };
     let kept = match &settlement.order_after {
-        Some(copy) if made.is_none() => orders::keep(connection, copy, behind_it)?,
+        Some(copy) if made.is_none() => orders::keep(connection, copy, behind_it, &its_cause)?,
         _ => orders::Kept::Ignored,
     };
     if next.status == OperationStatus::Succeeded
@@ -173,7 +176,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
             Field::Set(reference) => orders::set_reference(connection, order, Some(reference))?,
         }
         if !next.already_done && kept != orders::Kept::StatusChanged {
-            let event = updated(connection, &next, order, settlement.order_after.as_ref())?;
+            let event = updated(connection, &next, order, settlement.order_after.as_ref(), cause)?;
             events::append(connection, &event)?;
         }
     }
@@ -190,7 +193,7 @@ fn plan_again(
     let next = Operation { checks: settlement.checks, next_check_at: settlement.next_check_at, ..operation };
     rows::update_operation(connection, &next, from, settlement.releases_reference)?;
     if let Some(copy) = &settlement.order_after {
-        orders::keep(connection, copy, None)?;
+        orders::keep(connection, copy, None, &Cause::default())?;
     }
     Ok(Keep(Settled::Done(Box::new(next))))
 }
@@ -201,12 +204,13 @@ fn updated(
     operation: &Operation,
     order: &OrderId,
     read_after: Option<&Order>,
+    cause: Cause,
 ) -> Result<NewEvent, StoreError> {
     // The newest copy: when `read_after` came too late to be kept, the kept one is newer still.
     let Some(copy) = orders::copy(connection, order)? else {
         return Err(StoreError::Corrupt(format!("no copy of {order}")));
     };
-    let mut event = NewEvent::updated(&copy, operation.id);
+    let mut event = NewEvent::updated(&copy, operation.id, cause);
     if read_after.is_none() {
         // The copy is from before the update: what it says of amounts may be what was changed.
         event.occurred_at = operation.updated_at;
@@ -230,12 +234,15 @@ fn change_status(
     if let Some(order) = &next.order_id {
         orders::count_change(connection, order)?;
     }
+    let cause = settlement.cause.clone().unwrap_or_else(|| next.cause());
     if !faults::planted("change_without_its_event") {
-        events::append(connection, &NewEvent::operation(&next))?;
+        let event = NewEvent { cause: cause.clone(), ..NewEvent::operation(&next) };
+        events::append(connection, &event)?;
     }
     let ended = matches!(next.status, OperationStatus::Succeeded | OperationStatus::Refused);
     if next.kind == OperationKind::Refund && ended && !next.already_done {
-        events::append(connection, &NewEvent::refund(&next))?;
+        let event = NewEvent { cause: cause.clone(), ..NewEvent::refund(&next) };
+        events::append(connection, &event)?;
     }
     let detail = json!({
         "from": from.as_str(),
@@ -246,7 +253,8 @@ fn change_status(
         "checks": next.checks,
         "decided_because": settlement.reason,
     });
-    events::audit(connection, next.updated_at, &settlement.settled_by, "operation.settled", &next, &detail)?;
+    let by = &settlement.settled_by;
+    events::audit(connection, next.updated_at, by, "operation.settled", &next, &cause, &detail)?;
     Ok(next)
 }
 
@@ -292,6 +300,7 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             reason: None,
             follow_at: None,
             settled_by: "recovery".to_owned(),
+            cause: None,
         };
         changed.push(change_status(connection, next, from, &settlement)?);
     }
@@ -299,9 +308,13 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
 }
 
 /// See [`crate::store::Store::save_copies`].
-pub(super) fn save_copies(connection: &Connection, copies: &[Order]) -> Result<Step<()>, StoreError> {
+pub(super) fn save_copies(
+    connection: &Connection,
+    copies: &[Order],
+    cause: &Cause,
+) -> Result<Step<()>, StoreError> {
     for copy in copies {
-        orders::keep(connection, copy, None)?;
+        orders::keep(connection, copy, None, cause)?;
     }
     Ok(Keep(()))
 }

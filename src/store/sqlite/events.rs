@@ -1,11 +1,11 @@
 //! Events and the audit trail: rows that are added and never changed.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::rows::{decode, encode, word};
 use crate::{
-    domain::{Event, EventId, EventType, NewEvent, Operation, OrderId, Timestamp},
+    domain::{Cause, Event, EventId, EventType, NewEvent, Operation, OrderId, Timestamp},
     store::StoreError,
 };
 
@@ -25,8 +25,10 @@ pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), St
     };
     connection
         .prepare_cached(
-            "INSERT INTO events (id, position, stream, order_id, account, sequence, event_type, operation_id, occurred_at, data) \
-             VALUES (?1, ?2, ?3, ?4, COALESCE(?10, (SELECT account FROM operations WHERE id = ?7)), ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO events (id, position, stream, order_id, account, sequence, event_type, operation_id, occurred_at, \
+             data, request_id, traceparent) \
+             VALUES (?1, ?2, ?3, ?4, COALESCE(?10, (SELECT account FROM operations WHERE id = ?7)), ?5, ?6, ?7, ?8, ?9, \
+             ?11, ?12)",
         )?
         .execute(params![
             EventId::generate().to_string(),
@@ -39,6 +41,8 @@ pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), St
             event.occurred_at.as_millis(),
             encode(&event.data)?,
             event.order_id.as_ref().map(|order| order.account.as_str()),
+            event.cause.request_id,
+            event.cause.traceparent.map(|place| place.to_string()),
         ])?;
     Ok(())
 }
@@ -58,7 +62,7 @@ pub(super) fn of_order(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, sequence, event_type, operation_id, occurred_at, data FROM events \
+        "SELECT id, sequence, event_type, operation_id, occurred_at, data, request_id, traceparent FROM events \
          WHERE stream = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
     )?;
     let mut rows = statement.query(params![order.to_string(), after, limit])?;
@@ -78,25 +82,34 @@ pub(super) fn of_order(
                     .transpose()?,
                 occurred_at: Timestamp::from_millis(row.get(4)?),
                 data: decode("the data of an event", &data)?,
+                cause: cause(row, 6)?,
             },
         });
     }
     Ok(events)
 }
 
-/// Writes who did what to an operation.
+/// The request behind a row: its id and its place in a trace, in two columns from `first` on.
+pub(super) fn cause(row: &Row<'_>, first: usize) -> Result<Cause, StoreError> {
+    let traceparent: Option<String> = row.get(first.saturating_add(1))?;
+    let traceparent = traceparent.map(|text| word("traceparent", &text, text.parse().ok())).transpose()?;
+    Ok(Cause { request_id: row.get(first)?, traceparent })
+}
+
+/// Writes who did what to an operation, and in which request.
 pub(super) fn audit(
     connection: &Connection,
     at: Timestamp,
     actor: &str,
     action: &str,
     operation: &Operation,
+    cause: &Cause,
     detail: &Value,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO audit (position, recorded_at, actor, action, operation_id, order_id, request_id, detail) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO audit (position, recorded_at, actor, action, operation_id, order_id, request_id, detail, \
+             traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             next(connection, "audit")?,
@@ -105,8 +118,9 @@ pub(super) fn audit(
             action,
             operation.id.to_string(),
             operation.order_id.as_ref().map(ToString::to_string),
-            operation.request_id,
+            cause.request_id.as_deref().unwrap_or_default(),
             encode(detail)?,
+            cause.traceparent.map(|place| place.to_string()),
         ])?;
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
-use super::rows::{decode, word};
+use super::{
+    events::cause,
+    rows::{decode, word},
+};
 use crate::{
     config::AllowedAccounts,
     domain::{Event, EventFilter, EventType, NewEvent, Timestamp},
@@ -14,7 +17,7 @@ use crate::{
 
 /// The columns that [`placed`] reads, of a table called `e`.
 pub(super) const COLUMNS: &str = "e.id, e.position, e.account, e.order_id, e.sequence, e.event_type, \
-                                  e.operation_id, e.occurred_at, e.data";
+                                  e.operation_id, e.occurred_at, e.data, e.request_id, e.traceparent";
 
 /// See [`crate::store::outbox::OutboxStore::events_after`].
 pub(super) fn after(
@@ -99,13 +102,14 @@ pub(super) fn placed(row: &Row<'_>) -> Result<PlacedEvent, StoreError> {
                     .transpose()?,
                 occurred_at: Timestamp::from_millis(row.get(7)?),
                 data: decode("the data of an event", &data)?,
+                cause: cause(row, 9)?,
             },
         },
     })
 }
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 9;
+pub(super) const COLUMN_COUNT: usize = 11;
 
 /// A column after those of the event.
 pub(super) fn beside<T: rusqlite::types::FromSql>(row: &Row<'_>, number: usize) -> Result<T, StoreError> {

@@ -20,7 +20,7 @@ pub(super) fn keep(connection: &Connection, new: &NewNotification) -> Result<Ste
     let written = connection
         .prepare_cached(
             "INSERT INTO notifications (id, account, dedup_key, received_at, content_type, raw_body, facts, \
-             next_try_at, tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 0) \
+             next_try_at, tries, request_id, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 0, ?8, ?9) \
              ON CONFLICT (account, dedup_key) DO NOTHING",
         )?
         .execute(params![
@@ -31,6 +31,8 @@ pub(super) fn keep(connection: &Connection, new: &NewNotification) -> Result<Ste
             new.content_type,
             new.raw_body,
             encode(&new.facts)?,
+            new.cause.request_id,
+            new.cause.traceparent.map(|place| place.to_string()),
         ])?;
     Ok(Keep(written == 1))
 }
@@ -43,7 +45,7 @@ pub(super) fn due(
     limit: u32,
 ) -> Result<Vec<DueNotification>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, received_at, facts, tries FROM notifications \
+        "SELECT id, received_at, facts, tries, request_id, traceparent FROM notifications \
          WHERE account = ?1 AND next_try_at IS NOT NULL AND next_try_at <= ?2 ORDER BY next_try_at, id LIMIT ?3",
     )?;
     let mut rows = statement.query(params![account.as_str(), now.as_millis(), limit])?;
@@ -56,6 +58,7 @@ pub(super) fn due(
             received_at: Timestamp::from_millis(row.get(1)?),
             facts: decode("a notification", &facts)?,
             tries: row.get(3)?,
+            cause: events::cause(row, 4)?,
         });
     }
     Ok(due)
@@ -67,18 +70,21 @@ pub(super) fn finish(
     id: &str,
     order: Option<&OrderId>,
 ) -> Result<Step<()>, StoreError> {
-    let found: Option<(String, i64)> = connection
+    let found = connection
         .prepare_cached(
             "UPDATE notifications SET next_try_at = NULL, tries = tries + 1, order_id = coalesce(?2, order_id) \
-             WHERE id = ?1 AND next_try_at IS NOT NULL RETURNING facts, received_at",
+             WHERE id = ?1 AND next_try_at IS NOT NULL RETURNING facts, received_at, request_id, traceparent",
         )?
-        .query_row(params![id, order.map(ToString::to_string)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id, order.map(ToString::to_string)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, events::cause(row, 2)))
+        })
         .optional()?;
-    if let (Some((facts, received_at)), Some(order)) = (found, order) {
+    if let (Some((facts, received_at, cause)), Some(order)) = (found, order) {
         let facts: NotificationFacts = decode("a notification", &facts)?;
         let at = Timestamp::from_millis(received_at);
         orders::mark_known(connection, order)?;
-        let event = NewEvent::notified(order.clone(), facts.status, facts.provider_status.as_deref(), at);
+        let status = facts.provider_status.as_deref();
+        let event = NewEvent::notified(order.clone(), facts.status, status, at, cause?);
         events::append(connection, &event)?;
     }
     Ok(Keep(()))

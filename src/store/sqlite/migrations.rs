@@ -10,6 +10,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_initial", include_str!("../../../migrations/0001_initial.sql")),
     ("0002_webhooks", include_str!("../../../migrations/0002_webhooks.sql")),
     ("0003_retention", include_str!("../../../migrations/0003_retention.sql")),
+    ("0004_causes", include_str!("../../../migrations/0004_causes.sql")),
     ("0005_inbox", include_str!("../../../migrations/0005_inbox.sql")),
 ];
 
@@ -18,6 +19,11 @@ const MIGRATIONS: &[(&str, &str)] = &[
 /// # Errors
 /// `Corrupt` when the file belongs to something else or to a newer guichet.
 pub(super) fn apply(connection: &Connection) -> Result<(), StoreError> {
+    up_to(connection, MIGRATIONS.len())
+}
+
+/// Applies what is missing of the first `count` changes.
+fn up_to(connection: &Connection, count: usize) -> Result<(), StoreError> {
     let applied = applied(connection)?;
     for (index, (name, checksum)) in applied.iter().enumerate() {
         let Some((known, sql)) = MIGRATIONS.get(index).filter(|(known, _)| known == name) else {
@@ -31,7 +37,7 @@ pub(super) fn apply(connection: &Connection) -> Result<(), StoreError> {
             )));
         }
     }
-    for (name, sql) in MIGRATIONS.iter().skip(applied.len()) {
+    for (name, sql) in MIGRATIONS.iter().take(count).skip(applied.len()) {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(sql)?;
         transaction.execute(
@@ -97,6 +103,23 @@ mod tests {
         let connection = migrated();
         apply(&connection).unwrap();
         assert_eq!(applied(&connection).unwrap().len(), MIGRATIONS.len());
+    }
+
+    #[test]
+    fn a_store_of_before_the_causes_is_read_as_having_none() {
+        let connection = Connection::open_in_memory().unwrap();
+        up_to(&connection, 2).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO events VALUES ('evt_019386a2-6f5b-7c31-9a53-2f6f1f7a1b2c', 1, 'shop_1', NULL, 'shop', 1, \
+                 'order.paid', NULL, 5, '{}')",
+            )
+            .unwrap();
+        apply(&connection).unwrap();
+        let order = "shop_1".parse().unwrap();
+        let events = super::super::events::of_order(&connection, &order, 0, 10).unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].event.cause, crate::domain::Cause::default());
     }
 
     #[test]

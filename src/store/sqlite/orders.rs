@@ -7,7 +7,7 @@ use super::{
     rows::{decode, encode, word},
 };
 use crate::{
-    domain::{NewEvent, Operation, OperationId, Order, OrderId, OrderStatus},
+    domain::{Cause, NewEvent, Operation, OperationId, Order, OrderId, OrderStatus},
     faults,
     store::StoreError,
 };
@@ -25,11 +25,12 @@ pub(super) enum Kept {
 
 /// Keeps `copy` unless a newer one is known, with the event of a changed status.
 ///
-/// `operation` is the one behind the change, if there is one. The first copy of an order is no change.
+/// `operation` is the one behind the change, if there is one, and `cause` the request. The first copy of an order is no change.
 pub(super) fn keep(
     connection: &Connection,
     copy: &Order,
     operation: Option<OperationId>,
+    cause: &Cause,
 ) -> Result<Kept, StoreError> {
     let Some((known, as_of)) = known_status(connection, &copy.id)? else {
         insert(connection, copy)?;
@@ -57,7 +58,7 @@ pub(super) fn keep(
     if copy.status == known {
         return Ok(Kept::SameStatus);
     }
-    events::append(connection, &NewEvent::status_changed(copy, known, operation))?;
+    events::append(connection, &NewEvent::status_changed(copy, known, operation, cause.clone()))?;
     Ok(Kept::StatusChanged)
 }
 

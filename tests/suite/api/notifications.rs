@@ -47,6 +47,12 @@ async fn a_payment_is_known_without_a_read() {
         ["order.created", "operation.succeeded", "order.paid", "notification.received"],
         "the platform was read, the payment kept, then the notification was done with"
     );
+    let timeline = rig.get(&format!("/orders/systempay_{order}/events")).await;
+    let events = timeline.json["items"].as_array().unwrap();
+    let behind = |event: &Value| (event["request_id"].clone(), event["trace_id"].clone());
+    assert!(behind(&events[3]).0.is_string() && behind(&events[3]).1.is_string(), "{events:?}");
+    assert_eq!(behind(&events[2]), behind(&events[3]), "both came of the platform's request");
+    assert_ne!(behind(&events[3]), behind(&events[0]), "which is not that of the caller");
     let listed = rig.get("/orders?status=paid").await;
     assert_eq!(listed.json["items"][0]["provider_reference"], order.as_str());
 }

@@ -249,6 +249,7 @@ fn unknown(rig: &Rig, id: OperationId, intent: Intent) -> Operation {
         provider: rig.provider.id.to_owned(),
         client: "till".to_owned(),
         request_id: "r".to_owned(),
+        traceparent: None,
         amount: intent.amount(),
         status: OperationStatus::Unknown,
         already_done: false,

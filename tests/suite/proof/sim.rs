@@ -25,6 +25,7 @@ use guichet::{
     orders::{NewCreation, Orders, Received},
     problem::ProblemCode,
     store::{Store, sqlite::SqliteStore},
+    trace::Tracer,
 };
 
 use self::{
@@ -194,7 +195,7 @@ async fn live(
 ) -> Result<(), String> {
     frail.recover(Timestamp::now()).await.map_err(|error| error.to_string())?;
     let timeout = Duration::from_millis(u64::try_from(PROVIDER_TIMEOUT_MS).unwrap());
-    let orders = Orders::start(registry(world), Vec::new(), Arc::clone(frail), timeout);
+    let orders = Orders::start(registry(world), Vec::new(), Arc::clone(frail), timeout, Tracer::default());
     tokio::spawn(postman(Arc::clone(&orders), Arc::clone(world)));
     let count = asks.lock().unwrap().len();
     let callers: Vec<_> = (0..count)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use guichet::{
-    domain::{Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus},
+    domain::{Cause, Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus},
     store::{Begun, NewOperation, Store},
 };
 
@@ -201,7 +201,7 @@ pub(super) async fn a_reference_in_use_is_refused(kind: &impl Kind) {
         assert_eq!(begun, expected, "{status}");
     }
     // An order only read, one of another account, and the order itself do not stand in the way.
-    store.save_copies(vec![pending("only-read")]).await.unwrap();
+    store.save_copies(vec![pending("only-read")], Cause::default()).await.unwrap();
     start(&*store, rename(pending("y"), "ref-only-read")).await;
     let mut elsewhere = pending("z");
     elsewhere.id = "other-shop_z".parse().unwrap();

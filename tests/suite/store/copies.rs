@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use guichet::domain::{OperationStatus, OrderStatus};
+use guichet::domain::{Cause, OperationStatus, OrderStatus};
 
 use super::rig::{Kind, cancel, copy, event_words, events, order_id, settle, settlement, start, words};
 
 pub(super) async fn older_copies_are_ignored(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    store.save_copies(vec![copy("a", OrderStatus::Paid, 100)]).await.unwrap();
+    store.save_copies(vec![copy("a", OrderStatus::Paid, 100)], Cause::default()).await.unwrap();
     let older = copy("a", OrderStatus::Pending, 99);
-    store.save_copies(vec![older.clone()]).await.unwrap();
+    store.save_copies(vec![older.clone()], Cause::default()).await.unwrap();
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
 
     let id = start(&*store, cancel(older.clone())).await;
@@ -21,7 +21,7 @@ pub(super) async fn older_copies_are_ignored(kind: &impl Kind) {
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
     assert_eq!(event_words(&*store, "a").await, words(&[("operation.succeeded", true)]));
 
-    store.save_copies(vec![copy("a", OrderStatus::PartiallyRefunded, 101)]).await.unwrap();
+    store.save_copies(vec![copy("a", OrderStatus::PartiallyRefunded, 101)], Cause::default()).await.unwrap();
     assert_eq!(
         event_words(&*store, "a").await,
         words(&[("operation.succeeded", true), ("order.partially_refunded", false)])
@@ -33,7 +33,7 @@ pub(super) async fn reads_of_one_millisecond_only_move_forward(kind: &impl Kind)
     let all = [OrderStatus::Pending, OrderStatus::Paid, OrderStatus::Pending]
         .map(|status| copy("a", status, 7))
         .to_vec();
-    store.save_copies(all).await.unwrap();
+    store.save_copies(all, Cause::default()).await.unwrap();
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
     assert_eq!(event_words(&*store, "a").await, words(&[("order.paid", false)]));
 }
@@ -41,11 +41,17 @@ pub(super) async fn reads_of_one_millisecond_only_move_forward(kind: &impl Kind)
 pub(super) async fn the_first_copy_is_no_change(kind: &impl Kind) {
     let store = kind.open().unwrap();
     store
-        .save_copies(vec![copy("a", OrderStatus::Paid, 1), copy("b", OrderStatus::Pending, 1)])
+        .save_copies(
+            vec![copy("a", OrderStatus::Paid, 1), copy("b", OrderStatus::Pending, 1)],
+            Cause::default(),
+        )
         .await
         .unwrap();
-    store.save_copies(vec![copy("a", OrderStatus::Paid, 2), copy("b", OrderStatus::Paid, 2)]).await.unwrap();
-    store.save_copies(Vec::new()).await.unwrap();
+    store
+        .save_copies(vec![copy("a", OrderStatus::Paid, 2), copy("b", OrderStatus::Paid, 2)], Cause::default())
+        .await
+        .unwrap();
+    store.save_copies(Vec::new(), Cause::default()).await.unwrap();
     assert_eq!(event_words(&*store, "a").await, words(&[]));
     assert_eq!(event_words(&*store, "b").await, words(&[("order.paid", false)]));
     assert_eq!(store.order_copy(&order_id("c")).await.unwrap(), None);
@@ -53,7 +59,7 @@ pub(super) async fn the_first_copy_is_no_change(kind: &impl Kind) {
 
 pub(super) async fn a_begin_tells_of_a_status_it_finds(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    store.save_copies(vec![copy("a", OrderStatus::Pending, 1)]).await.unwrap();
+    store.save_copies(vec![copy("a", OrderStatus::Pending, 1)], Cause::default()).await.unwrap();
     start(&*store, cancel(copy("a", OrderStatus::Authorized, 2))).await;
     assert_eq!(event_words(&*store, "a").await, words(&[("order.authorized", false)]));
 }
@@ -69,7 +75,7 @@ pub(super) async fn sequences_have_no_gap_under_load(kind: &impl Kind) {
                 for round in 0..10_i64 {
                     let status = if round % 2 == 0 { OrderStatus::Pending } else { OrderStatus::Declined };
                     let as_of = round * 100 + i64::try_from(n).unwrap();
-                    store.save_copies(vec![copy(name, status, as_of)]).await.unwrap();
+                    store.save_copies(vec![copy(name, status, as_of)], Cause::default()).await.unwrap();
                     let mut new = cancel(copy(name, status, as_of));
                     new.change_count = store.look(Some(&order_id(name)), None).await.unwrap().change_count;
                     let id = new.operation.id;

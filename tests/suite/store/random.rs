@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use guichet::{
-    domain::{OperationId, OperationStatus, OrderStatus},
+    domain::{Cause, OperationId, OperationStatus, OrderStatus},
     store::{Begun, Settled, Settlement, Store},
 };
 use proptest::prelude::*;
@@ -81,7 +81,10 @@ async fn take(store: &dyn Store, watched: &mut Watched, now: i64, step: Step) {
             }
         }
         Step::Save { order, status, age } => {
-            store.save_copies(vec![copy(ORDERS[order], OrderStatus::ALL[status], now + age)]).await.unwrap();
+            store
+                .save_copies(vec![copy(ORDERS[order], OrderStatus::ALL[status], now + age)], Cause::default())
+                .await
+                .unwrap();
         }
         Step::Recover => {
             let changed = store.recover(at(now)).await.unwrap();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use guichet::{
     domain::{
-        Customer, Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus, Timestamp,
+        Cause, Customer, Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus,
+        Timestamp,
     },
     store::{
         Begun, NewNotification, NewOperation, NotificationFacts, Store, StoreError,
@@ -72,6 +73,7 @@ fn notification(name: &str, millis: i64, facts: NotificationFacts) -> NewNotific
         content_type: Some("application/json".to_owned()),
         raw_body: format!("{{\"payer\": \"{}\"}}", canary("raw").repeat(60)).into_bytes(),
         facts,
+        cause: Cause::default(),
     }
 }
 
@@ -94,7 +96,7 @@ pub(super) async fn life(store: &dyn Store, name: &str, key: &str) -> OperationI
     made.order_after = Some(named(name, OrderStatus::Pending, 1));
     made.follow_at = Some(at(1));
     settle(store, made).await;
-    store.save_copies(vec![named(name, OrderStatus::Paid, 2)]).await.unwrap();
+    store.save_copies(vec![named(name, OrderStatus::Paid, 2)], Cause::default()).await.unwrap();
     assert!(store.keep_notification(notification(name, 2, facts(None))).await.unwrap());
     for due in store.due_notifications(&order_id("a").account, at(3), ALL).await.unwrap() {
         store.tie_notification(&due.id, &order_id(name)).await.unwrap();
@@ -155,7 +157,10 @@ async fn payer_data_goes_and_the_record_stays() {
     assert_eq!(round(&*store, 32).await, Erased::default(), "a second round finds nothing");
 
     // A read brings a copy back; it goes with the next round.
-    store.save_copies(vec![named("a", OrderStatus::PartiallyRefunded, 32 * DAY)]).await.unwrap();
+    store
+        .save_copies(vec![named("a", OrderStatus::PartiallyRefunded, 32 * DAY)], Cause::default())
+        .await
+        .unwrap();
     assert_eq!(round(&*store, 33).await, Erased { orders: 1, ..Erased::default() });
     assert!(store.scrub().await.unwrap());
     assert_eq!(canaries(&kind), 0);
@@ -172,7 +177,7 @@ async fn what_is_not_over_is_not_touched() {
         let kind = Sqlite::new();
         let store = kind.open().unwrap();
         let id = cancel_in(&*store, "a", status).await;
-        store.save_copies(vec![named("a", OrderStatus::Paid, 5)]).await.unwrap();
+        store.save_copies(vec![named("a", OrderStatus::Paid, 5)], Cause::default()).await.unwrap();
         // A creation whose order nobody knows.
         let creation = start(&*store, with_key(named_creation("b"), "key-1", "f")).await;
         // News of it that cannot be applied yet.
@@ -216,10 +221,13 @@ async fn copies_that_were_only_read_go_altogether() {
     let kind = Sqlite::new();
     let store = kind.open().unwrap();
     store
-        .save_copies(vec![named("a", OrderStatus::Pending, 0), named("b", OrderStatus::Pending, 0)])
+        .save_copies(
+            vec![named("a", OrderStatus::Pending, 0), named("b", OrderStatus::Pending, 0)],
+            Cause::default(),
+        )
         .await
         .unwrap();
-    store.save_copies(vec![named("b", OrderStatus::Pending, 20 * DAY)]).await.unwrap();
+    store.save_copies(vec![named("b", OrderStatus::Pending, 20 * DAY)], Cause::default()).await.unwrap();
     assert_eq!(round(&*store, 31).await.orders, 1, "b was read since");
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap(), None);
     assert!(store.order_copy(&order_id("b")).await.unwrap().is_some());
@@ -383,7 +391,7 @@ async fn no_page_holds_what_was_moved_before_it_was_erased() {
             let status = if n.is_multiple_of(2) { OrderStatus::Paid } else { OrderStatus::Authorized };
             let mut order = copy(&format!("o{n}"), status, at);
             order.description = Some(text(mark(n), length(n + stride)));
-            store.save_copies(vec![order]).await.unwrap();
+            store.save_copies(vec![order], Cause::default()).await.unwrap();
         }
     }
     assert!(canaries(&kind) > 10_000);

@@ -95,6 +95,7 @@ pub(crate) fn operation(intent: Intent) -> Operation {
         provider: "lyra".to_owned(),
         client: "till".to_owned(),
         request_id: "req-1".to_owned(),
+        traceparent: None,
         amount: intent.amount(),
         status: OperationStatus::Sending,
         already_done: false,
@@ -182,6 +183,7 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         reason: None,
         follow_at: None,
         settled_by: "answer".to_owned(),
+        cause: None,
     }
 }
 

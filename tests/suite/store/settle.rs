@@ -1,7 +1,7 @@
 //! How operations end, and what is told of it.
 
 use guichet::{
-    domain::{OperationId, OperationStatus, Order, OrderStatus, operation::Failure},
+    domain::{Cause, OperationId, OperationStatus, Order, OrderStatus, TraceParent, operation::Failure},
     store::{Settled, Settlement, StoreError},
 };
 
@@ -236,7 +236,16 @@ pub(super) async fn what_is_settled_survives_reopening(kind: &impl Kind) {
     assert_eq!(store.operation(id).await.unwrap(), operation);
     assert_eq!(events(&*store, "a").await, told);
     assert_eq!(store.look(Some(&order_id("a")), None).await.unwrap(), view);
-    let decided =
-        Settlement { settled_by: "ops".to_owned(), ..settlement(id, OperationStatus::Succeeded, 9) };
+    let began = told.last().unwrap().event.cause.clone();
+    assert_eq!(began, operation.unwrap().cause());
+    let cause = Cause { request_id: Some("of ops".to_owned()), traceparent: Some(TraceParent::root(true)) };
+    let decided = Settlement {
+        settled_by: "ops".to_owned(),
+        cause: Some(cause.clone()),
+        ..settlement(id, OperationStatus::Succeeded, 9)
+    };
     assert_eq!(settle(&*store, decided).await.status, OperationStatus::Succeeded);
+    let after = events(&*store, "a").await;
+    assert!(after.len() > told.len());
+    assert!(after[told.len()..].iter().all(|event| event.event.cause == cause), "the request that decided");
 }

@@ -63,6 +63,7 @@ fn cancel(name: &str) -> NewOperation {
             provider: "memory".to_owned(),
             client: "till".to_owned(),
             request_id: "r".to_owned(),
+            traceparent: None,
             amount: Some(money),
             status: OperationStatus::Sending,
             already_done: false,
@@ -135,6 +136,7 @@ async fn change(store: Arc<dyn Store>, told: Arc<std::fs::File>, task: usize, mu
             reason: None,
             follow_at: None,
             settled_by: "answer".to_owned(),
+            cause: None,
         };
         store.settle(settlement).await.unwrap();
         tell(format!("{id} {} {key}\n", status.as_str()));

@@ -9,7 +9,8 @@ use std::{
 use async_trait::async_trait;
 use guichet::{
     domain::{
-        AccountName, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Timestamp,
+        AccountName, Cause, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory,
+        Timestamp,
     },
     store::{
         Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter,
@@ -177,8 +178,8 @@ impl Store for FrailStore {
         self.read("copy", self.inner.order_copy(id)).await
     }
 
-    async fn save_copies(&self, orders: Vec<Order>) -> Result<(), StoreError> {
-        self.write("save_copies", self.inner.save_copies(orders)).await
+    async fn save_copies(&self, orders: Vec<Order>, cause: Cause) -> Result<(), StoreError> {
+        self.write("save_copies", self.inner.save_copies(orders, cause)).await
     }
 
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
