@@ -29,7 +29,7 @@ const TAKEN: [&str; 12] = [
 pub struct GatewaySettings {
     /// Networks the gateway connects from.
     pub trusted_peers: Vec<Network>,
-    /// Certificates the gateway shows, as [`certificate_id`] spells them.
+    /// Certificates the gateway shows: names, URIs, or `sha256:` and a hash.
     pub trusted_certificates: BTreeSet<String>,
     /// The header that names a configured client.
     pub client_header: HeaderName,

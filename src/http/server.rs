@@ -99,17 +99,35 @@ pub async fn serve(
             }
         }
     };
-    // Those that the system has already connected: closing the listener would break them without a word.
-    while let Some(Ok((stream, address))) = futures_util::FutureExt::now_or_never(listener.accept()) {
-        server.take(stream, address);
-    }
-    drop(listener);
+    take_the_waiting(listener, &server);
     server.closing.send_replace(true);
     server.connections.close();
     if timeout_at(end, server.connections.wait()).await.is_err() {
         tracing::warn!(
             "some requests did not end within the grace time; their changes are recovered at the next start"
         );
+    }
+}
+
+/// Takes those that the system has already connected: closing the listener would break them without a word. The system is
+/// asked itself, not the runtime, which may not have heard of them yet.
+fn take_the_waiting(listener: TcpListener, server: &Arc<Server>) {
+    // From now on the system lets one more wait at most, so that hardly anybody comes between the last look and the end.
+    // The others try again by themselves, and find that nobody listens.
+    let _ = rustix::net::listen(&listener, 0);
+    let Ok(listener) = listener.into_std() else { return };
+    loop {
+        match listener.accept() {
+            Ok((stream, address)) => {
+                let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                if let Ok(stream) = stream {
+                    server.take(stream, address);
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            // Most often: nobody waits.
+            Err(_) => return,
+        }
     }
 }
 
@@ -286,5 +304,28 @@ mod tests {
         assert!(text.ends_with("slow") && text.contains("connection: close"), "{text}");
         served.await.unwrap();
         assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+    }
+
+    /// More than the runtime takes in one go, all of them before it has looked at the listener even once.
+    #[tokio::test]
+    async fn a_stop_answers_those_that_nobody_has_accepted_yet() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1_024).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "fine" }));
+        let options = ServeOptions { connections_max: 1_024, tls: None };
+        let stop = async { Instant::now() + Duration::from_secs(20) };
+        let waiting: Vec<_> = (0..300).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        for mut stream in &waiting {
+            let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            std::io::Write::write_all(&mut stream, request).unwrap();
+        }
+        serve(listener, router, options, stop).await;
+        for mut stream in waiting {
+            let mut answer = String::new();
+            std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+            assert!(answer.ends_with("fine"), "{answer}");
+        }
     }
 }

@@ -243,7 +243,7 @@ async fn fifty_stops_under_load_cut_nothing_and_lose_nothing() {
         counts[1],
         counts[2]
     );
-    assert!(counts[0] > 1_000 && counts[1] > 0, "{counts:?}");
+    assert!(counts[0] > 400 && counts[1] > 0, "{counts:?}");
     check_that_nothing_is_lost(&home, &seen).await;
 }
 
