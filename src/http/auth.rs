@@ -80,7 +80,7 @@ impl Identities {
         }
         let credential = credential(headers).ok_or("missing")?;
         if faults::planted("credentials_are_logged") {
-            tracing::debug!(credential = credential.text, "a credential came in");
+            tracing::debug!(reason = credential.text, "a credential came in");
         }
         // Looking up a hash of 256 random bits tells nothing by its time.
         if let Some(client) = clients.by_key.get(&api_key::sha256(credential.text)) {

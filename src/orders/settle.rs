@@ -40,7 +40,7 @@ impl Orders {
         match self.store.settle(decision).await.map_err(store_problem)? {
             Settled::Done(operation) => {
                 tracing::warn!(
-                    operation_id = %id, client = caller.client, status = status.as_str(), security = "review",
+                    operation_id = %id, client = caller.client, settled_as = status.as_str(), security = "review",
                     "an operation was settled by a person"
                 );
                 crate::metrics::operation(&operation);

@@ -11,7 +11,7 @@ use super::is_ours;
 use crate::{config::LogFormat, trace};
 
 /// Every field that a line may have, besides `timestamp`, `level`, `request_id` and `trace_id`. Others are left out.
-pub const FIELDS: [&str; 32] = [
+pub const FIELDS: [&str; 44] = [
     "message",
     "client",
     "method",
@@ -44,6 +44,18 @@ pub const FIELDS: [&str; 32] = [
     "security",
     "settled_as",
     "failures",
+    "address",
+    "allowed",
+    "change",
+    "deliveries",
+    "keys",
+    "needed",
+    "notifications",
+    "orders",
+    "peer",
+    "rows",
+    "secrets",
+    "sections",
 ];
 
 thread_local! {

@@ -143,7 +143,9 @@ impl Program {
 
     /// SIGHUP, and waits for the log to say what came of it.
     pub(super) async fn reload(&self) -> bool {
-        let done = |entry: &Value| entry["message"] == "accounts and clients were reloaded";
+        let done = |entry: &Value| {
+            entry["message"].as_str().is_some_and(|text| text.starts_with("the configuration was reloaded"))
+        };
         let refused =
             |entry: &Value| entry["message"] == "the new configuration is not usable, the old one stays";
         let before = (self.count(done), self.count(refused));

@@ -64,7 +64,7 @@ async fn every_security_event_has_its_line() {
     assert_eq!(settled.status, 200, "{settled:?}");
     expect(
         "review",
-        &[("client", json!("shop")), ("operation_id", json!(id)), ("status", json!("not_executed"))],
+        &[("client", json!("shop")), ("operation_id", json!(id)), ("settled_as", json!("not_executed"))],
     )
     .await;
     let again = program.send(Method::POST, &path, &as_shop, settle("succeeded")).await;
