@@ -10,7 +10,7 @@ export GUICHET_PROOF_CUTS=${CUTS:-500}
 export GUICHET_PROOF_FIRST_SEED=${SEED:-1}
 export RUST_BACKTRACE=0
 
-cargo test --locked --features faults --test proof --no-run
+cargo test --locked --profile prove --features faults --test proof --test suite --no-run
 
 # Stores are made in memory where there is such a place. Whatever happens, nothing stays: neither files nor programs
 # that work on them.
@@ -36,7 +36,7 @@ part() {
     local begun=$SECONDS
     printf '\n=== %s\n' "$1"
     # Beside the shell, which would not hear a signal before it has ended.
-    cargo test --quiet --locked --features faults --test proof "$2" -- --exact --include-ignored --nocapture &
+    cargo test --quiet --locked --profile prove --features faults --test proof "$2" -- --exact --include-ignored --nocapture &
     wait $!
     printf '%s: %s s\n' "$1" "$((SECONDS - begun))"
 }
@@ -52,6 +52,6 @@ part "power cuts" power::power_cuts_lose_nothing_that_was_acknowledged
 part "kills under load" load::kills_under_load_lose_nothing_and_double_nothing
 part "histories" sim::histories_lose_nothing_and_double_nothing
 printf '\n=== %s\n' "a storm of 10,000 notifications"
-cargo test --quiet --locked --features faults --test suite -- --exact --ignored --nocapture \
+cargo test --quiet --locked --profile prove --features faults --test suite -- --exact --ignored --nocapture \
     api::notification_storm::ten_thousand_are_applied_once_and_no_forged_one
 printf '\nThe proof holds, in %s s.\n' "$SECONDS"
