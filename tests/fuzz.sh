@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every fuzz target for FUZZ seconds. Run it as `make fuzz`, or `FUZZ=600 TARGETS="token money" make fuzz`. What is found
 # is kept in `fuzz/artifacts`; it becomes a file of `fuzz/corpus` together with what mends it. New inputs are kept in
-# `target/fuzz/corpus`, never among those that are committed: `KEEP=1` adds the few that reach something new there.
+# `target/fuzz/corpus`, never among those that are committed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
