@@ -28,6 +28,8 @@ use guichet::{
     trace::Tracer,
 };
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
 use self::{
     adapter::Adapter,
     clients::Asks,
@@ -272,8 +274,10 @@ pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)
     let total = std::sync::Mutex::new(Figures::default());
     let progress = Progress::new("histories", count);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
+        for number in 0..threads {
+            let (next, found, total, progress) = (&next, &found, &total, &progress);
+            scope.spawn(move || {
+                stay_on_one_core(number);
                 let folder = scratch();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -299,6 +303,16 @@ pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)
         Some(wrong) => Err(wrong),
         None => Ok(total.into_inner().unwrap()),
     }
+}
+
+/// A history hands every step over to the threads of its store and back, which costs far less on one core. They are
+/// started by this thread and stay with it. Where it is not allowed, it only takes longer.
+fn stay_on_one_core(number: u64) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    let mut one = CpuSet::new();
+    one.set(cores[usize::try_from(number).unwrap() % cores.len()]);
+    let _ = sched_setaffinity(None, &one);
 }
 
 /// Threads of a long run: every core there is.
@@ -329,8 +343,9 @@ fn histories_lose_nothing_and_double_nothing() {
 }
 
 /// Seeds of histories that went wrong once. 15053: notifications used up the schedule of reads, so that an update whose
-/// answer was lost was looked for again only after ten minutes.
-const FOUND_ONCE: [u64; 1] = [15_053];
+/// answer was lost was looked for again only after ten minutes. 20278377: the judge had not heard that a creation was
+/// unknown, because the program died between the commit and the next line.
+const FOUND_ONCE: [u64; 2] = [15_053, 20_278_377];
 
 #[test]
 fn what_went_wrong_once_does_not_again() {

@@ -122,29 +122,38 @@ impl Store for FrailStore {
         let id = operation.to_string();
         let step = async {
             let settled = self.inner.settle(settlement).await;
+            let mut state = self.world.state();
             if let Ok(Settled::Done(operation)) = &settled {
-                self.world.state().mark(operation);
+                state.mark(operation);
             }
+            // What is on disk counts, also when the program dies before it hears of it.
+            if status == OperationStatus::Unknown {
+                state.unknown.insert(operation);
+            }
+            drop(state);
             settled
         };
         let settled = self.write("settle", step).await;
         let mut state = self.world.state();
         let name = state.name(&id);
-        if status == OperationStatus::Unknown {
-            state.unknown.insert(operation);
-        }
         let word = if matches!(settled, Ok(Settled::Done(_))) { "settled" } else { "not settled" };
         state.say(&format!("{word} {name}: {line}"));
         settled
     }
 
     async fn recover(&self, at: Timestamp) -> Result<Vec<Operation>, StoreError> {
-        let recovered = self.write("recover", self.inner.recover(at)).await?;
+        let step = async {
+            let recovered = self.inner.recover(at).await;
+            for operation in recovered.iter().flatten() {
+                self.world.state().unknown.insert(operation.id);
+            }
+            recovered
+        };
+        let recovered = self.write("recover", step).await?;
         let mut state = self.world.state();
         for operation in &recovered {
             let name = state.name(&operation.id.to_string());
             state.say(&format!("recovered {name}: {}", operation.status.as_str()));
-            state.unknown.insert(operation.id);
         }
         Ok(recovered)
     }
