@@ -98,6 +98,7 @@ impl Reload {
             ("limits", new.limits != old.limits),
             ("webhooks", new.webhooks != old.webhooks),
             ("log", new.log != old.log),
+            ("tracing", new.tracing != old.tracing),
         ];
         sections.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }

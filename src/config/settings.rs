@@ -203,7 +203,7 @@ impl SandboxSettings {
 }
 
 /// `[tracing]`: where spans are exported to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracingSettings {
     /// The collector, without a slash at the end; `None`: spans are not built at all.
     pub otlp_endpoint: Option<String>,

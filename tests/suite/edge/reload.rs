@@ -86,7 +86,8 @@ async fn what_waits_for_a_restart_is_named() {
     other.store.url = StoreUrl::Sqlite("elsewhere.db".into());
     other.limits.burst += 1;
     other.webhooks.timeout += Duration::from_millis(1);
-    assert_eq!(rig.reload.apply(other).unwrap(), ["server", "store", "limits", "webhooks"]);
+    other.tracing.service_name.push_str("-2");
+    assert_eq!(rig.reload.apply(other).unwrap(), ["server", "store", "limits", "webhooks", "tracing"]);
     // The address of the start is still the one that new orders name.
     let made = rig.create("after", &crate::rig::new_order("after-reload")).await;
     assert_eq!(made.status, 201, "{made:?}");
