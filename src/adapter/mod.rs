@@ -185,6 +185,8 @@ pub struct Performed {
     pub order: Option<Order>,
     /// Whether the provider only took it and does it later.
     pub accepted: bool,
+    /// The provider's own id of the operation, where its answer tells one: what later news of it is recognised by.
+    pub provider_id: Option<String>,
 }
 
 /// What a fresh, authoritative read says about an operation whose answer was lost, or that was accepted.

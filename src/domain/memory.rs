@@ -52,14 +52,18 @@ pub struct Movement {
     pub status: OperationStatus,
     /// When it was asked for.
     pub at: Timestamp,
+    /// The provider's own id of it, where it told one.
+    pub provider_id: Option<String>,
+    /// Whether the provider undid it later: its amount counts no more.
+    pub is_reversed: bool,
 }
 
 impl OrderMemory {
-    /// The sum of the movements of this kind that are done or accepted, in minor units.
+    /// The sum of the movements of this kind that are done or accepted and were not undone, in minor units.
     pub fn moved(&self, kind: OperationKind) -> i64 {
         self.movements
             .iter()
-            .filter(|movement| movement.kind == kind)
+            .filter(|movement| movement.kind == kind && !movement.is_reversed)
             .filter(|movement| {
                 matches!(movement.status, OperationStatus::Succeeded | OperationStatus::Accepted)
             })

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Cause, Money, OperationId, Order, OrderId, Timestamp, TraceParent, request::Intent,
+    AccountName, Cause, Contradiction, Money, OperationId, Order, OrderId, Reversal, Timestamp, TraceParent,
+    request::Intent,
 };
 
 /// What an operation does.
@@ -118,7 +119,9 @@ impl OperationStatus {
                 next,
                 Self::Succeeded | Self::Accepted | Self::Refused | Self::NotExecuted | Self::Unknown
             ),
-            Self::Accepted => matches!(next, Self::Succeeded | Self::Refused),
+            Self::Accepted => {
+                matches!(next, Self::Succeeded | Self::Refused | Self::NeedsReview)
+            }
             Self::Unknown => {
                 matches!(
                     next,
@@ -231,6 +234,19 @@ pub struct Operation {
     pub checks: u32,
     /// When the next read is due; `None` when none is planned.
     pub next_check_at: Option<Timestamp>,
+    /// The provider's own id of it, where it told one.
+    #[serde(default)]
+    pub provider_id: Option<String>,
+    /// The provider says that it had been done before, and no read has confirmed that: finding no trace of it proves
+    /// nothing then.
+    #[serde(default)]
+    pub claimed_done: bool,
+    /// The provider did it after it had ended here as refused or not executed.
+    #[serde(default)]
+    pub contradiction: Option<Contradiction>,
+    /// The provider undid it after it had succeeded: its amount counts no more.
+    #[serde(default)]
+    pub reversed: Option<Reversal>,
 }
 
 impl Operation {

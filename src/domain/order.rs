@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AccountName, AvailableAction, Currency, OrderId, OrderStatus, ProviderReference, Timestamp};
+use super::{
+    AccountName, AvailableAction, Currency, OperationNews, OrderId, OrderStatus, ProviderReference,
+    Timestamp, WaitsFor,
+};
 
 /// Whether an account moves real money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,19 +29,23 @@ pub struct ProviderStatus {
     pub message: Option<String>,
 }
 
-/// Cumulative amounts in minor units of the order's currency; they never fall. `None`: nobody tells.
+/// Cumulative amounts in minor units of the order's currency. `None`: the provider does not tell. They fall only when
+/// the provider undoes a movement or lowers an amount in its back office.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amounts {
     /// What the payer is or was asked for.
     pub requested: Option<i64>,
-    /// What the issuer has reserved.
+    /// What the provider says was authorized; never taken from the amount of the order.
     pub authorized: Option<i64>,
     /// What has been taken.
     pub captured: Option<i64>,
     /// What has been released before it was taken.
     pub canceled: Option<i64>,
-    /// What has been given back.
+    /// What has been given back, or will be with nothing left to do.
     pub refunded: Option<i64>,
+    /// What is to be given back and still waits for a person or a confirmation; never in `refunded` too.
+    #[serde(default)]
+    pub refund_pending: Option<i64>,
 }
 
 impl Amounts {
@@ -50,12 +57,20 @@ impl Amounts {
             captured: Some(0),
             canceled: Some(0),
             refunded: Some(0),
+            refund_pending: Some(0),
         }
     }
 
     /// An order whose money nobody can tell apart: only the requested amount is known.
     pub fn untold(requested: i64) -> Self {
-        Self { requested: Some(requested), authorized: None, captured: None, canceled: None, refunded: None }
+        Self {
+            requested: Some(requested),
+            authorized: None,
+            captured: None,
+            canceled: None,
+            refunded: None,
+            refund_pending: None,
+        }
     }
 }
 
@@ -168,6 +183,15 @@ pub struct Order {
     pub expires_at: Option<Timestamp>,
     /// When the provider was asked.
     pub as_of: Timestamp,
+    /// What may still happen to it by itself: decides how long it is followed.
+    #[serde(default)]
+    pub waits_for: WaitsFor,
+    /// When what it waits for ends by the provider's word, such as the end of an authorization.
+    #[serde(default)]
+    pub deadline_at: Option<Timestamp>,
+    /// What the read told of operations of ours that the provider names.
+    #[serde(default)]
+    pub news: Vec<OperationNews>,
     /// What may be done now, and why not the rest.
     pub available_actions: Vec<AvailableAction>,
     /// The provider's own extra members, allow-listed by its adapter; never secrets.

@@ -74,6 +74,9 @@ impl Order {
             updated_at: _,
             expires_at: _,
             as_of: _,
+            waits_for: _,
+            deadline_at: _,
+            news: _,
             available_actions: _,
             provider_data,
         } = self;
@@ -251,6 +254,10 @@ impl Operation {
             updated_at: _,
             checks: _,
             next_check_at: _,
+            provider_id: _,
+            claimed_done: _,
+            contradiction: _,
+            reversed: _,
         } = self;
         intent.erase_payer_data();
         if let Some(failure) = failure {

@@ -221,6 +221,10 @@ impl Scene {
             updated_at: then,
             checks: 1,
             next_check_at: None,
+            provider_id: None,
+            claimed_done: false,
+            contradiction: None,
+            reversed: None,
         }
     }
 }

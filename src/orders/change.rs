@@ -441,6 +441,10 @@ pub(super) fn new_operation(
         updated_at: now,
         checks: 0,
         next_check_at: None,
+        provider_id: None,
+        claimed_done: false,
+        contradiction: None,
+        reversed: None,
     }
 }
 

@@ -195,7 +195,7 @@ impl Orders {
     /// The one call that changes something.
     async fn call(&self, account: &Account, operation: &Operation) -> Result<Performed, ProviderError> {
         let adapter = &account.adapter;
-        let told = |order| Performed { order: Some(order), accepted: false };
+        let told = |order| Performed { order: Some(order), accepted: false, provider_id: None };
         match &operation.intent {
             Intent::Create { planned } => adapter.create(operation.id, planned).await.map(told),
             Intent::Update { before, patch } => {

@@ -163,6 +163,9 @@ fn copy(id: &str, status: OrderStatus, as_of: i64) -> Order {
         updated_at: None,
         expires_at: None,
         as_of: Timestamp::from_millis(1_700_000_000_000 + as_of),
+        waits_for: crate::domain::WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         available_actions: Vec::new(),
         provider_data: serde_json::Map::new(),
     }

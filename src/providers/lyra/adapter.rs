@@ -442,7 +442,7 @@ impl ProviderAdapter for Lyra {
         let mut after = self.call_for_order(CANCEL, &body, Purpose::Change, before.reference()).await?;
         expect(CANCEL, after.status == OrderStatus::Canceled, "the answer does not tell a canceled order")?;
         after.metadata.clone_from(&before.metadata);
-        Ok(Performed { order: Some(after), accepted: false })
+        Ok(Performed { order: Some(after), ..Performed::default() })
     }
 
     async fn capture(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     AccountName, Action, Amounts, AvailableAction, Checkout, CheckoutMethod, Currency, Delivery,
-    DeliveryChannel, Mode, Money, Order, OrderId, ProviderStatus, Timestamp,
+    DeliveryChannel, Mode, Money, Order, OrderId, ProviderStatus, Timestamp, WaitsFor,
 };
 
 /// The order in canonical terms, or what makes the answer unusable.
@@ -60,6 +60,9 @@ pub(super) fn order(
         updated_at: instant("updateDate", wire.update_date),
         expires_at: instant("expirationDate", wire.expiration_date),
         as_of,
+        waits_for: WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         provider_data,
     })
 }

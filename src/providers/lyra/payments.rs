@@ -101,6 +101,7 @@ impl Payment<'_> {
             captured: Some(captured),
             canceled: Some(canceled),
             refunded: Some(self.refunded()),
+            refund_pending: Some(0),
         }
     }
 

@@ -257,10 +257,10 @@ impl Sips {
             return Err(error);
         }
         if error::clean(code) != "00" {
-            return Ok(Performed { order: None, accepted: true });
+            return Ok(Performed { accepted: true, ..Performed::default() });
         }
         match check(kind, before, part, &answer) {
-            Ok(()) => Ok(Performed { order: None, accepted: false }),
+            Ok(()) => Ok(Performed::default()),
             Err(problem) => Err(unusable(service, Called::Cash, problem)),
         }
     }

@@ -163,6 +163,10 @@ fn adapter_operation(intent: Intent) -> Operation {
         updated_at: now,
         checks: 0,
         next_check_at: None,
+        provider_id: None,
+        claimed_done: false,
+        contradiction: None,
+        reversed: None,
     }
 }
 

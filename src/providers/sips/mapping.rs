@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{
     AccountName, Action, Amounts, AvailableAction, Checkout, Delivery, DeliveryChannel, Notified,
     OperationKind, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, PlannedOrder,
-    ProviderReference, ProviderStatus, Timestamp,
+    ProviderReference, ProviderStatus, Timestamp, WaitsFor,
 };
 
 /// The provider's word while there is no transaction: the code it answers a read with.
@@ -97,6 +97,9 @@ pub(super) fn order(
         updated_at: changed.or(created_at),
         expires_at: None,
         as_of: now,
+        waits_for: WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         available_actions: actions(row, left.map_or(origin, |left| left.min(origin))),
         provider_data: provider_data(wire),
     };
@@ -189,6 +192,9 @@ pub(super) fn unpaid(
         updated_at: Some(created_at),
         expires_at: None,
         as_of: now,
+        waits_for: WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         available_actions: vec![
             denied(Action::Update, "unsupported"),
             denied(Action::Cancel, "not_paid"),
@@ -231,7 +237,17 @@ fn amounts(
             let (canceled, refunded, gives_back) = split(origin, off, is_credited, last_was_credit, memory);
             let captured = canceled.map(|canceled| origin.saturating_sub(canceled));
             let requested = Some(origin);
-            (Amounts { requested, authorized: requested, captured, canceled, refunded }, gives_back)
+            (
+                Amounts {
+                    requested,
+                    authorized: requested,
+                    captured,
+                    canceled,
+                    refunded,
+                    refund_pending: Some(0),
+                },
+                gives_back,
+            )
         }
     }
 }

@@ -122,6 +122,8 @@ fn moved(moves: &[(OperationKind, i64)]) -> OrderMemory {
         amount: money(amount, "EUR"),
         status: OperationStatus::Succeeded,
         at: Timestamp::from_millis(0),
+        provider_id: None,
+        is_reversed: false,
     };
     OrderMemory { movements: moves.iter().map(movement).collect(), ..OrderMemory::default() }
 }
@@ -261,7 +263,14 @@ fn amounts_are_told_as_far_as_anyone_tells_them() {
         let data =
             sample(&json!({"transactionStatus": word, "currentAmount": current, "lastOperationName": last}));
         let order = mapped(&data, &moved(moves)).unwrap();
-        let amounts = Amounts { requested: Some(1000), authorized, captured, canceled, refunded };
+        let amounts = Amounts {
+            requested: Some(1000),
+            authorized,
+            captured,
+            canceled,
+            refunded,
+            refund_pending: Some(0),
+        };
         assert_eq!((order.status, order.amounts), (status, amounts), "{word} {current} {last} {moves:?}");
     }
 }

@@ -301,7 +301,7 @@ impl ProviderAdapter for YabandPay {
         if !mapping::is_amount_of(before, &after) {
             return Err(unusable(CANCEL, true, "the answer tells another amount than was read"));
         }
-        Ok(Performed { order: Some(mapping::with_memory_of(after, before)), accepted: false })
+        Ok(Performed { order: Some(mapping::with_memory_of(after, before)), ..Performed::default() })
     }
 
     async fn capture(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
@@ -319,10 +319,10 @@ impl ProviderAdapter for YabandPay {
         match payment_state(word).map(|state| state.status) {
             Some(OrderStatus::Paid) => {
                 let order = mapping::after_capture(before, part, word, Timestamp::now());
-                Ok(Performed { order: Some(order), accepted: false })
+                Ok(Performed { order: Some(order), ..Performed::default() })
             }
             Some(OrderStatus::Authorized | OrderStatus::Pending | OrderStatus::InReview) => {
-                Ok(Performed { order: None, accepted: true })
+                Ok(Performed { accepted: true, ..Performed::default() })
             }
             _ => Err(unusable(CAPTURE, true, "the answer does not tell a captured payment")),
         }
@@ -352,7 +352,7 @@ impl ProviderAdapter for YabandPay {
         if let Some(refund_id) = evidence::refund_id(&refund) {
             order.provider_data.insert(REFUND_ID.to_owned(), Value::from(refund_id));
         }
-        Ok(Performed { order: Some(order), accepted })
+        Ok(Performed { order: Some(order), accepted, ..Performed::default() })
     }
 
     async fn settle(

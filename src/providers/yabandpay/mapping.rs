@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     AccountName, Action, Amounts, AvailableAction, Currency, Delivery, DeliveryChannel, Mode, Money,
     OperationKind, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Part, ProviderReference,
-    ProviderStatus, Timestamp, actions::WINDOW_CLOSED, request::CaptureMode,
+    ProviderStatus, Timestamp, WaitsFor, actions::WINDOW_CLOSED, request::CaptureMode,
 };
 
 /// Refunds of one payment. Source: "Refund" of API v3, "fewer than 30".
@@ -87,6 +87,9 @@ pub(super) fn order(
         expires_at: expires_at(created_at, wire.time_out.as_deref())
             .or_else(|| creation.map(|creation| creation.planned.expires_at)),
         as_of: context.as_of,
+        waits_for: WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         available_actions: Vec::new(),
         provider_data: provider_data(&wire),
     };

@@ -189,7 +189,15 @@ fn planned(order: NewOrder) -> PlannedOrder {
 
 fn movement(kind: OperationKind, value: i64, status: OperationStatus) -> Movement {
     let operation = OperationId::generate();
-    Movement { operation, kind, amount: money(value, "EUR"), status, at: at(BIRTH) }
+    Movement {
+        operation,
+        kind,
+        amount: money(value, "EUR"),
+        status,
+        at: at(BIRTH),
+        provider_id: None,
+        is_reversed: false,
+    }
 }
 
 fn creation(order: NewOrder) -> Creation {
@@ -217,5 +225,9 @@ fn operation(intent: Intent, status: OperationStatus, order_after: Option<Order>
         updated_at: Timestamp::now(),
         checks: 0,
         next_check_at: None,
+        provider_id: None,
+        claimed_done: false,
+        contradiction: None,
+        reversed: None,
     }
 }

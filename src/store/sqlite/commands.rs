@@ -359,6 +359,8 @@ pub(super) fn memory(connection: &Connection, id: &OrderId) -> Result<OrderMemor
                         amount: part.amount,
                         status: operation.status,
                         at: operation.created_at,
+                        provider_id: operation.provider_id,
+                        is_reversed: operation.reversed.is_some(),
                     });
                 }
             }

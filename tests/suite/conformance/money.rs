@@ -117,6 +117,8 @@ fn moved(kind: OperationKind, copy: &Order, amounts: &[i64]) -> OrderMemory {
             amount: cents(*amount),
             status: OperationStatus::Succeeded,
             at: Timestamp::now(),
+            provider_id: None,
+            is_reversed: false,
         })
         .collect();
     OrderMemory { movements, copy: Some(copy.clone()), ..OrderMemory::default() }
@@ -261,6 +263,10 @@ fn unknown(rig: &Rig, id: OperationId, intent: Intent) -> Operation {
         updated_at: now,
         checks: 0,
         next_check_at: None,
+        provider_id: None,
+        claimed_done: false,
+        contradiction: None,
+        reversed: None,
     }
 }
 

@@ -6,7 +6,7 @@ use guichet::{
     domain::{
         Amounts, CaptureMode, Currency, Customer, Delivery, DeliveryChannel, Event, Field, Intent, Mode,
         Money, NewDelivery, NewOrder, Operation, OperationId, OperationStatus, Order, OrderId, OrderPatch,
-        OrderStatus, Part, PlannedOrder, ProviderStatus, Timestamp,
+        OrderStatus, Part, PlannedOrder, ProviderStatus, Timestamp, WaitsFor,
     },
     store::{
         Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, sqlite::SqliteStore,
@@ -79,6 +79,9 @@ pub(crate) fn copy(name: &str, status: OrderStatus, as_of: i64) -> Order {
         updated_at: None,
         expires_at: Some(at(86_400_000)),
         as_of: at(as_of),
+        waits_for: WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         available_actions: Vec::new(),
         provider_data: json!({"nested": {"list": [1, null, "x"]}}).as_object().unwrap().clone(),
     }
@@ -106,6 +109,10 @@ pub(crate) fn operation(intent: Intent) -> Operation {
         updated_at: at,
         checks: 0,
         next_check_at: None,
+        provider_id: None,
+        claimed_done: false,
+        contradiction: None,
+        reversed: None,
         intent,
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write, path::Path, sync::Arc};
 use guichet::{
     domain::{
         Amounts, Intent, Mode, Money, Operation, OperationId, OperationStatus, Order, OrderStatus, Part,
-        ProviderStatus, Timestamp,
+        ProviderStatus, Timestamp, WaitsFor,
     },
     store::{
         Begun, IdempotencyKey, NewOperation, OperationFilter, OrderFilter, Settlement, Store,
@@ -39,6 +39,9 @@ fn order(name: &str) -> Order {
         updated_at: None,
         expires_at: None,
         as_of: Timestamp::now(),
+        waits_for: WaitsFor::default(),
+        deadline_at: None,
+        news: Vec::new(),
         available_actions: Vec::new(),
         provider_data: serde_json::Map::new(),
     }
@@ -75,6 +78,10 @@ fn cancel(name: &str) -> NewOperation {
             updated_at: now,
             checks: 0,
             next_check_at: None,
+            provider_id: None,
+            claimed_done: false,
+            contradiction: None,
+            reversed: None,
         },
     }
 }

@@ -12,7 +12,7 @@ use guichet::{
     domain::{
         Action, Amounts, AvailableAction, CaptureMode, DeliveryChannel, Mode, NewOrder, Operation,
         OperationId, OperationKind, OperationStatus, Order, OrderId, OrderPatch, OrderStatus, Part,
-        PlannedOrder, ProviderReference, ProviderStatus, Timestamp,
+        PlannedOrder, ProviderReference, ProviderStatus, Timestamp, WaitsFor,
     },
 };
 use serde_json::Value;
@@ -107,6 +107,7 @@ impl Adapter {
                 captured: told(held.captured),
                 canceled: told(held.canceled),
                 refunded: told(held.refunded),
+                refund_pending: Some(0),
             },
             checkout: None,
             delivery: None,
@@ -117,6 +118,9 @@ impl Adapter {
             updated_at: Some(Timestamp::from_millis(held.updated_at)),
             expires_at: None,
             as_of: Timestamp::now(),
+            waits_for: WaitsFor::default(),
+            deadline_at: None,
+            news: Vec::new(),
             available_actions: actions,
             provider_data: serde_json::Map::new(),
         }
@@ -146,9 +150,13 @@ impl Adapter {
         match state.said(request) {
             Some(Said::Done(reference)) => {
                 let order = state.provider.seen(&reference, None);
-                Ok(Performed { order: order.map(|held| self.order(&held)), accepted: false })
+                Ok(Performed {
+                    order: order.map(|held| self.order(&held)),
+                    accepted: false,
+                    provider_id: None,
+                })
             }
-            Some(Said::Taken) => Ok(Performed { order: None, accepted: true }),
+            Some(Said::Taken) => Ok(Performed { order: None, accepted: true, provider_id: None }),
             Some(Said::Refused) => Err(error(ErrorKind::Refused)),
             Some(Said::WrongState) => Err(error(ErrorKind::StateConflict)),
             None => Err(lost()),
