@@ -132,6 +132,9 @@ struct Metrics {
     operations: Family<OperationLabels, Counter>,
     unknown: Family<ProviderLabel, Gauge>,
     unknown_oldest: Seconds,
+    accepted_oldest: Family<ProviderLabel, Seconds>,
+    follow_overdue: Family<ProviderLabel, Seconds>,
+    stuck: Gauge,
     needs_review: Gauge,
     replays: Counter,
     notifications: Family<NotificationLabels, Counter>,
@@ -159,6 +162,9 @@ impl Metrics {
             operations: Family::default(),
             unknown: Family::default(),
             unknown_oldest: Seconds::default(),
+            accepted_oldest: Family::default(),
+            follow_overdue: Family::default(),
+            stuck: Gauge::default(),
             needs_review: Gauge::default(),
             replays: Counter::default(),
             notifications: Family::default(),
@@ -209,6 +215,21 @@ impl Metrics {
             "gateway_operations_unknown_oldest_seconds",
             "Age of the oldest of them",
             self.unknown_oldest.clone(),
+        );
+        r.register(
+            "gateway_operations_accepted_oldest_seconds",
+            "Age of the oldest operation that a provider took and has not done yet",
+            self.accepted_oldest.clone(),
+        );
+        r.register(
+            "gateway_operations_stuck",
+            "Outcomes that are known and that the store could not take yet",
+            self.stuck.clone(),
+        );
+        r.register(
+            "gateway_follow_overdue_seconds",
+            "How long the read of a followed order that is longest overdue has been due",
+            self.follow_overdue.clone(),
         );
         r.register(
             "gateway_operations_needs_review",
@@ -341,16 +362,35 @@ pub fn spans_lost(reason: SpanLoss, count: u64) {
     METRICS.spans_lost.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc_by(count);
 }
 
-/// All metrics as text. `breakers` is the worst state for each provider; without a backlog (the store cannot be read)
-/// what it would tell stays as it was.
-pub fn render(backlog: Option<&Backlog>, breakers: &[(&str, i64)]) -> String {
+/// What is known of the work without asking the store for its backlog.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The worst state of the circuit breakers of each provider's accounts.
+    pub breakers: Vec<(&'static str, i64)>,
+    /// How long the read of a followed order that is longest overdue has been due, by provider.
+    pub follow_overdue: Vec<(&'static str, Duration)>,
+    /// Outcomes that are known and that the store could not take yet.
+    pub stuck: u64,
+}
+
+/// All metrics as text. Without a backlog (the store cannot be read) what it would tell stays as it was.
+pub fn render(backlog: Option<&Backlog>, standing: &Standing) -> String {
+    let breakers = &standing.breakers;
     let _one = METRICS.scrape.lock().unwrap_or_else(PoisonError::into_inner);
     let label = |provider: &str| ProviderLabel { provider: provider.to_owned() };
     METRICS.breakers.clear();
     for (provider, state) in breakers {
         METRICS.breakers.get_or_create(&label(provider)).set(*state);
     }
+    METRICS.stuck.set(i64::try_from(standing.stuck).unwrap_or(i64::MAX));
+    for (provider, overdue) in &standing.follow_overdue {
+        METRICS.follow_overdue.get_or_create(&label(provider)).set(overdue.as_secs_f64());
+    }
     if let Some(backlog) = backlog {
+        METRICS.accepted_oldest.clear();
+        for (provider, age) in &backlog.accepted_oldest {
+            METRICS.accepted_oldest.get_or_create(&label(provider)).set(age.as_secs_f64());
+        }
         METRICS.unknown.clear();
         for (provider, _) in breakers {
             let _ = METRICS.unknown.get_or_create(&label(provider));
@@ -385,9 +425,15 @@ mod tests {
             outbox_oldest: Duration::from_secs(4),
             unknown: vec![("lyra".to_owned(), 2)],
             unknown_oldest: Duration::from_secs(61),
+            accepted_oldest: vec![("lyra".to_owned(), Duration::from_secs(700_000))],
             needs_review: 1,
         };
-        let text = render(Some(&backlog), &[("lyra", 2)]);
+        let standing = Standing {
+            breakers: vec![("lyra", 2)],
+            follow_overdue: vec![("lyra", Duration::from_secs(9))],
+            stuck: 3,
+        };
+        let text = render(Some(&backlog), &standing);
         for line in [
             r#"http_server_request_duration_seconds_bucket{le="0.01",http_request_method="GET",http_route="/orders/{id}",http_response_status_code="200"}"#,
             r#"http_request_method="_OTHER""#,
@@ -396,6 +442,9 @@ mod tests {
             r#"gateway_operations_unknown{provider="lyra"} 2"#,
             "gateway_operations_unknown_oldest_seconds 61.0",
             "gateway_operations_needs_review 1",
+            r#"gateway_operations_accepted_oldest_seconds{provider="lyra"} 700000.0"#,
+            r#"gateway_follow_overdue_seconds{provider="lyra"} 9.0"#,
+            "gateway_operations_stuck 3",
             "gateway_idempotency_replays_total",
             r#"gateway_notifications_total{provider="lyra",result="accepted"}"#,
             "gateway_outbox_pending 3",

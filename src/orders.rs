@@ -3,7 +3,9 @@
 //! A change goes: look at key and guard, read the order, decide, commit the intent, call the provider, commit
 //! the outcome. From the first step on it runs detached from the caller, who may hang up.
 
+mod asking;
 mod change;
+mod clock;
 mod copies;
 mod create;
 mod decide;
@@ -28,7 +30,6 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use async_trait::async_trait;
 pub use change::{CallerKey, ChangeRequest, Changed, NewChange, Precondition};
 pub use create::NewCreation;
 pub use failure::documented_code;
@@ -36,9 +37,9 @@ use failure::{read_problem, store_problem};
 pub use inbox::Received;
 
 use crate::{
-    adapter::{Account, ErrorKind, ProviderError, Recall, Registry},
+    adapter::{Account, ErrorKind, Registry},
     config::{AllowedAccounts, RouteRule},
-    domain::{Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp},
+    domain::{Event, Operation, OperationId, Order, OrderId, Timestamp},
     problem::{Problem, ProblemCode},
     store::{OperationFilter, OrderFilter, Place, Store},
     trace::Tracer,
@@ -85,6 +86,9 @@ pub struct Orders {
     provider_timeout_ms: AtomicU64,
     copies: copies::WriteBehind,
     reads: reads::Reads,
+    numbers: asking::Numbers,
+    clock: clock::Clock,
+    stuck: reconcile::Stuck,
     tracer: Tracer,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
@@ -107,6 +111,9 @@ impl Orders {
             registry: RwLock::new(Arc::new(registry)),
             routes: RwLock::new(Arc::new(routes)),
             copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
+            numbers: asking::Numbers::of_run(store.run()),
+            clock: clock::Clock::start(),
+            stuck: reconcile::Stuck::default(),
             store,
             reads: reads::Reads::default(),
             provider_timeout_ms: AtomicU64::new(whole_ms(provider_timeout)),
@@ -179,7 +186,7 @@ impl Orders {
     /// # Errors
     /// Unknown order, or the provider cannot be asked.
     pub async fn read(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         id: &OrderId,
         options: ReadOptions,
@@ -188,14 +195,14 @@ impl Orders {
         let account = self.account(caller, id)?;
         if let Some(max_age) = options.max_age
             && let Some(order) = self.store.order_copy(id).await.map_err(store_problem)?
-            && Timestamp::now().since(order.as_of) <= max_age
+            && is_fresh(&order, max_age)
         {
             return Ok(Shown { order, stale: false });
         }
         match self.read_shared(&account, id, deadline).await {
-            Ok(order) => {
-                self.copies.keep(&order);
-                Ok(Shown { order: Arc::unwrap_or_clone(order), stale: false })
+            Ok(reading) => {
+                self.copies.keep(&reading);
+                Ok(Shown { order: Arc::unwrap_or_clone(reading).order, stale: false })
             }
             Err(error) => {
                 let away = matches!(
@@ -282,30 +289,10 @@ impl Orders {
     }
 }
 
-/// The memory of one order, read when an adapter asks for it.
-struct StoreMemory<'a> {
-    store: &'a Arc<dyn Store>,
-    id: &'a OrderId,
-}
-
-#[async_trait]
-impl Recall for StoreMemory<'_> {
-    async fn recall(&self) -> Result<OrderMemory, ProviderError> {
-        self.store.memory(self.id).await.map_err(|error| {
-            tracing::error!(%error, "the store failed");
-            ProviderError::new("guichet", "recall", ErrorKind::NotExecuted, "the store could not be read")
-        })
-    }
-}
-
-/// The memory of an order that is not known yet.
-struct NoMemory;
-
-#[async_trait]
-impl Recall for NoMemory {
-    async fn recall(&self) -> Result<OrderMemory, ProviderError> {
-        Ok(OrderMemory::default())
-    }
+/// Whether a copy was read at most `max_age` ago. One from the future was read while the clock was wrong.
+fn is_fresh(copy: &Order, max_age: Duration) -> bool {
+    let now = Timestamp::now();
+    copy.as_of <= now && now.since(copy.as_of) <= max_age
 }
 
 fn whole_ms(time: Duration) -> u64 {

@@ -65,6 +65,8 @@ pub struct Account {
     pub name: AccountName,
     /// The adapter that speaks for it.
     pub adapter: Arc<dyn ProviderAdapter>,
+    /// How many reads a second may be made for orders that are followed.
+    pub follow_reads_per_second: u32,
 }
 
 /// The accounts in force.
@@ -107,6 +109,10 @@ impl Registry {
                 ));
                 continue;
             };
+            let follow_reads_per_second = account
+                .follow_reads_per_second()
+                .map_err(|problem| problems.push(problem))
+                .unwrap_or_default();
             match (provider.build)(&name, account, context) {
                 Ok(adapter) => {
                     let identity = format!("{} {}", provider.id, adapter.identity());
@@ -118,7 +124,7 @@ impl Registry {
                             ),
                         ));
                     }
-                    accounts.insert(name.clone(), Account { name, adapter });
+                    accounts.insert(name.clone(), Account { name, adapter, follow_reads_per_second });
                 }
                 Err(errors) => problems.extend(errors),
             }
@@ -131,7 +137,7 @@ impl Registry {
     pub fn guarded(self, settings: GateSettings) -> Self {
         let guard = |account: Account| {
             let adapter: Arc<dyn ProviderAdapter> = Arc::new(Guarded::new(account.adapter, settings));
-            (account.name.clone(), Account { name: account.name, adapter })
+            (account.name.clone(), Account { adapter, ..account })
         };
         Self { accounts: self.accounts.into_values().map(guard).collect() }
     }

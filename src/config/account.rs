@@ -12,7 +12,9 @@ use super::secret;
 use super::value::{Origin, RawValue, Table};
 
 /// Keys that an account of any provider may have.
-const COMMON_KEYS: [&str; 4] = ["provider", "brand", "mode", "allow_http"];
+const COMMON_KEYS: [&str; 5] = ["provider", "brand", "mode", "allow_http", "follow_reads_per_second"];
+/// Reads a second for orders that are followed, where the configuration says nothing.
+const FOLLOW_READS_PER_SECOND: u32 = 5;
 /// An account's name is the first part of its order ids and has at most this many characters.
 const MAX_NAME_LENGTH: usize = 32;
 
@@ -66,6 +68,7 @@ impl AccountSettings {
         problems.extend(account.brand().err());
         problems.extend(account.mode().err());
         problems.extend(account.allow_http().err());
+        problems.extend(account.follow_reads_per_second().err());
         (problems.len() == before).then_some(account)
     }
 
@@ -113,6 +116,15 @@ impl AccountSettings {
     /// It is neither true nor false.
     pub fn allow_http(&self) -> Result<bool, KeyError> {
         Ok(self.boolean("allow_http")?.unwrap_or(false))
+    }
+
+    /// How many reads a second may be made for orders that are followed: 5 where nothing is said.
+    ///
+    /// # Errors
+    /// It is not a number from 1 to 1000.
+    pub fn follow_reads_per_second(&self) -> Result<u32, KeyError> {
+        let number = self.integer("follow_reads_per_second", 1..=1_000)?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(FOLLOW_READS_PER_SECOND))
     }
 
     /// A text of one line.

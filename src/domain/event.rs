@@ -43,6 +43,11 @@ impl EventType {
         Self(format!("operation.{}", status.as_str()))
     }
 
+    /// `operation.reversed`: the provider undid an operation that had succeeded.
+    pub fn operation_reversed() -> Self {
+        Self("operation.reversed".to_owned())
+    }
+
     /// The word used in JSON.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -111,6 +116,30 @@ impl NewEvent {
         }
     }
 
+    /// `order.updated`: a copy of `order` has other amounts than the copy before it, or a status it had been in before.
+    pub fn changed(
+        order: &Order,
+        previous: OrderStatus,
+        operation_id: Option<OperationId>,
+        cause: Cause,
+    ) -> Self {
+        Self {
+            event_type: EventType::order_updated(),
+            ..Self::status_changed(order, previous, operation_id, cause)
+        }
+    }
+
+    /// `operation.reversed`: the provider undid an operation that had succeeded.
+    pub fn reversed(operation: &Operation, at: Timestamp, cause: Cause) -> Self {
+        let told = Self::operation(operation);
+        Self { event_type: EventType::operation_reversed(), occurred_at: at, cause, ..told }
+    }
+
+    /// `refund.failed` of a refund that had succeeded: the bank rejected it later.
+    pub fn refund_reversed(operation: &Operation, at: Timestamp, cause: Cause) -> Self {
+        Self { event_type: EventType::refund(false), ..Self::reversed(operation, at, cause) }
+    }
+
     /// `order.updated`: `order` was changed by an operation without changing its status.
     pub fn updated(order: &Order, operation_id: OperationId, cause: Cause) -> Self {
         Self {
@@ -162,6 +191,12 @@ impl NewEvent {
         data.insert("status".to_owned(), operation.status.as_str().into());
         data.insert("outcome".to_owned(), operation.outcome().as_str().into());
         data.insert("amount".to_owned(), serde_json::to_value(operation.amount).unwrap_or_default());
+        if let Some(reversed) = &operation.reversed {
+            data.insert("reversed".to_owned(), serde_json::to_value(reversed).unwrap_or_default());
+        }
+        if let Some(told) = &operation.contradiction {
+            data.insert("contradiction".to_owned(), serde_json::to_value(told).unwrap_or_default());
+        }
         Self {
             event_type: EventType::operation(operation.status),
             order_id: operation.order_id.clone(),

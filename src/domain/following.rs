@@ -3,7 +3,10 @@
 //! An order is followed until its money cannot change any more by itself, so that a missed notification is not the
 //! end. The adapter says what an order waits for; this file says when it is read for that.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +30,17 @@ pub enum WaitsFor {
 }
 
 impl WaitsFor {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Payment => "payment",
+            Self::Decision => "decision",
+            Self::Remittance => "remittance",
+            Self::Settlement => "settlement",
+        }
+    }
+
     /// What an order of this status waits for where its adapter knows no better: a paid one waits for nothing.
     pub fn by_status(status: OrderStatus, is_final: bool) -> Self {
         match status {
@@ -94,7 +108,17 @@ pub fn next_read(
         }
         WaitsFor::Settlement => first_after(now, FOR_A_SETTLEMENT.iter().map(|seconds| after(*seconds))),
     };
-    next.filter(|at| *at <= known_since.plus(LONGEST))
+    let next = next.filter(|at| *at <= known_since.plus(LONGEST))?;
+    Some(next.plus(jitter(order, next.since(now))))
+}
+
+/// Up to a tenth of a pause, so that what was made at one moment is not read at one moment. Made from the order's id:
+/// the same order gets the same tenth.
+fn jitter(order: &Order, pause: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    order.id.hash(&mut hasher);
+    let thousandths = u32::try_from(hasher.finish() % 100).unwrap_or(0);
+    pause.saturating_mul(thousandths).checked_div(1_000).unwrap_or(Duration::ZERO)
 }
 
 fn next_while_payable(order: &Order, reads: u32, now: Timestamp) -> Option<Timestamp> {

@@ -15,6 +15,8 @@ pub struct OrderMemory {
     pub copy: Option<Order>,
     /// What the newest verified notification said, for providers whose reads lag behind.
     pub notified: Option<Notified>,
+    /// How many changes of the order had been begun or settled when this was read.
+    pub change_count: i64,
 }
 
 /// What a verified notification said of an order.

@@ -12,6 +12,7 @@ pub mod news;
 pub mod operation;
 pub mod order;
 mod payer_data;
+pub mod reading;
 pub mod request;
 pub mod status;
 pub mod time;
@@ -27,6 +28,7 @@ pub use money::{Currency, Money, MoneyError};
 pub use news::{Contradiction, Fate, OperationNews, Reversal};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome};
 pub use order::{Amounts, Checkout, CheckoutMethod, Delivery, DeliveryChannel, Mode, Order, ProviderStatus};
+pub use reading::Reading;
 pub use request::{
     CaptureMode, Customer, Field, Intent, NewDelivery, NewOrder, OrderPatch, Part, PlannedOrder,
 };

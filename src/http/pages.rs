@@ -114,7 +114,11 @@ async fn metrics_text(State(api): State<Api>) -> Response {
         let worst = breakers.entry(account.adapter.provider()).or_insert(state);
         *worst = state.max(*worst);
     }
-    let breakers: Vec<(&str, i64)> = breakers.into_iter().collect();
+    let standing = metrics::Standing {
+        breakers: breakers.into_iter().collect(),
+        follow_overdue: api.orders.reads_overdue().await,
+        stuck: api.orders.stuck_outcomes(),
+    };
     let backlog = match api.orders.store().backlog(Timestamp::now()).await {
         Ok(backlog) => Some(backlog),
         Err(error) => {
@@ -122,7 +126,7 @@ async fn metrics_text(State(api): State<Api>) -> Response {
             None
         }
     };
-    ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::render(backlog.as_ref(), &breakers))
+    ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics::render(backlog.as_ref(), &standing))
         .into_response()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Caller, Orders, StoreMemory,
+    Caller, Orders,
     decide::{Decision, decide, exceeds_remaining, unsupported},
     failure::{first_read_problem, store_problem},
     not_found,
@@ -186,13 +186,12 @@ impl Orders {
             if let Some(other) = view.blocking {
                 return Err(in_progress(&change.id, other));
             }
-            let memory = StoreMemory { store: &self.store, id: &change.id };
-            let before = account
-                .adapter
-                .fetch(&change.id.reference, &memory, change.deadline)
+            let reading = self
+                .ask(account, &change.id, change.deadline)
                 .await
                 .map_err(|error| first_read_problem(&error).about(&change.id))?;
-            self.copies.keep(&before);
+            self.copies.keep(&reading);
+            let (before, asked) = (reading.order, reading.asked);
             let decision = if change.precondition.as_ref().is_some_and(|holds| !holds(&before)) {
                 Err(Problem::plain(ProblemCode::VersionMismatch).about(&change.id))
             } else {
@@ -224,6 +223,7 @@ impl Orders {
             let new = NewOperation {
                 key: idempotency_key(caller, change.key.as_ref()),
                 change_count: view.change_count,
+                asked,
                 claims_reference,
                 limit,
                 operation,
@@ -319,14 +319,24 @@ impl Orders {
             return Ok(Attempt::Ended(Box::new(operation)));
         }
         tell(&operation);
+        self.clock.watched(operation.id);
         let settlement = self.send(account, &operation, deadline).await;
         if faults::planted("late_answer_ignored") && Instant::now() >= deadline {
             return Ok(Attempt::Ended(Box::new(operation)));
         }
         faults::reached("before_outcome");
+        let (status, at) = (settlement.status, settlement.at);
         let ended = self.commit(settlement).await;
         faults::reached("outcome_committed");
-        Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))))
+        let ended = match ended {
+            // A notification told its end while the answer was under way.
+            Some(ended) if (ended.status, ended.updated_at) != (status, at) => {
+                self.with_the_order_after(account, ended, deadline).await
+            }
+            Some(ended) => ended,
+            None => operation,
+        };
+        Ok(Attempt::Ended(Box::new(ended)))
     }
 }
 

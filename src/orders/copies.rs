@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 
 use super::stopped;
 use crate::{
-    domain::{Cause, Order, OrderId, OrderStatus, Timestamp},
+    domain::{Amounts, Cause, OrderId, OrderStatus, Reading, Timestamp, WaitsFor},
     store::Store,
 };
 
@@ -29,14 +32,17 @@ const REMEMBERED: usize = 50_000;
 #[derive(Debug, PartialEq, Eq)]
 struct Written {
     status: OrderStatus,
+    is_final: bool,
+    waits_for: WaitsFor,
     updated_at: Option<Timestamp>,
     amount: i64,
+    amounts: Amounts,
 }
 
 #[derive(Debug)]
 pub(super) struct WriteBehind {
-    queue: mpsc::Sender<Order>,
-    written: Mutex<HashMap<OrderId, (Written, Timestamp)>>,
+    queue: mpsc::Sender<Reading>,
+    written: Mutex<HashMap<OrderId, (Written, Instant)>>,
 }
 
 impl WriteBehind {
@@ -45,15 +51,15 @@ impl WriteBehind {
         tasks: &TaskTracker,
         mut stopping: watch::Receiver<bool>,
     ) -> Self {
-        let (queue, mut waiting) = mpsc::channel::<Order>(QUEUE);
+        let (queue, mut waiting) = mpsc::channel::<Reading>(QUEUE);
         tasks.spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             loop {
                 tokio::select! {
                     count = waiting.recv_many(&mut batch, BATCH) => if count == 0 { return },
                     () = stopped(&mut stopping) => {
-                        while let Ok(order) = waiting.try_recv() {
-                            batch.push(order);
+                        while let Ok(reading) = waiting.try_recv() {
+                            batch.push(reading);
                         }
                         save(&store, &mut batch).await;
                         return;
@@ -66,25 +72,33 @@ impl WriteBehind {
     }
 
     /// Keeps a copy of an order as read, when it changed or its copy is getting old.
-    pub(super) fn keep(&self, order: &Order) {
+    pub(super) fn keep(&self, reading: &Reading) {
+        let order = &reading.order;
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Written { status: order.status, updated_at: order.updated_at, amount: order.amount };
-        if let Some((before, as_of)) = written.get(&order.id)
+        let now = Written {
+            status: order.status,
+            is_final: order.is_final,
+            waits_for: order.waits_for,
+            updated_at: order.updated_at,
+            amount: order.amount,
+            amounts: order.amounts,
+        };
+        if let Some((before, at)) = written.get(&order.id)
             && *before == now
-            && order.as_of.since(*as_of) < REFRESH
+            && at.elapsed() < REFRESH
         {
             return;
         }
         if written.len() >= REMEMBERED {
             written.clear();
         }
-        if self.queue.try_send(order.clone()).is_ok() {
-            written.insert(order.id.clone(), (now, order.as_of));
+        if self.queue.try_send(reading.clone()).is_ok() {
+            written.insert(order.id.clone(), (now, Instant::now()));
         }
     }
 }
 
-async fn save(store: &Arc<dyn Store>, batch: &mut Vec<Order>) {
+async fn save(store: &Arc<dyn Store>, batch: &mut Vec<Reading>) {
     if batch.is_empty() {
         return;
     }

@@ -67,6 +67,7 @@ impl Orders {
         let new_operation = NewOperation {
             key: idempotency_key(caller, key),
             change_count: 0,
+            asked: 0,
             claims_reference,
             limit: None,
             operation,

@@ -9,16 +9,16 @@ use std::{
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, MissedTickBehavior},
+    time::MissedTickBehavior,
 };
 
-use super::{Orders, StoreMemory, reconcile::settlement, stopped};
+use super::{Orders, follow::NotKept, stopped};
 use crate::{
     adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
-    domain::{AccountName, Operation, OperationStatus, OrderId, Timestamp},
+    domain::{AccountName, Operation, OperationKind, OperationStatus, OrderId, OrderStatus, Timestamp},
     metrics,
     problem::{Problem, ProblemCode, ProviderWord},
-    store::{DueNotification, NewNotification, NotificationFacts, StoreError},
+    store::{DueNotification, NewNotification, NotificationFacts, Proof, StoreError},
     trace::{self, Context, Key},
 };
 
@@ -26,8 +26,6 @@ use crate::{
 const AT_ONCE: u32 = 32;
 /// How often leftovers are looked for when nobody says that there are any.
 const TICK: Duration = Duration::from_secs(2);
-/// Longest time one read may take.
-const READ_TIME: Duration = Duration::from_secs(10);
 /// Pauses between attempts to read an order; the last one repeats.
 const PAUSES: [Duration; 5] = [
     Duration::from_secs(2),
@@ -80,6 +78,7 @@ impl Orders {
             account: name.clone(),
             dedup_key: read.dedup_key.clone(),
             received_at: Timestamp::now(),
+            due_at: self.clock.now(),
             content_type: raw.content_type,
             raw_body: raw.body.to_vec(),
             facts: facts(&read),
@@ -130,13 +129,16 @@ impl Orders {
                 Err(()) => return self.try_later(&due).await,
             }
         }
-        let now = Timestamp::now();
+        if !self.contradict_creation(&due, applied.as_ref()).await.unwrap_or(false) {
+            return self.try_later(&due).await;
+        }
+        let now = self.clock.now();
         let hastened = self.store.hasten(applied.as_ref(), due.facts.operation, now).await;
         if applied.is_none() {
             metrics::notification(account.adapter.provider(), "unknown_order");
             tracing::info!(account = %due.account, "a notification is about an order not known here");
         }
-        let finished = self.store.finish_notification(&due.id, applied).await;
+        let finished = self.store.finish_notification(&due.id, applied, now).await;
         if let Err(error) = hastened.and(finished) {
             tracing::warn!(%error, "a notification was applied, but not marked as such");
         }
@@ -156,7 +158,9 @@ impl Orders {
             let order = operation.order_id.as_ref().map(|order| &order.reference);
             let is_about_it = facts.reference.is_none() || facts.reference.as_ref() == order;
             if is_about_it && (facts.amount.is_none() || facts.amount == operation.amount) {
-                let mut settlement = settlement(&operation, status, "notification");
+                let mut settlement = self.settlement(&operation, status, "notification");
+                settlement.proof = Some(proof(facts, None));
+                settlement.cause = Some(due.cause.clone());
                 if status == OperationStatus::Refused {
                     settlement.failure = Some(undone(&operation, facts).to_failure());
                 }
@@ -184,6 +188,29 @@ impl Orders {
         Ok(true)
     }
 
+    /// A creation that had ended here without an order, and whose order a notification names as paid or being paid: what
+    /// stands is contradicted. False when that must be tried again.
+    async fn contradict_creation(
+        &self,
+        due: &DueNotification,
+        order: Option<&OrderId>,
+    ) -> Result<bool, StoreError> {
+        let (Some(id), Some(order)) = (due.facts.operation, order) else { return Ok(true) };
+        if !due.facts.status.is_some_and(moves_money) {
+            return Ok(true);
+        }
+        let Some(operation) = self.store.operation(id).await? else { return Ok(true) };
+        let ended_without =
+            matches!(operation.status, OperationStatus::Refused | OperationStatus::NotExecuted);
+        if operation.kind != OperationKind::Create || operation.account != due.account || !ended_without {
+            return Ok(true);
+        }
+        let mut settlement = self.settlement(&operation, OperationStatus::Succeeded, "notification");
+        settlement.proof = Some(proof(&due.facts, Some(order.clone())));
+        settlement.cause = Some(due.cause.clone());
+        Ok(self.commit(settlement).await.is_some())
+    }
+
     /// The orders a notification may be about.
     async fn orders_of(&self, due: &DueNotification) -> Result<Vec<OrderId>, StoreError> {
         if let Some(reference) = &due.facts.reference {
@@ -205,21 +232,18 @@ impl Orders {
     /// Reads an order and keeps its copy with the events of what changed. False when the provider does not know it.
     async fn read_again(&self, account: &Account, due: &DueNotification, id: &OrderId) -> Result<bool, ()> {
         self.store.tie_notification(&due.id, id).await.map_err(|_| ())?;
-        let memory = StoreMemory { store: &self.store, id };
-        match account.adapter.fetch(&id.reference, &memory, Instant::now() + READ_TIME).await {
-            Ok(order) => {
-                self.store.save_copies(vec![order], due.cause.clone()).await.map(|()| true).map_err(|_| ())
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+        match self.read_and_keep(account, id, due.cause.clone()).await {
+            Ok(()) => Ok(true),
+            Err(NotKept::Read(error)) if error.kind == ErrorKind::NotFound => Ok(false),
             Err(error) => {
-                tracing::warn!(order_id = %id, error = %error, "an order that a notification is about cannot be read");
+                tracing::warn!(order_id = %id, %error, "an order that a notification is about cannot be read");
                 Err(())
             }
         }
     }
 
     async fn due(&self, account: &AccountName) -> Vec<DueNotification> {
-        match self.store.due_notifications(account, Timestamp::now(), AT_ONCE).await {
+        match self.store.due_notifications(account, self.clock.now(), AT_ONCE).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "due notifications could not be listed");
@@ -231,7 +255,7 @@ impl Orders {
     async fn try_later(&self, due: &DueNotification) {
         let index = usize::try_from(due.tries).unwrap_or(usize::MAX);
         let pause = PAUSES.get(index).or(PAUSES.last()).copied().unwrap_or(TICK);
-        if let Err(error) = self.store.retry_notification(&due.id, Timestamp::now().plus(pause)).await {
+        if let Err(error) = self.store.retry_notification(&due.id, self.clock.now().plus(pause)).await {
             tracing::warn!(%error, "another attempt to apply a notification could not be planned");
         }
     }
@@ -247,6 +271,29 @@ fn undone(operation: &Operation, facts: &NotificationFacts) -> Problem {
             message: None,
         }),
         ..Problem::new(ProblemCode::ProviderRefused, detail)
+    }
+}
+
+/// The evidence of a signed notification.
+fn proof(facts: &NotificationFacts, order: Option<OrderId>) -> Proof {
+    Proof { source: "notification", provider_status: facts.provider_status.clone(), order }
+}
+
+/// Whether an order of this status holds money or is about to: then its creation cannot have come to nothing.
+fn moves_money(status: OrderStatus) -> bool {
+    match status {
+        OrderStatus::Processing
+        | OrderStatus::InReview
+        | OrderStatus::Authorized
+        | OrderStatus::Paid
+        | OrderStatus::PartiallyRefunded
+        | OrderStatus::Refunded => true,
+        OrderStatus::Pending
+        | OrderStatus::Canceled
+        | OrderStatus::Expired
+        | OrderStatus::Declined
+        | OrderStatus::Failed
+        | OrderStatus::Unknown => false,
     }
 }
 

@@ -8,14 +8,14 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::time::Instant;
 
-use super::{Orders, StoreMemory};
+use super::Orders;
 use crate::{
     adapter::{Account, ErrorKind, ProviderError},
-    domain::{Order, OrderId},
+    domain::{OrderId, Reading},
     trace,
 };
 
-type Read = Shared<BoxFuture<'static, Result<Arc<Order>, ProviderError>>>;
+type Read = Shared<BoxFuture<'static, Result<Arc<Reading>, ProviderError>>>;
 
 /// The reads under way, by order.
 #[derive(Debug, Default)]
@@ -56,28 +56,24 @@ impl Orders {
     /// Reads an order at its provider, together with whoever reads it at this moment. Ends at the deadline of the
     /// caller, whatever the shared call does.
     pub(super) async fn read_shared(
-        &self,
+        self: &Arc<Self>,
         account: &Account,
         id: &OrderId,
         deadline: Instant,
-    ) -> Result<Arc<Order>, ProviderError> {
+    ) -> Result<Arc<Reading>, ProviderError> {
         let (number, read) = {
             let mut map = self.reads.map();
             match map.get(id) {
                 Some((number, read)) => (*number, read.clone()),
                 None => {
                     let number = self.reads.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    let (adapter, store, id) =
-                        (Arc::clone(&account.adapter), Arc::clone(&self.store), id.clone());
+                    let (orders, account, id) = (Arc::clone(self), account.clone(), id.clone());
                     let read = {
                         let id = id.clone();
                         // In the trace of whoever asked first, whoever drives it.
-                        trace::carry(async move {
-                            let memory = StoreMemory { store: &store, id: &id };
-                            adapter.fetch(&id.reference, &memory, deadline).await.map(Arc::new)
-                        })
-                        .boxed()
-                        .shared()
+                        trace::carry(async move { orders.ask(&account, &id, deadline).await.map(Arc::new) })
+                            .boxed()
+                            .shared()
                     };
                     map.insert(id, (number, read.clone()));
                     (number, read)

@@ -1,17 +1,20 @@
 //! Settles operations whose answer was lost, by reading the provider on a schedule (conventions, section 6).
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Orders, failure::change_problem, stopped};
+use super::{Orders, asking::Evidence, failure::change_problem, stopped};
 use crate::{
     adapter::{Account, ErrorKind, Verdict},
-    domain::{Intent, Operation, OperationStatus, Order, Timestamp},
+    domain::{Intent, Operation, OperationStatus, Reading, Timestamp},
     faults, metrics,
     problem::{Problem, ProblemCode},
     store::{Settled, Settlement, StoreError},
@@ -35,8 +38,8 @@ const TICK: Duration = Duration::from_millis(500);
 const AT_ONCE: u32 = 32;
 /// Longest time one read for evidence may take.
 const READ_TIME: Duration = Duration::from_secs(10);
-/// Attempts to write an outcome that is already known.
-const COMMIT_ATTEMPTS: u32 = 6;
+/// Longest pause between attempts to write an outcome that is already known.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// When to look next after `checks` reads.
 pub(super) fn next_check(checks: u32, now: Timestamp) -> Timestamp {
@@ -57,7 +60,7 @@ pub(super) async fn run(orders: Arc<Orders>, mut stopping: watch::Receiver<bool>
             () = tokio::time::sleep(TICK) => {}
             () = stopped(&mut stopping) => return,
         }
-        match orders.store.due_checks(Timestamp::now(), AT_ONCE).await {
+        match orders.store.due_checks(orders.clock.now(), AT_ONCE).await {
             Ok(due) => {
                 join_all(due.into_iter().map(|operation| orders.check(operation))).await;
             }
@@ -90,42 +93,16 @@ impl Orders {
             self.look_later(&operation, None).await;
             return false;
         };
-        let asked_at = Timestamp::now();
         if faults::planted("recovery_resends") && operation.checks == 0 {
             let again = self.send(account, &operation, Instant::now() + READ_TIME).await;
             return self.commit(again).await.is_some();
         }
-        let settlement = match self.evidence(account, &operation, Instant::now() + READ_TIME).await {
-            Ok(Verdict::Done(order)) => {
-                let mut done = settlement(&operation, OperationStatus::Succeeded, "read");
-                done.order_after = order.map(|order| *order);
-                done
-            }
-            Ok(Verdict::Refused(error)) => {
-                let mut refused = settlement(&operation, OperationStatus::Refused, "read");
-                refused.failure = Some(change_problem(&error).to_failure());
-                refused
-            }
-            Ok(Verdict::Accepted(order)) if operation.status == OperationStatus::Unknown => {
-                let mut accepted = settlement(&operation, OperationStatus::Accepted, "read");
-                accepted.next_check_at = Some(next_check(0, asked_at));
-                accepted.order_after = order.map(|order| *order);
-                accepted
-            }
-            Ok(Verdict::NoTrace(order)) if self.absence_proves(account, &operation, asked_at) => {
-                let mut absent = settlement(&operation, OperationStatus::NotExecuted, "read");
-                absent.order_after = order.map(|order| *order);
-                let problem = Problem::new(
-                    ProblemCode::ProviderUnavailable,
-                    "the answer was lost; the provider shows no trace of the change after the settling time",
-                );
-                absent.failure = Some(problem.to_failure());
-                absent
-            }
-            Ok(Verdict::Accepted(order) | Verdict::Unclear(order) | Verdict::NoTrace(order)) => {
-                self.look_later(&operation, order.map(|order| *order)).await;
-                return true;
-            }
+        let absence_proves = self.absence_proves(account, &operation);
+        let Evidence { verdict, reading } = match self
+            .evidence(account, &operation, Instant::now() + READ_TIME)
+            .await
+        {
+            Ok(evidence) => evidence,
             Err(error) => {
                 if error.kind == ErrorKind::Misconfigured {
                     tracing::error!(operation_id = %operation.id, error = %error, "a lost answer cannot be settled");
@@ -134,52 +111,91 @@ impl Orders {
                 return false;
             }
         };
+        let settlement = match verdict {
+            Verdict::Done(_) => {
+                let mut done = self.settlement(&operation, OperationStatus::Succeeded, "read");
+                done.already_done = operation.claimed_done;
+                done.order_after = reading;
+                done
+            }
+            Verdict::Refused(error) => {
+                let mut refused = self.settlement(&operation, OperationStatus::Refused, "read");
+                refused.failure = Some(change_problem(&error).to_failure());
+                refused
+            }
+            Verdict::Accepted(_) if operation.status == OperationStatus::Unknown => {
+                let mut accepted = self.settlement(&operation, OperationStatus::Accepted, "read");
+                accepted.next_check_at = Some(next_check(0, self.clock.now()));
+                accepted.order_after = reading;
+                accepted
+            }
+            Verdict::NoTrace(_) if absence_proves => {
+                let mut absent = self.settlement(&operation, OperationStatus::NotExecuted, "read");
+                absent.order_after = reading;
+                let problem = Problem::new(
+                    ProblemCode::ProviderUnavailable,
+                    "the answer was lost; the provider shows no trace of the change after the settling time",
+                );
+                absent.failure = Some(problem.to_failure());
+                absent
+            }
+            Verdict::Accepted(_) | Verdict::Unclear(_) | Verdict::NoTrace(_) => {
+                self.look_later(&operation, reading).await;
+                return true;
+            }
+        };
         self.commit(settlement).await.is_some()
     }
 
-    /// Whether finding nothing means that nothing happened: only where effects can be found, and only after the
-    /// settling time. A page that nobody was shown counts as never made once it has expired.
-    fn absence_proves(&self, account: &Account, operation: &Operation, asked_at: Timestamp) -> bool {
-        if operation.status != OperationStatus::Unknown {
+    /// Whether finding nothing from now on means that nothing happened: only where effects can be found, and only after the
+    /// settling time. That is counted from when this process first knew of the operation, by the time that really passed:
+    /// a clock that leaps must not end what may still arrive. A page that nobody was shown counts as never made once it
+    /// has expired.
+    fn absence_proves(&self, account: &Account, operation: &Operation) -> bool {
+        let watched = self.clock.watched(operation.id);
+        if operation.status != OperationStatus::Unknown || operation.claimed_done {
             return false;
         }
         if faults::planted("absence_proves_at_once") {
             return true;
         }
-        let since = match &operation.intent {
-            Intent::Create { .. } if !operation.repeat_harmless => return false,
-            Intent::Create { planned } => planned.expires_at,
+        if faults::planted("settling_by_the_wall_clock") {
+            return Timestamp::now() > operation.created_at.plus(self.settling_time());
+        }
+        let is_over = match &operation.intent {
+            Intent::Create { .. } if !operation.repeat_harmless => false,
+            Intent::Create { planned } => self.clock.now() > planned.expires_at.plus(self.settling_time()),
             Intent::Update { .. }
             | Intent::Cancel { .. }
             | Intent::Capture { .. }
-            | Intent::Refund { .. } => {
-                if !account.adapter.capabilities().operation(operation.kind).findable {
-                    return false;
-                }
-                operation.created_at
-            }
+            | Intent::Refund { .. } => account.adapter.capabilities().operation(operation.kind).findable,
         };
-        asked_at > since.plus(self.settling_time())
+        is_over && watched > self.settling_time()
     }
 
     /// Plans the next read. An accepted operation has no time limit, nor has a creation that its own expiry will
     /// settle; for the rest a person must decide in the end.
-    async fn look_later(&self, operation: &Operation, order: Option<Order>) {
-        let now = Timestamp::now();
-        let mut settlement = settlement(operation, operation.status, "read");
+    async fn look_later(&self, operation: &Operation, order: Option<Reading>) {
+        let now = self.clock.now();
+        let mut settlement = self.settlement(operation, operation.status, "read");
         settlement.checks = operation.checks.saturating_add(1);
-        let age = now.since(operation.created_at);
+        // Where the time of day was ahead when it began, its age is known from what this process has seen.
+        let age = now.since(operation.created_at).max(self.clock.watched(operation.id));
         settlement.next_check_at = Some(next_check(settlement.checks.min(reads_by_age(age)), now));
         settlement.order_after = order;
-        let gives_up = operation.status == OperationStatus::Unknown
-            && !operation.repeat_harmless
-            && now.since(operation.created_at) > GIVE_UP;
+        let gives_up =
+            operation.status == OperationStatus::Unknown && !operation.repeat_harmless && age > GIVE_UP;
         if gives_up {
             settlement.status = OperationStatus::NeedsReview;
             settlement.next_check_at = None;
             tracing::error!(operation_id = %operation.id, alert = "needs_review", "no evidence in time: a person must decide");
         }
         self.keep(settlement).await;
+    }
+
+    /// How many outcomes are known that the store could not take yet.
+    pub fn stuck_outcomes(&self) -> u64 {
+        self.stuck.count()
     }
 
     /// Writes how an operation ended, or what it is now, and counts it.
@@ -203,28 +219,85 @@ impl Orders {
         if let Some(order) = &operation.order_id {
             self.reads.forget(order);
         }
+        if operation.status.is_final() {
+            self.clock.forget(operation.id);
+        }
         Some(settled)
     }
 
-    /// What is already known is worth some attempts; if it cannot be written, the operation stays as it was and is
-    /// recovered at the next start.
+    /// Writes what is already known, however long the store cannot take it: an outcome that is not written locks its order.
+    /// It is counted meanwhile. Where the service stops first, the operation is recovered at the next start.
     async fn write(&self, settlement: Settlement) -> Option<Settled> {
+        let mut stopping = self.stopping.subscribe();
         let mut pause = Duration::from_millis(50);
-        for _ in 0..COMMIT_ATTEMPTS {
+        let mut stuck = None;
+        loop {
             match self.store.settle(settlement.clone()).await {
                 Ok(settled) => return Some(settled),
                 Err(StoreError::Unavailable(error)) => {
                     tracing::error!(operation_id = %settlement.id, %error, "an outcome could not be written, trying again");
-                    tokio::time::sleep(pause).await;
-                    pause = pause.saturating_mul(2);
+                    stuck.get_or_insert_with(|| self.stuck.one_more());
                 }
                 Err(error) => {
                     tracing::error!(operation_id = %settlement.id, %error, "an outcome cannot be written");
                     return None;
                 }
             }
+            if faults::planted("outcome_given_up") && pause > Duration::from_secs(1) {
+                return None;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopped(&mut stopping) => return self.store.settle(settlement).await.ok(),
+            }
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
-        None
+    }
+
+    /// A settlement without anything special.
+    pub(super) fn settlement(&self, operation: &Operation, status: OperationStatus, by: &str) -> Settlement {
+        Settlement {
+            id: operation.id,
+            status,
+            already_done: false,
+            failure: None,
+            order_after: None,
+            asked: self.numbers.next(),
+            provider_id: None,
+            claimed_done: false,
+            proof: None,
+            at: Timestamp::now(),
+            checks: operation.checks,
+            next_check_at: None,
+            releases_reference: false,
+            reason: None,
+            settled_by: by.to_owned(),
+            cause: None,
+        }
+    }
+}
+
+/// How many outcomes are known that the store could not take yet.
+#[derive(Debug, Default)]
+pub(super) struct Stuck(Arc<AtomicU64>);
+
+/// One outcome that waits for the store; counted until it is dropped.
+struct OneStuck(Arc<AtomicU64>);
+
+impl Stuck {
+    fn one_more(&self) -> OneStuck {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneStuck(Arc::clone(&self.0))
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for OneStuck {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -235,25 +308,6 @@ fn tell(span: &mut Span, operation: &Operation) {
         span.tell_some(Key::OrderId, operation.expected_order().map(|id| id.to_string()));
         span.tell(Key::Provider, operation.provider.as_str());
         span.tell(Key::RequestId, operation.request_id.as_str());
-    }
-}
-
-/// A settlement without anything special.
-pub(super) fn settlement(operation: &Operation, status: OperationStatus, by: &str) -> Settlement {
-    Settlement {
-        id: operation.id,
-        status,
-        already_done: false,
-        failure: None,
-        order_after: None,
-        at: Timestamp::now(),
-        checks: operation.checks,
-        next_check_at: None,
-        releases_reference: false,
-        reason: None,
-        follow_at: None,
-        settled_by: by.to_owned(),
-        cause: None,
     }
 }
 

@@ -2,15 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::{
-    Orders, StoreMemory,
-    failure::change_problem,
-    follow::next_read,
-    reconcile::{next_check, settlement},
-};
+use super::{Orders, asking::Evidence, failure::change_problem, reconcile::next_check};
 use crate::{
     adapter::{Account, ErrorKind, Performed, ProviderError, Verdict},
-    domain::{Intent, Operation, OperationStatus, Order, OrderStatus},
+    domain::{Intent, Operation, OperationStatus, OrderStatus, Reading},
     faults,
     store::Settlement,
 };
@@ -26,6 +21,7 @@ impl Orders {
         operation: &Operation,
         deadline: Instant,
     ) -> Settlement {
+        let asked = self.numbers.next();
         let mut answer = self.call(account, operation).await;
         if faults::planted("retry_on_timeout")
             && answer.as_ref().is_err_and(|e| e.kind.money_may_have_moved())
@@ -33,7 +29,7 @@ impl Orders {
             answer = self.call(account, operation).await;
         }
         let error = match answer {
-            Ok(performed) => return self.done(account, operation, performed, deadline).await,
+            Ok(performed) => return self.done(account, operation, performed, asked, deadline).await,
             Err(error) => error,
         };
         let mut settlement = match error.kind {
@@ -48,7 +44,7 @@ impl Orders {
             | ErrorKind::Misconfigured
             | ErrorKind::NotFound
             | ErrorKind::Busy
-            | ErrorKind::Unsupported => settlement(operation, OperationStatus::NotExecuted, "answer"),
+            | ErrorKind::Unsupported => self.settlement(operation, OperationStatus::NotExecuted, "answer"),
             ErrorKind::Refused
             | ErrorKind::InvalidRequest
             | ErrorKind::AmountExceeded
@@ -56,7 +52,7 @@ impl Orders {
             | ErrorKind::ReferenceInUse
             | ErrorKind::AlreadyRefunded
             | ErrorKind::WindowClosed
-            | ErrorKind::Declined => settlement(operation, OperationStatus::Refused, "answer"),
+            | ErrorKind::Declined => self.settlement(operation, OperationStatus::Refused, "answer"),
         };
         settlement.failure = Some(change_problem(&error).to_failure());
         settlement
@@ -68,29 +64,54 @@ impl Orders {
         account: &Account,
         operation: &Operation,
         performed: Performed,
+        asked: i64,
         deadline: Instant,
     ) -> Settlement {
         let status = if performed.accepted { OperationStatus::Accepted } else { OperationStatus::Succeeded };
-        let mut settlement = settlement(operation, status, "answer");
-        if performed.accepted {
-            settlement.next_check_at = Some(next_check(0, settlement.at));
-        }
-        if matches!(operation.intent, Intent::Create { .. }) {
-            settlement.follow_at = Some(next_read(0, settlement.at));
-        }
-        settlement.order_after = match performed.order {
-            Some(order) => Some(order),
+        let order_after = match performed.order {
+            Some(order) => Some(self.reading_of(order, asked).await),
             None => self.order_now(account, operation, deadline).await,
         };
+        let mut settlement = self.settlement(operation, status, "answer");
+        settlement.order_after = order_after;
+        settlement.provider_id = performed.provider_id;
+        if performed.accepted {
+            settlement.next_check_at = Some(next_check(0, self.clock.now()));
+        }
         settlement
     }
 
     /// The order of an operation as it is now, when it can be read.
-    async fn order_now(&self, account: &Account, operation: &Operation, deadline: Instant) -> Option<Order> {
+    async fn order_now(
+        &self,
+        account: &Account,
+        operation: &Operation,
+        deadline: Instant,
+    ) -> Option<Reading> {
         let id = operation.expected_order()?;
         let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
-        let memory = StoreMemory { store: &self.store, id: &id };
-        account.adapter.fetch(&id.reference, &memory, read_until).await.ok()
+        self.ask(account, &id, read_until).await.ok()
+    }
+
+    /// An operation that a notification ended while its answer was under way, with the order after it: callers must not
+    /// be shown the one before.
+    pub(super) async fn with_the_order_after(
+        &self,
+        account: &Account,
+        operation: Operation,
+        deadline: Instant,
+    ) -> Operation {
+        let is_done = matches!(operation.status, OperationStatus::Succeeded | OperationStatus::Accepted);
+        if !is_done || operation.order_after.is_some() || operation.expected_order().is_none() {
+            return operation;
+        }
+        let Some(reading) = self.order_now(account, &operation, deadline).await else { return operation };
+        let order_after = Some(reading.order.clone());
+        let mut settlement = self.settlement(&operation, operation.status, "read");
+        settlement.next_check_at = operation.next_check_at;
+        settlement.order_after = Some(reading);
+        let kept = self.commit(settlement).await;
+        Operation { order_after, ..kept.unwrap_or(operation) }
     }
 
     /// The answer was lost: one read may find the effect at once, otherwise it stays unknown.
@@ -103,56 +124,49 @@ impl Orders {
     ) -> Settlement {
         tracing::warn!(operation_id = %operation.id, error = %error, "the outcome of a change is unknown");
         if faults::planted("outcome_before_evidence") {
-            return settlement(operation, OperationStatus::NotExecuted, "guess");
+            return self.settlement(operation, OperationStatus::NotExecuted, "guess");
         }
         let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
-        match self.evidence(account, operation, read_until).await {
-            Ok(Verdict::Done(order)) => {
-                let mut done = settlement(operation, OperationStatus::Succeeded, "read");
-                done.order_after = order.map(|order| *order);
+        let (verdict, reading) = match self.evidence(account, operation, read_until).await {
+            Ok(Evidence { verdict, reading }) => (Some(verdict), reading),
+            Err(_) => (None, None),
+        };
+        match verdict {
+            Some(Verdict::Done(_)) => {
+                let mut done = self.settlement(operation, OperationStatus::Succeeded, "read");
+                done.order_after = reading;
                 done
             }
-            Ok(Verdict::Accepted(order)) => {
-                let mut accepted = settlement(operation, OperationStatus::Accepted, "read");
-                accepted.next_check_at = Some(next_check(0, accepted.at));
-                accepted.order_after = order.map(|order| *order);
+            Some(Verdict::Accepted(_)) => {
+                let mut accepted = self.settlement(operation, OperationStatus::Accepted, "read");
+                accepted.next_check_at = Some(next_check(0, self.clock.now()));
+                accepted.order_after = reading;
                 accepted
             }
-            Ok(Verdict::Refused(error)) => {
-                let mut refused = settlement(operation, OperationStatus::Refused, "read");
+            Some(Verdict::Refused(error)) => {
+                let mut refused = self.settlement(operation, OperationStatus::Refused, "read");
                 refused.failure = Some(change_problem(&error).to_failure());
                 refused
             }
-            Ok(Verdict::NoTrace(_) | Verdict::Unclear(_)) | Err(_) => {
+            Some(Verdict::NoTrace(_) | Verdict::Unclear(_)) | None => {
                 if faults::planted("unknown_is_not_executed") {
-                    return settlement(operation, OperationStatus::NotExecuted, "guess");
+                    return self.settlement(operation, OperationStatus::NotExecuted, "guess");
                 }
-                let mut unknown = settlement(operation, OperationStatus::Unknown, "answer");
-                unknown.next_check_at = Some(next_check(0, unknown.at));
-                unknown.releases_reference = operation.repeat_harmless;
-                unknown
+                self.unknown(operation)
             }
         }
     }
 
-    /// What a fresh read proves about an operation.
-    pub(super) async fn evidence(
-        &self,
-        account: &Account,
-        operation: &Operation,
-        deadline: Instant,
-    ) -> Result<Verdict, ProviderError> {
-        match operation.expected_order() {
-            Some(id) => {
-                let memory = StoreMemory { store: &self.store, id: &id };
-                account.adapter.settle(operation, &memory, deadline).await
-            }
-            None => account.adapter.settle(operation, &super::NoMemory, deadline).await,
-        }
+    /// Nothing is known yet: evidence is looked for.
+    fn unknown(&self, operation: &Operation) -> Settlement {
+        let mut unknown = self.settlement(operation, OperationStatus::Unknown, "answer");
+        unknown.next_check_at = Some(next_check(0, self.clock.now()));
+        unknown.releases_reference = operation.repeat_harmless;
+        unknown
     }
 
-    /// The provider says that the state does not allow it: the order as it is now tells whether it had been
-    /// done before.
+    /// The provider says that the state does not allow it, or that it had been done before: the order as it is now tells
+    /// whether it had.
     async fn resolve_conflict(
         &self,
         account: &Account,
@@ -160,30 +174,32 @@ impl Orders {
         error: &ProviderError,
         deadline: Instant,
     ) -> Settlement {
-        let order = self.order_now(account, operation, deadline).await;
-        let was_done = match &operation.intent {
-            Intent::Cancel { part, .. } => {
-                // The order tells. Where it cannot be read, the provider's word that it was done before counts.
-                part.full
-                    && order.as_ref().map_or(error.kind == ErrorKind::AlreadyDone, |order| {
-                        order.status == OrderStatus::Canceled
-                    })
-            }
-            Intent::Create { .. }
-            | Intent::Update { .. }
-            | Intent::Capture { .. }
-            | Intent::Refund { .. } => false,
-        };
-        let status = if was_done { OperationStatus::Succeeded } else { OperationStatus::Refused };
-        let mut settlement = settlement(operation, status, "answer");
-        settlement.already_done = was_done;
-        if !was_done {
-            let mut problem = change_problem(error);
-            problem.reason = order.as_ref().map(|order| order.status.as_str().to_owned());
-            settlement.failure = Some(problem.to_failure());
+        let reading = self.order_now(account, operation, deadline).await;
+        let status = reading.as_ref().map(|reading| reading.order.status);
+        let is_full_cancel = matches!(&operation.intent, Intent::Cancel { part, .. } if part.full);
+        if is_full_cancel && status == Some(OrderStatus::Canceled) {
+            let mut done = self.settlement(operation, OperationStatus::Succeeded, "answer");
+            done.already_done = true;
+            done.order_after = reading;
+            return done;
         }
-        settlement.order_after = order;
-        settlement
+        if is_full_cancel
+            && error.kind == ErrorKind::AlreadyDone
+            && !faults::planted("claimed_done_is_refused")
+        {
+            // The provider's word against its own read: only the target state, a notification or a person settles it.
+            tracing::warn!(operation_id = %operation.id, error = %error, "done before, says the provider, and no read shows it");
+            let mut unknown = self.unknown(operation);
+            unknown.claimed_done = true;
+            unknown.order_after = reading;
+            return unknown;
+        }
+        let mut refused = self.settlement(operation, OperationStatus::Refused, "answer");
+        let mut problem = change_problem(error);
+        problem.reason = problem.reason.or_else(|| status.map(|status| status.as_str().to_owned()));
+        refused.failure = Some(problem.to_failure());
+        refused.order_after = reading;
+        refused
     }
 
     /// A planted mistake: calls the provider for an operation that was never written down.
@@ -195,11 +211,11 @@ impl Orders {
     /// The one call that changes something.
     async fn call(&self, account: &Account, operation: &Operation) -> Result<Performed, ProviderError> {
         let adapter = &account.adapter;
-        let told = |order| Performed { order: Some(order), accepted: false, provider_id: None };
+        let told = |order| Performed { order: Some(order), ..Performed::default() };
         match &operation.intent {
             Intent::Create { planned } => adapter.create(operation.id, planned).await.map(told),
             Intent::Update { before, patch } => {
-                let memory = StoreMemory { store: &self.store, id: &before.id };
+                let memory = self.memory_of(&before.id);
                 adapter.update(operation.id, before, patch, &memory).await.map(told)
             }
             Intent::Cancel { before, part } => adapter.cancel(operation.id, before, *part).await,

@@ -1,6 +1,6 @@
 //! A person decides what became of an operation that nothing else can settle.
 
-use super::{Caller, Orders, failure::store_problem, reconcile::settlement};
+use super::{Caller, Orders, failure::store_problem};
 use crate::{
     domain::{Cause, Operation, OperationId, OperationStatus, card},
     problem::{Problem, ProblemCode},
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Orders {
-    /// Settles an `unknown` or `needs_review` operation as a person says. Who and why stays in the audit trail.
+    /// Settles an `unknown`, `accepted` or `needs_review` operation as a person says. Who and why stays in the audit trail.
     ///
     /// # Errors
     /// No such operation, or one that is not waiting for a decision.
@@ -21,11 +21,14 @@ impl Orders {
         mut reason: String,
     ) -> Result<Operation, Problem> {
         let operation = self.operation(caller, id).await?;
-        let waits = matches!(operation.status, OperationStatus::Unknown | OperationStatus::NeedsReview);
-        if !waits {
+        let waits = matches!(
+            operation.status,
+            OperationStatus::Unknown | OperationStatus::Accepted | OperationStatus::NeedsReview
+        );
+        if !waits || !operation.status.may_become(status) {
             return Err(not_waiting(&operation));
         }
-        let mut decision = settlement(&operation, status, &caller.client);
+        let mut decision = self.settlement(&operation, status, &caller.client);
         card::mask(&mut reason);
         decision.reason = Some(reason);
         decision.cause = Some(Cause { request_id: Some(caller.request_id.clone()), ..trace::cause() });
@@ -58,7 +61,8 @@ fn not_waiting(operation: &Operation) -> Problem {
         ..Problem::new(
             ProblemCode::OrderStateConflict,
             format!(
-                "the operation is {}; only unknown and needs_review ones can be settled by a person",
+                "the operation is {}; a person can settle unknown and needs_review ones, and accepted ones as succeeded \
+                 or refused",
                 operation.status.as_str()
             ),
         )

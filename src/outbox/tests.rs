@@ -142,6 +142,12 @@ fn to(url: impl Into<String>) -> NewEndpoint {
     NewEndpoint { url: url.into(), description: None, event_types: EventFilter::default(), enabled: true }
 }
 
+/// A copy asked for at its time, of an order that nothing was changed of.
+fn reading(order: Order) -> crate::domain::Reading {
+    let at = order.as_of;
+    crate::domain::Reading { order, asked: at.as_millis(), change_count: Some(0), at }
+}
+
 fn copy(id: &str, status: OrderStatus, as_of: i64) -> Order {
     Order {
         id: id.parse().unwrap(),
@@ -176,7 +182,7 @@ async fn change(store: &SqliteStore, orders: &[&str], from: i64, times: i64) {
     for number in from..from + times {
         let status = if number % 2 == 0 { OrderStatus::Processing } else { OrderStatus::Paid };
         for order in orders {
-            store.save_copies(vec![copy(order, status, number)], Cause::default()).await.unwrap();
+            store.save_copies(vec![reading(copy(order, status, number))], Cause::default()).await.unwrap();
         }
     }
 }
@@ -184,7 +190,10 @@ async fn change(store: &SqliteStore, orders: &[&str], from: i64, times: i64) {
 /// Orders as known before anything happened to them.
 async fn know(store: &SqliteStore, orders: &[&str]) {
     for order in orders {
-        store.save_copies(vec![copy(order, OrderStatus::Pending, -1)], Cause::default()).await.unwrap();
+        store
+            .save_copies(vec![reading(copy(order, OrderStatus::Pending, -1))], Cause::default())
+            .await
+            .unwrap();
     }
 }
 

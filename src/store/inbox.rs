@@ -38,6 +38,8 @@ pub struct NewNotification {
     pub dedup_key: String,
     /// When it came.
     pub received_at: Timestamp,
+    /// When it is to be applied, by the clock that schedules run on.
+    pub due_at: Timestamp,
     /// Its media type.
     pub content_type: Option<String>,
     /// Its exact bytes.

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 pub use inbox::{DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place};
 
 use crate::domain::{
-    AccountName, Cause, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory,
+    AccountName, Cause, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Reading,
     Timestamp, operation::Failure,
 };
 
@@ -59,6 +59,8 @@ pub struct NewOperation {
     pub key: Option<IdempotencyKey>,
     /// [`ChangeView::change_count`] as seen before the order was read.
     pub change_count: i64,
+    /// The number under which `intent.before` was asked for; zero for a creation.
+    pub asked: i64,
     /// The merchant reference the order is to get; refused when another open or paid order of this account
     /// known here has it.
     pub claims_reference: Option<String>,
@@ -97,8 +99,17 @@ pub struct Settlement {
     pub already_done: bool,
     /// Why not, when refused or not executed.
     pub failure: Option<Failure>,
-    /// The order after it, when somebody read it.
-    pub order_after: Option<Order>,
+    /// The order after it, when it was read or the answer told it.
+    pub order_after: Option<Reading>,
+    /// A number drawn when the settlement was made: what was asked for before it is older than the settlement.
+    pub asked: i64,
+    /// The provider's own id of the operation, where it was told.
+    pub provider_id: Option<String>,
+    /// Whether the provider says that it had been done before and no read confirms it.
+    pub claimed_done: bool,
+    /// Set when the provider itself tells the end of this very operation. Then a final state that says otherwise is not
+    /// left as it is: it becomes a contradiction, or what succeeded is marked as reversed.
+    pub proof: Option<Proof>,
     /// When this was learned.
     pub at: Timestamp,
     /// Reads made so far to look for evidence.
@@ -109,12 +120,21 @@ pub struct Settlement {
     pub releases_reference: bool,
     /// Why, when a person decided.
     pub reason: Option<String>,
-    /// When the order this made is read next, to follow it.
-    pub follow_at: Option<Timestamp>,
     /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
     pub settled_by: String,
     /// The request that settled it, when that is not the one that began it.
     pub cause: Option<Cause>,
+}
+
+/// Evidence that names the operation: a signed notification or an authoritative read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// `notification` or `read`.
+    pub source: &'static str,
+    /// The provider's own word.
+    pub provider_status: Option<String>,
+    /// The order it is about, where the operation itself does not know it.
+    pub order: Option<OrderId>,
 }
 
 /// What became of a settlement.
@@ -133,6 +153,8 @@ pub struct Backlog {
     pub unknown: Vec<(String, i64)>,
     /// Age of the oldest of them; zero when there is none.
     pub unknown_oldest: Duration,
+    /// Age of the oldest `accepted` operation, by provider.
+    pub accepted_oldest: Vec<(String, Duration)>,
     /// Operations that a person must decide.
     pub needs_review: i64,
     /// Events that wait for their delivery to an endpoint.
@@ -201,10 +223,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The last known copy of an order.
     async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// Keeps copies of orders as read. A copy older (`as_of`) than the one kept is ignored; a changed status
-    /// of an order already kept writes the event of that change in the same transaction, with the request that made
-    /// somebody read them.
-    async fn save_copies(&self, orders: Vec<Order>, cause: Cause) -> Result<(), StoreError>;
+    /// Keeps copies of orders as read, and answers which of them must be read again because the order was changed since.
+    ///
+    /// A reading that was asked for before the one kept is ignored. A changed status, and a change of amounts of an order
+    /// known here, write their event in the same transaction, with the request that made somebody read them; so does
+    /// what the reading tells of operations.
+    async fn save_copies(&self, readings: Vec<Reading>, cause: Cause) -> Result<Vec<OrderId>, StoreError>;
+
+    /// How many changes of an order were begun or settled; zero for one that is not known here.
+    async fn change_count(&self, id: &OrderId) -> Result<i64, StoreError>;
+
+    /// How often this store was opened, this time included. Numbers that are to grow from one start to the next begin
+    /// with it.
+    fn run(&self) -> i64;
 
     /// Events of one order with a sequence above `after`, in sequence.
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
@@ -225,7 +256,12 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Marks a notification as applied; with its order the event `notification.received` is written, and the order
     /// is known here from then on.
-    async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError>;
+    async fn finish_notification(
+        &self,
+        id: &str,
+        order: Option<OrderId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Ties a waiting notification to its order, so that a read made to apply it knows what it said.
     async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError>;
@@ -248,11 +284,26 @@ pub trait Store: fmt::Debug + Send + Sync {
         merchant_reference: &str,
     ) -> Result<Vec<OrderId>, StoreError>;
 
-    /// Open orders made here that are to be read, oldest first, with the number of reads so far.
-    async fn due_reads(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, u32)>, StoreError>;
+    /// Orders of an account that are to be read because they are followed: payable ones first, then by the time at which
+    /// they are due.
+    async fn due_reads(
+        &self,
+        account: &AccountName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OrderId>, StoreError>;
 
-    /// Plans the next read of an order; `None` when it is followed no more.
-    async fn plan_read(&self, id: &OrderId, next: Option<Timestamp>) -> Result<(), StoreError>;
+    /// Counts a read of an order that is followed and plans the next one: by its schedule, or at `instead` where the order
+    /// could not be read.
+    async fn plan_read(
+        &self,
+        id: &OrderId,
+        now: Timestamp,
+        instead: Option<Timestamp>,
+    ) -> Result<(), StoreError>;
+
+    /// How long the read of an account's orders that is longest overdue has been due; zero when none is.
+    async fn reads_overdue(&self, account: &AccountName, now: Timestamp) -> Result<Duration, StoreError>;
 
     /// Copies of orders known here after a place, oldest first, each with its place.
     async fn list_orders(

@@ -8,10 +8,12 @@ mod commands;
 mod connection;
 mod events;
 mod feed;
+mod following;
 mod inbox;
 mod known;
 mod location;
 mod migrations;
+mod news;
 mod orders;
 mod reader;
 mod retention;
@@ -22,6 +24,7 @@ mod writer;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -33,7 +36,7 @@ use super::{
     retention::{Erased, Limits, Sweep, Swept},
 };
 use crate::domain::{
-    AccountName, Cause, Event, Operation, OperationId, Order, OrderId, OrderMemory, Timestamp,
+    AccountName, Cause, Event, Operation, OperationId, Order, OrderId, OrderMemory, Reading, Timestamp,
 };
 
 /// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
@@ -48,6 +51,7 @@ struct Inner {
     writer: Writer,
     readers: Readers,
     known: Known,
+    run: i64,
     lock: Mutex<Option<LockFile>>,
 }
 
@@ -72,9 +76,12 @@ impl SqliteStore {
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
         let known = Known::load(&connection).map_err(named)?;
+        let run = events::next(&connection, "runs").map_err(named)?;
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
-        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, lock: Mutex::new(Some(lock)) }) })
+        Ok(Self {
+            inner: Arc::new(Inner { path, writer, readers, known, run, lock: Mutex::new(Some(lock)) }),
+        })
     }
 
     /// Asks whoever serves the store at `url`, now or at its next start, to erase the payer data of one order. Does not
@@ -166,8 +173,8 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        if let Some(order) = &settlement.order_after {
-            self.inner.known.add(&order.id);
+        if let Some(reading) = &settlement.order_after {
+            self.inner.known.add(&reading.order.id);
         }
         self.inner.writer.run(move |connection| commands::settle(connection, settlement)).await
     }
@@ -202,11 +209,23 @@ impl Store for SqliteStore {
         self.inner.readers.run(move |connection| orders::copy(connection, &id)).await
     }
 
-    async fn save_copies(&self, orders: Vec<Order>, cause: Cause) -> Result<(), StoreError> {
-        if orders.is_empty() {
-            return Ok(());
+    async fn save_copies(&self, readings: Vec<Reading>, cause: Cause) -> Result<Vec<OrderId>, StoreError> {
+        if readings.is_empty() {
+            return Ok(Vec::new());
         }
-        self.inner.writer.run(move |connection| commands::save_copies(connection, &orders, &cause)).await
+        self.inner.writer.run(move |connection| commands::save_copies(connection, &readings, &cause)).await
+    }
+
+    async fn change_count(&self, id: &OrderId) -> Result<i64, StoreError> {
+        if !self.inner.known.may_hold(id) {
+            return Ok(0);
+        }
+        let id = id.clone();
+        self.inner.readers.run(move |connection| orders::change_count(connection, &id)).await
+    }
+
+    fn run(&self) -> i64 {
+        self.inner.run
     }
 
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -232,9 +251,14 @@ impl Store for SqliteStore {
         self.inner.readers.run(move |connection| inbox::due(connection, &account, now, limit)).await
     }
 
-    async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError> {
+    async fn finish_notification(
+        &self,
+        id: &str,
+        order: Option<OrderId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let id = id.to_owned();
-        self.inner.writer.run(move |connection| inbox::finish(connection, &id, order.as_ref())).await
+        self.inner.writer.run(move |connection| inbox::finish(connection, &id, order.as_ref(), now)).await
     }
 
     async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError> {
@@ -273,13 +297,29 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn due_reads(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, u32)>, StoreError> {
-        self.inner.readers.run(move |connection| inbox::due_reads(connection, now, limit)).await
+    async fn due_reads(
+        &self,
+        account: &AccountName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let account = account.clone();
+        self.inner.readers.run(move |connection| following::due(connection, &account, now, limit)).await
     }
 
-    async fn plan_read(&self, id: &OrderId, next: Option<Timestamp>) -> Result<(), StoreError> {
+    async fn plan_read(
+        &self,
+        id: &OrderId,
+        now: Timestamp,
+        instead: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         let id = id.clone();
-        self.inner.writer.run(move |connection| inbox::plan_read(connection, &id, next)).await
+        self.inner.writer.run(move |connection| following::plan_read(connection, &id, now, instead)).await
+    }
+
+    async fn reads_overdue(&self, account: &AccountName, now: Timestamp) -> Result<Duration, StoreError> {
+        let account = account.clone();
+        self.inner.readers.run(move |connection| following::overdue(connection, &account, now)).await
     }
 
     async fn list_orders(

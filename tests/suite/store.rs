@@ -3,7 +3,9 @@
 mod begin;
 mod copies;
 mod create;
+mod ends;
 mod file;
+mod followed;
 mod random;
 mod retention;
 mod rig;
@@ -45,6 +47,7 @@ store_suite! {
             a_cancel_that_succeeds,
             a_refusal_says_why_and_frees_the_order,
             final_states_stay,
+            the_order_after_an_end_may_come_later,
             only_allowed_steps_are_taken,
             a_read_without_evidence_only_plans_the_next,
             an_update_without_a_new_status_is_told,
@@ -66,11 +69,25 @@ store_suite! {
             a_page_is_found_by_its_token;
         copies:
             older_copies_are_ignored,
-            reads_of_one_millisecond_only_move_forward,
+            copies_are_ordered_by_their_asking_and_not_by_the_clock,
+            what_was_read_across_a_change_must_be_read_again,
+            a_change_of_amounts_alone_is_told,
+            paid_is_told_once,
             the_first_copy_is_no_change,
             a_begin_tells_of_a_status_it_finds,
             sequences_have_no_gap_under_load,
             a_read_sees_what_was_committed_before_it,
             it_says_that_it_can_write;
+        ends:
+            what_the_provider_did_all_the_same_is_a_contradiction,
+            a_contradiction_stands_beside_what_is_under_way,
+            what_the_provider_undoes_counts_no_more,
+            news_touch_only_what_has_ended_on_that_order;
+        followed:
+            an_authorization_is_followed_to_its_end,
+            each_wait_has_its_schedule,
+            a_payable_order_is_read_until_after_its_page,
+            what_is_over_is_read_no_more,
+            payable_orders_come_first;
     ]
 }

@@ -27,6 +27,15 @@ pub(super) fn read(connection: &Connection, now: Timestamp) -> Result<Backlog, S
             _ => {}
         }
     }
+    // Walks the partial index of what is accepted: its first row of a provider is the oldest.
+    let mut statement = connection.prepare_cached(
+        "SELECT provider, MIN(created_at) FROM operations WHERE status = 'accepted' GROUP BY provider",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let age = now.since(Timestamp::from_millis(row.get(1)?));
+        backlog.accepted_oldest.push((row.get(0)?, age));
+    }
     let (pending, oldest): (i64, Option<i64>) = connection
         .prepare_cached("SELECT COUNT(*), MIN(created_at) FROM webhook_deliveries WHERE status = 'pending'")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -5,16 +5,16 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    events, inbox, orders, rows,
+    events, inbox, news, orders, rows,
     writer::Step::{self, Keep, Undo},
 };
 use crate::{
     domain::{
-        Cause, Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind, OperationStatus, Order,
-        OrderId, OrderMemory, Timestamp, operation::Failure,
+        Cause, Contradiction, Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind,
+        OperationStatus, OrderId, OrderMemory, Reading, Reversal, Timestamp, operation::Failure,
     },
     faults,
-    store::{Begun, NewOperation, Settled, Settlement, StoreError},
+    store::{Begun, NewOperation, Proof, Settled, Settlement, StoreError},
 };
 
 /// See [`crate::store::Store::begin`]. Decides in this order: key, guard, change count, reference.
@@ -36,7 +36,22 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
 
     if let Some(before) = operation.intent.before() {
         // A status seen here for the first time was changed by somebody else: its event names no operation.
-        orders::keep(connection, before, None, &Cause::default())?;
+        let reading = Reading {
+            order: before.clone(),
+            asked: new.asked,
+            change_count: Some(new.change_count),
+            at: operation.created_at,
+        };
+        let kept = orders::keep(connection, &reading, None, &Cause::default())?;
+        if kept == orders::Kept::Outdated && orders::copy(connection, &before.id)?.is_none() {
+            return Ok(Undo(Begun::Outdated));
+        }
+        orders::mark_known(connection, &before.id, operation.created_at)?;
+    }
+    if let Some(order) = &operation.order_id
+        && let Some(open) = rows::standing_beside(connection, order)?
+    {
+        return Ok(Undo(Begun::Blocked(open)));
     }
     // The unique index decides, but an operation that begins at its end never enters it, nor does a creation.
     let enters_the_index = operation.status.blocks_the_order();
@@ -115,6 +130,20 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     if from == settlement.status && !from.is_final() {
         return plan_again(connection, operation, &settlement);
     }
+    // A contradiction is settled by a person, however often it is told.
+    let waits_for_a_person = from == OperationStatus::NeedsReview && operation.contradiction.is_some();
+    if waits_for_a_person && settlement.proof.is_some() {
+        return Ok(Undo(Settled::NotAllowed(Box::new(operation))));
+    }
+    if let Some(proof) = &settlement.proof
+        && let Some(told) = proven_otherwise(connection, &operation, &settlement, proof)?
+    {
+        return Ok(Keep(Settled::Done(Box::new(told))));
+    }
+    let is_told_again = from == OperationStatus::Succeeded && settlement.status == from;
+    if is_told_again && operation.order_after.is_none() && settlement.order_after.is_some() {
+        return complete(connection, operation, &settlement);
+    }
     if !from.may_become(settlement.status) && !faults::planted("final_states_change") {
         if faults::planted("event_without_its_change") {
             let never = Operation { status: settlement.status, ..operation.clone() };
@@ -132,7 +161,8 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         | OperationStatus::Refused
         | OperationStatus::NotExecuted => false,
     };
-    let order_after = if happens { settlement.order_after.clone() } else { None };
+    let order_after =
+        if happens { settlement.order_after.as_ref().map(|reading| reading.order.clone()) } else { None };
     let next = Operation {
         status: settlement.status,
         already_done: settlement.already_done,
@@ -141,21 +171,22 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         updated_at: settlement.at,
         checks: settlement.checks,
         next_check_at: settlement.next_check_at,
+        provider_id: settlement.provider_id.clone().or(operation.provider_id),
+        claimed_done: settlement.claimed_done || operation.claimed_done,
         ..operation
     };
     let cause = settlement.cause.clone().unwrap_or_else(|| next.cause());
-    let made = match (&next.intent, &next.order_after) {
-        (Intent::Create { .. }, Some(order)) if happens => Some(order.clone()),
+    let made = match (&next.intent, &settlement.order_after) {
+        (Intent::Create { .. }, Some(reading)) if happens => Some(reading.clone()),
         _ => None,
     };
     let mut next = next;
-    if let Some(order) = &made {
+    if let Some(reading) = &made {
+        let order = &reading.order;
         // Before the operation, whose row names it.
-        orders::keep(connection, order, Some(next.id), &cause)?;
-        orders::mark_known(connection, &order.id)?;
-        if settlement.follow_at.is_some() {
-            inbox::plan_read(connection, &order.id, settlement.follow_at)?;
-        }
+        let change_count = Some(orders::change_count(connection, &order.id)?);
+        orders::keep(connection, &Reading { change_count, ..reading.clone() }, Some(next.id), &cause)?;
+        orders::mark_known(connection, &order.id, reading.at)?;
         next.order_id = Some(order.id.clone());
         events::append(connection, &NewEvent::created(order, next.id, cause.clone()))?;
     }
@@ -164,9 +195,17 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     let (behind_it, its_cause) =
         if happens { (Some(next.id), cause.clone()) } else { (None, Cause::default()) };
     let kept = match &settlement.order_after {
-        Some(copy) if made.is_none() => orders::keep(connection, copy, behind_it, &its_cause)?,
-        _ => orders::Kept::Ignored,
+        Some(reading) if made.is_none() => {
+            // Counted since it was read: this settlement itself.
+            let own = i64::from(next.order_id.as_ref() == Some(&reading.order.id));
+            let change_count = reading.change_count.map(|count| count.saturating_add(own));
+            orders::keep(connection, &Reading { change_count, ..reading.clone() }, behind_it, &its_cause)?
+        }
+        Some(_) | None => orders::Kept::Ignored,
     };
+    if let Some(order) = &next.order_id {
+        orders::asked_until(connection, order, settlement.asked)?;
+    }
     if next.status == OperationStatus::Succeeded
         && let (Intent::Update { patch, .. }, Some(order)) = (&next.intent, &next.order_id)
     {
@@ -175,10 +214,58 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
             Field::Clear => orders::set_reference(connection, order, None)?,
             Field::Set(reference) => orders::set_reference(connection, order, Some(reference))?,
         }
-        if !next.already_done && kept != orders::Kept::StatusChanged {
-            let event = updated(connection, &next, order, settlement.order_after.as_ref(), cause)?;
+        if !next.already_done && kept != orders::Kept::Told {
+            let read_after = settlement.order_after.as_ref();
+            let event = updated(connection, &next, order, read_after, cause)?;
             events::append(connection, &event)?;
         }
+    }
+    Ok(Keep(Settled::Done(Box::new(next))))
+}
+
+/// The provider names this very operation and tells another end of it than the one it has: what stands is marked as
+/// contradicted or reversed. `None` where there is nothing to mark.
+fn proven_otherwise(
+    connection: &Connection,
+    operation: &Operation,
+    settlement: &Settlement,
+    proof: &Proof,
+) -> Result<Option<Operation>, StoreError> {
+    let cause = settlement.cause.clone().unwrap_or_default();
+    let (at, word) = (settlement.at, proof.provider_status.clone());
+    match settlement.status {
+        OperationStatus::Succeeded if news::may_be_contradicted(operation) => {
+            let told = Contradiction { at, source: proof.source.to_owned(), provider_status: word };
+            news::contradict(connection, operation.clone(), proof.order.as_ref(), told, &cause).map(Some)
+        }
+        OperationStatus::Refused if news::may_be_reversed(operation) => {
+            let reversal = Reversal { at, reason: word.unwrap_or_else(|| proof.source.to_owned()) };
+            news::reverse(connection, operation.clone(), reversal, &cause).map(Some)
+        }
+        OperationStatus::Pending
+        | OperationStatus::Sending
+        | OperationStatus::Accepted
+        | OperationStatus::Unknown
+        | OperationStatus::NeedsReview
+        | OperationStatus::Succeeded
+        | OperationStatus::Refused
+        | OperationStatus::NotExecuted => Ok(None),
+    }
+}
+
+/// The end was told before, by a notification that does not show the order: now the order after it is known.
+fn complete(
+    connection: &Connection,
+    operation: Operation,
+    settlement: &Settlement,
+) -> Result<Step<Settled>, StoreError> {
+    let order_after = settlement.order_after.as_ref().map(|reading| reading.order.clone());
+    let provider_id = settlement.provider_id.clone().or(operation.provider_id);
+    let next = Operation { order_after, provider_id, ..operation };
+    rows::update_operation(connection, &next, next.status, false)?;
+    if let Some(reading) = &settlement.order_after {
+        let cause = next.cause();
+        orders::keep(connection, reading, Some(next.id), &cause)?;
     }
     Ok(Keep(Settled::Done(Box::new(next))))
 }
@@ -192,8 +279,8 @@ fn plan_again(
     let from = operation.status;
     let next = Operation { checks: settlement.checks, next_check_at: settlement.next_check_at, ..operation };
     rows::update_operation(connection, &next, from, settlement.releases_reference)?;
-    if let Some(copy) = &settlement.order_after {
-        orders::keep(connection, copy, None, &Cause::default())?;
+    if let Some(reading) = &settlement.order_after {
+        orders::keep(connection, reading, None, &Cause::default())?;
     }
     Ok(Keep(Settled::Done(Box::new(next))))
 }
@@ -203,7 +290,7 @@ fn updated(
     connection: &Connection,
     operation: &Operation,
     order: &OrderId,
-    read_after: Option<&Order>,
+    read_after: Option<&Reading>,
     cause: Cause,
 ) -> Result<NewEvent, StoreError> {
     // The newest copy: when `read_after` came too late to be kept, the kept one is newer still.
@@ -229,6 +316,9 @@ fn change_status(
 ) -> Result<Operation, StoreError> {
     if next.status.is_final() {
         next.next_check_at = None;
+    }
+    if !from.blocks_the_order() && next.status.blocks_the_order() {
+        rows::stand_beside(connection, next.id)?;
     }
     rows::update_operation(connection, &next, from, settlement.releases_reference)?;
     if let Some(order) = &next.order_id {
@@ -292,13 +382,16 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             already_done: false,
             failure: None,
             order_after: None,
+            asked: 0,
+            provider_id: None,
+            claimed_done: false,
+            proof: None,
             at,
             checks: next.checks,
             next_check_at: next.next_check_at,
             // Whoever asks again must not wait for what nobody was shown.
             releases_reference: next.repeat_harmless,
             reason: None,
-            follow_at: None,
             settled_by: "recovery".to_owned(),
             cause: None,
         };
@@ -310,13 +403,16 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
 /// See [`crate::store::Store::save_copies`].
 pub(super) fn save_copies(
     connection: &Connection,
-    copies: &[Order],
+    readings: &[Reading],
     cause: &Cause,
-) -> Result<Step<()>, StoreError> {
-    for copy in copies {
-        orders::keep(connection, copy, None, cause)?;
+) -> Result<Step<Vec<OrderId>>, StoreError> {
+    let mut outdated = Vec::new();
+    for reading in readings {
+        if orders::keep(connection, reading, None, cause)? == orders::Kept::Outdated {
+            outdated.push(reading.order.id.clone());
+        }
     }
-    Ok(Keep(()))
+    Ok(Keep(outdated))
 }
 
 /// See [`crate::store::Store::check_writable`].
@@ -330,6 +426,7 @@ pub(super) fn memory(connection: &Connection, id: &OrderId) -> Result<OrderMemor
     let mut memory = OrderMemory {
         copy: orders::copy(connection, id)?,
         notified: inbox::notified(connection, id)?,
+        change_count: orders::change_count(connection, id)?,
         ..OrderMemory::default()
     };
     if memory.copy.is_none() {

@@ -20,7 +20,8 @@ pub(super) fn keep(connection: &Connection, new: &NewNotification) -> Result<Ste
     let written = connection
         .prepare_cached(
             "INSERT INTO notifications (id, account, dedup_key, received_at, content_type, raw_body, facts, \
-             next_try_at, tries, request_id, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 0, ?8, ?9) \
+             next_try_at, tries, request_id, traceparent, position) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?10, 0, ?8, ?9, ?11) \
              ON CONFLICT (account, dedup_key) DO NOTHING",
         )?
         .execute(params![
@@ -33,6 +34,8 @@ pub(super) fn keep(connection: &Connection, new: &NewNotification) -> Result<Ste
             encode(&new.facts)?,
             new.cause.request_id,
             new.cause.traceparent.map(|place| place.to_string()),
+            new.due_at.as_millis(),
+            events::next(connection, "notifications")?,
         ])?;
     Ok(Keep(written == 1))
 }
@@ -69,6 +72,7 @@ pub(super) fn finish(
     connection: &Connection,
     id: &str,
     order: Option<&OrderId>,
+    now: Timestamp,
 ) -> Result<Step<()>, StoreError> {
     let found = connection
         .prepare_cached(
@@ -82,7 +86,7 @@ pub(super) fn finish(
     if let (Some((facts, received_at, cause)), Some(order)) = (found, order) {
         let facts: NotificationFacts = decode("a notification", &facts)?;
         let at = Timestamp::from_millis(received_at);
-        orders::mark_known(connection, order)?;
+        orders::mark_known(connection, order, now)?;
         let status = facts.provider_status.as_deref();
         let event = NewEvent::notified(order.clone(), facts.status, status, at, cause?);
         events::append(connection, &event)?;
@@ -104,7 +108,7 @@ pub(super) fn retry(connection: &Connection, id: &str, at: Timestamp) -> Result<
 /// What the newest notification about an order, applied or still waiting, said of its status.
 pub(super) fn notified(connection: &Connection, order: &OrderId) -> Result<Option<Notified>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT facts, received_at FROM notifications WHERE order_id = ?1 ORDER BY received_at DESC, id DESC",
+        "SELECT facts, received_at FROM notifications WHERE order_id = ?1 ORDER BY position DESC, received_at DESC",
     )?;
     let mut rows = statement.query(params![order.to_string()])?;
     while let Some(row) = rows.next()? {
@@ -159,34 +163,6 @@ pub(super) fn with_reference(
         .query_map(params![account.as_str(), merchant_reference], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
     ids.iter().map(|id| word("order id", id, id.parse().ok())).collect()
-}
-
-/// See [`crate::store::Store::due_reads`].
-pub(super) fn due_reads(
-    connection: &Connection,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<(OrderId, u32)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, reads FROM orders WHERE next_read_at IS NOT NULL AND next_read_at <= ?1 \
-         ORDER BY next_read_at, id LIMIT ?2",
-    )?;
-    let rows = statement
-        .query_map(params![now.as_millis(), limit], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?
-        .collect::<Result<Vec<(String, u32)>, _>>()?;
-    rows.into_iter().map(|(id, reads)| Ok((word("order id", &id, id.parse().ok())?, reads))).collect()
-}
-
-/// See [`crate::store::Store::plan_read`].
-pub(super) fn plan_read(
-    connection: &Connection,
-    id: &OrderId,
-    next: Option<Timestamp>,
-) -> Result<Step<()>, StoreError> {
-    connection
-        .prepare_cached("UPDATE orders SET next_read_at = ?2, reads = reads + 1 WHERE id = ?1")?
-        .execute(params![id.to_string(), next.map(Timestamp::as_millis)])?;
-    Ok(Keep(()))
 }
 
 /// Conditions and their values, in the order of the question marks.

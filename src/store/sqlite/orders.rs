@@ -3,49 +3,75 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    events,
+    events, following, news,
     rows::{decode, encode, word},
 };
 use crate::{
-    domain::{Cause, NewEvent, Operation, OperationId, Order, OrderId, OrderStatus},
+    domain::{Cause, NewEvent, Operation, OperationId, Order, OrderId, OrderStatus, Reading, Timestamp},
     faults,
     store::StoreError,
 };
 
-/// What became of a copy offered to [`keep`].
+/// What became of a reading offered to [`keep`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// It is the newest now; the status is the one known before.
-    SameStatus,
-    /// It is the newest now, the status changed, and the event of that is written.
-    StatusChanged,
-    /// A newer one is kept already.
+    /// It is the newest copy now, and says nothing that callers are told of.
+    Same,
+    /// It is the newest copy now; the status or the amounts changed, and the event of that is written.
+    Told,
+    /// One that was asked for later is kept already.
     Ignored,
+    /// The order was changed since what is remembered of it was read: it must be read again.
+    Outdated,
 }
 
-/// Keeps `copy` unless a newer one is known, with the event of a changed status.
+/// The row of an order as far as a new reading is compared with it.
+struct Row {
+    copy: Order,
+    asked: i64,
+    change_count: i64,
+    is_known_here: bool,
+    statuses_seen: String,
+}
+
+/// Keeps a reading as the newest copy unless it is outdated, with the event of what changed and what it tells of
+/// operations, and plans when the order is read next.
 ///
-/// `operation` is the one behind the change, if there is one, and `cause` the request. The first copy of an order is no change.
+/// `operation` is the one behind the change, if there is one, and `cause` the request. The first copy of an order is no
+/// change.
 pub(super) fn keep(
     connection: &Connection,
-    copy: &Order,
+    reading: &Reading,
     operation: Option<OperationId>,
     cause: &Cause,
 ) -> Result<Kept, StoreError> {
-    let Some((known, as_of)) = known_status(connection, &copy.id)? else {
-        insert(connection, copy)?;
-        return Ok(Kept::SameStatus);
+    let copy = &reading.order;
+    let Some(count) = reading.change_count else { return Ok(Kept::Outdated) };
+    let Some(row) = row(connection, &copy.id)? else {
+        if count != 0 {
+            return Ok(Kept::Outdated);
+        }
+        insert(connection, reading)?;
+        return Ok(Kept::Same);
     };
-    // Two reads of one millisecond have no order of their own: of them, an order only moves forward.
-    let moves_forward = copy.status == known || known.may_become_by_notification(copy.status);
-    let newer = copy.as_of.as_millis() > as_of || (copy.as_of.as_millis() == as_of && moves_forward);
-    if !newer {
+    if count != row.change_count {
+        due_now(connection, &copy.id, reading.at)?;
+        return Ok(Kept::Outdated);
+    }
+    if reading.asked <= row.asked && !faults::planted("copies_in_any_order") {
         return Ok(Kept::Ignored);
     }
+    let is_new_status = copy.status != row.copy.status;
+    let was_seen = row.statuses_seen.contains(&seen_mark(copy.status));
+    let has_other_amounts = copy.amounts != row.copy.amounts || copy.amount != row.copy.amount;
+    let statuses_seen = match (is_new_status, was_seen) {
+        (true, false) => format!("{}{},", row.statuses_seen, copy.status),
+        (true, true) | (false, _) => row.statuses_seen,
+    };
     connection
         .prepare_cached(
             "UPDATE orders SET merchant_reference = ?2, status = ?3, is_final = ?4, as_of = ?5, last_copy = ?6, \
-             erased_at = NULL WHERE id = ?1",
+             asked = ?7, statuses_seen = ?8, erased_at = NULL WHERE id = ?1",
         )?
         .execute(params![
             copy.id.to_string(),
@@ -54,30 +80,71 @@ pub(super) fn keep(
             copy.is_final,
             copy.as_of.as_millis(),
             encode(copy)?,
+            reading.asked,
+            statuses_seen,
         ])?;
-    if copy.status == known {
-        return Ok(Kept::SameStatus);
+    let waits_anew = has_other_amounts || copy.waits_for != row.copy.waits_for;
+    if waits_anew || is_new_status {
+        following::begin(connection, copy, reading.at)?;
     }
-    events::append(connection, &NewEvent::status_changed(copy, known, operation, cause.clone()))?;
-    Ok(Kept::StatusChanged)
+    following::ensure(connection, copy, reading.at)?;
+    let tells_amounts = row.is_known_here && has_other_amounts;
+    let event = if is_new_status && !was_seen {
+        Some(NewEvent::status_changed(copy, row.copy.status, operation, cause.clone()))
+    } else if is_new_status || tells_amounts {
+        Some(NewEvent::changed(copy, row.copy.status, operation, cause.clone()))
+    } else {
+        None
+    };
+    if let Some(event) = &event {
+        events::append(connection, event)?;
+    }
+    for news in &copy.news {
+        news::hear(connection, &copy.id, news, "read", reading.at, cause)?;
+    }
+    Ok(if event.is_some() { Kept::Told } else { Kept::Same })
 }
 
-fn known_status(connection: &Connection, id: &OrderId) -> Result<Option<(OrderStatus, i64)>, StoreError> {
-    let found: Option<(String, i64)> = connection
-        .prepare_cached("SELECT status, as_of FROM orders WHERE id = ?1")?
-        .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+/// How a status stands in the list of those an order was seen in.
+fn seen_mark(status: OrderStatus) -> String {
+    format!(",{status},")
+}
+
+fn row(connection: &Connection, id: &OrderId) -> Result<Option<Row>, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT last_copy, asked, change_count, known_here, statuses_seen FROM orders WHERE id = ?1",
+        )?
+        .query_row([id.to_string()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
         .optional()?;
     found
-        .map(|(status, as_of)| Ok((word("order status", &status, OrderStatus::from_word(&status))?, as_of)))
+        .map(|(copy, asked, change_count, is_known_here, statuses_seen)| {
+            let copy = decode("a copy of an order", &copy)?;
+            Ok(Row { copy, asked, change_count, is_known_here, statuses_seen })
+        })
         .transpose()
 }
 
-fn insert(connection: &Connection, copy: &Order) -> Result<(), StoreError> {
+/// Makes the next read of an order that is followed due.
+fn due_now(connection: &Connection, id: &OrderId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE orders SET next_read_at = ?2 WHERE id = ?1 AND known_here = TRUE \
+             AND (next_read_at IS NULL OR next_read_at > ?2)",
+        )?
+        .execute(params![id.to_string(), now.as_millis()])?;
+    Ok(())
+}
+
+fn insert(connection: &Connection, reading: &Reading) -> Result<(), StoreError> {
+    let copy = &reading.order;
     connection
         .prepare_cached(
             "INSERT INTO orders (id, account, provider_reference, merchant_reference, status, is_final, \
-             known_here, as_of, last_copy, change_count, last_sequence, first_seen_at, reads) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, FALSE, ?7, ?8, 0, 0, ?7, 0)",
+             known_here, as_of, last_copy, change_count, last_sequence, first_seen_at, reads, asked, statuses_seen, \
+             waits_for, waits_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, FALSE, ?7, ?8, 0, 0, ?7, 0, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             copy.id.to_string(),
@@ -88,6 +155,10 @@ fn insert(connection: &Connection, copy: &Order) -> Result<(), StoreError> {
             copy.is_final,
             copy.as_of.as_millis(),
             encode(copy)?,
+            reading.asked,
+            seen_mark(copy.status),
+            copy.waits_for.as_str(),
+            reading.at.as_millis(),
         ])?;
     Ok(())
 }
@@ -130,6 +201,14 @@ pub(super) fn count_change(connection: &Connection, id: &OrderId) -> Result<(), 
     Ok(())
 }
 
+/// From now on what was asked for up to this number is older than the order's last change.
+pub(super) fn asked_until(connection: &Connection, id: &OrderId, asked: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE orders SET asked = ?2 WHERE id = ?1 AND asked < ?2")?
+        .execute(params![id.to_string(), asked])?;
+    Ok(())
+}
+
 /// Writes the merchant reference an update gave to an order, whether or not the order was read again.
 pub(super) fn set_reference(
     connection: &Connection,
@@ -142,17 +221,22 @@ pub(super) fn set_reference(
     Ok(())
 }
 
-/// Marks an order as known here: it was made by an operation.
-pub(super) fn mark_known(connection: &Connection, id: &OrderId) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE orders SET known_here = TRUE WHERE id = ?1")?
+/// Marks an order as known here: it was made by an operation, or a notification told of it. From then on it is followed.
+pub(super) fn mark_known(connection: &Connection, id: &OrderId, now: Timestamp) -> Result<(), StoreError> {
+    let marked = connection
+        .prepare_cached("UPDATE orders SET known_here = TRUE WHERE id = ?1 AND known_here = FALSE")?
         .execute([id.to_string()])?;
+    if marked == 1
+        && let Some(copy) = copy(connection, id)?
+    {
+        following::ensure(connection, &copy, now)?;
+    }
     Ok(())
 }
 
+/// Paid or not final: one that was declined and can still be paid counts.
 const HOLDER: &str = "SELECT id FROM orders WHERE account = ?1 AND merchant_reference = ?2 AND id <> ?3 \
-    AND known_here = TRUE AND status IN \
-    ('pending', 'processing', 'in_review', 'authorized', 'paid', 'partially_refunded') \
+    AND known_here = TRUE AND (is_final = FALSE OR status IN ('paid', 'partially_refunded')) \
     UNION ALL \
     SELECT order_id FROM operations WHERE account = ?1 AND claims_reference = ?2 AND id <> ?4 \
     AND (order_id IS NULL OR order_id <> ?3) \

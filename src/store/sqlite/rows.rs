@@ -60,18 +60,43 @@ pub(super) fn blocking(connection: &Connection, order: &OrderId) -> Result<Optio
     let id: Option<String> = connection
         .prepare_cached(
             "SELECT id FROM operations WHERE order_id = ?1 \
-             AND status IN ('pending', 'sending', 'unknown', 'needs_review')",
+             AND status IN ('pending', 'sending', 'unknown', 'needs_review') LIMIT 1",
         )?
         .query_row([order.to_string()], |row| row.get(0))
         .optional()?;
     id.map(|id| word("operation id", &id, id.parse().ok())).transpose()
 }
 
+/// The operation of this order that waits for a person and stands outside the unique index, because it may have come to
+/// wait while another one was under way: one that the provider contradicted, or one that had been accepted.
+pub(super) fn standing_beside(
+    connection: &Connection,
+    order: &OrderId,
+) -> Result<Option<OperationId>, StoreError> {
+    let id: Option<String> = connection
+        .prepare_cached(
+            "SELECT id FROM operations WHERE order_id = ?1 AND stands_beside = TRUE \
+             AND status IN ('pending', 'sending', 'unknown', 'needs_review') LIMIT 1",
+        )?
+        .query_row([order.to_string()], |row| row.get(0))
+        .optional()?;
+    id.map(|id| word("operation id", &id, id.parse().ok())).transpose()
+}
+
+/// Takes an operation out of the unique index, because another one may be under way on its order.
+pub(super) fn stand_beside(connection: &Connection, id: OperationId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE operations SET stands_beside = TRUE WHERE id = ?1")?
+        .execute([id.to_string()])?;
+    Ok(())
+}
+
 /// The guard of an order is part of it: the unique index of what is open.
 const INSERT_OPERATION: &str = "INSERT INTO operations (id, order_id, account, provider, client, kind, status, \
     claims_reference, created_at, updated_at, next_check_at, page_token, body) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-    ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') DO NOTHING";
+    ON CONFLICT (order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
+    AND stands_beside = FALSE DO NOTHING";
 
 /// Writes a new operation, unless the order's unique index says that another one is open.
 pub(super) fn insert_operation(
@@ -79,7 +104,8 @@ pub(super) fn insert_operation(
     operation: &Operation,
     claims_reference: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let index = "(order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') ";
+    let index = "(order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
+                 AND stands_beside = FALSE ";
     let sql = faults::miswritten("guard_outside_the_transaction", INSERT_OPERATION, index, "");
     let inserted = connection.prepare_cached(&sql)?.execute(params![
         operation.id.to_string(),
@@ -118,7 +144,8 @@ pub(super) fn moved(connection: &Connection, like: &Operation) -> Result<i64, St
     let is_reserved = |other: &&Operation| {
         !(faults::planted("accepted_not_reserved") && other.status == OperationStatus::Accepted)
     };
-    let others = others.iter().filter(is_reserved);
+    // What the provider undid moves nothing.
+    let others = others.iter().filter(|other| other.reversed.is_none()).filter(is_reserved);
     let amounts = others.filter(|other| !other.already_done).filter_map(|other| other.amount);
     Ok(amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.value())))
 }

@@ -87,7 +87,7 @@ fn template(folder: &Path) -> PathBuf {
 fn registry(world: &Arc<World>) -> Registry {
     let account = |name: &'static str| {
         let adapter: Arc<dyn ProviderAdapter> = Arc::new(Adapter { account: name, world: Arc::clone(world) });
-        Account { name: name.parse().unwrap(), adapter }
+        Account { name: name.parse().unwrap(), adapter, follow_reads_per_second: 5 }
     };
     [account("exact"), account("blind")].into_iter().collect()
 }

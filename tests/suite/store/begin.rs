@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use guichet::{
-    domain::{Cause, Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus},
+    domain::{Field, Intent, OperationId, OperationStatus, Order, OrderPatch, OrderStatus},
     store::{Begun, NewOperation, Store},
 };
 
 use super::rig::{
-    Kind, cancel, cancel_in, copy, event_words, order_id, rename, settle, settlement, start, with_key, words,
+    Kind, cancel, cancel_in, copy, event_words, keep, order_id, rename, settle, settlement, start, with_key,
+    words,
 };
 
 fn pending(name: &str) -> Order {
@@ -183,30 +184,26 @@ pub(super) async fn a_change_in_between_is_noticed(kind: &impl Kind) {
 
 pub(super) async fn a_reference_in_use_is_refused(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    for status in OrderStatus::ALL {
-        let name = status.as_str().replace('_', "-");
-        let id = start(&*store, cancel(copy(&name, status, 0))).await;
+    for (status, is_final) in
+        OrderStatus::ALL.into_iter().flat_map(|status| [(status, false), (status, true)])
+    {
+        let name = format!("{}-{is_final}", status.as_str().replace('_', "-"));
+        let order = Order { is_final, ..copy(&name, status, 0) };
+        let id = start(&*store, cancel(order)).await;
         settle(&*store, settlement(id, OperationStatus::Refused, 1)).await;
         let begun = store.begin(rename(pending(&format!("x-{name}")), &format!("ref-{name}"))).await.unwrap();
-        let taken = matches!(
-            status,
-            OrderStatus::Pending
-                | OrderStatus::Processing
-                | OrderStatus::InReview
-                | OrderStatus::Authorized
-                | OrderStatus::Paid
-                | OrderStatus::PartiallyRefunded
-        );
+        let is_paid = matches!(status, OrderStatus::Paid | OrderStatus::PartiallyRefunded);
+        let taken = is_paid || !is_final;
         let expected = if taken { Begun::ReferenceInUse(Some(order_id(&name))) } else { Begun::Started };
         assert_eq!(begun, expected, "{status}");
     }
     // An order only read, one of another account, and the order itself do not stand in the way.
-    store.save_copies(vec![pending("only-read")], Cause::default()).await.unwrap();
+    keep(&*store, vec![pending("only-read")]).await;
     start(&*store, rename(pending("y"), "ref-only-read")).await;
     let mut elsewhere = pending("z");
     elsewhere.id = "other-shop_z".parse().unwrap();
-    start(&*store, rename(elsewhere, "ref-pending")).await;
-    start(&*store, rename(pending("pending"), "ref-pending")).await;
+    start(&*store, rename(elsewhere, "ref-pending-false")).await;
+    start(&*store, rename(pending("pending-false"), "ref-pending-false")).await;
 }
 
 pub(super) async fn a_reference_on_its_way_is_refused(kind: &impl Kind) {

@@ -2,56 +2,115 @@
 
 use std::sync::Arc;
 
-use guichet::domain::{Cause, OperationStatus, OrderStatus};
+use guichet::{
+    domain::{Cause, OperationStatus, OrderStatus, Reading},
+    store::Settlement,
+};
+use serde_json::json;
 
-use super::rig::{Kind, cancel, copy, event_words, events, order_id, settle, settlement, start, words};
+use super::rig::{
+    Kind, at, cancel, copy, event_words, events, keep, order_id, read, settle, settlement, start, words,
+};
 
 pub(super) async fn older_copies_are_ignored(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    store.save_copies(vec![copy("a", OrderStatus::Paid, 100)], Cause::default()).await.unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::Paid, 100)]).await;
     let older = copy("a", OrderStatus::Pending, 99);
-    store.save_copies(vec![older.clone()], Cause::default()).await.unwrap();
+    keep(&*store, vec![older.clone()]).await;
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
 
     let id = start(&*store, cancel(older.clone())).await;
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
     let mut late = settlement(id, OperationStatus::Succeeded, 1);
-    late.order_after = Some(older);
+    late.order_after = Some(read(older));
     settle(&*store, late).await;
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
     assert_eq!(event_words(&*store, "a").await, words(&[("operation.succeeded", true)]));
 
-    store.save_copies(vec![copy("a", OrderStatus::PartiallyRefunded, 101)], Cause::default()).await.unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::PartiallyRefunded, 101)]).await;
     assert_eq!(
         event_words(&*store, "a").await,
         words(&[("operation.succeeded", true), ("order.partially_refunded", false)])
     );
 }
 
-pub(super) async fn reads_of_one_millisecond_only_move_forward(kind: &impl Kind) {
+/// An hour's wrong clock must not make the true state of an order look old.
+pub(super) async fn copies_are_ordered_by_their_asking_and_not_by_the_clock(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    let all = [OrderStatus::Pending, OrderStatus::Paid, OrderStatus::Pending]
-        .map(|status| copy("a", status, 7))
-        .to_vec();
-    store.save_copies(all, Cause::default()).await.unwrap();
+    let hour = 3_600_000;
+    let asked = |number: i64, order| Reading { asked: number, ..read(order) };
+    let ahead = asked(1, copy("a", OrderStatus::Pending, hour));
+    let put_right = asked(2, copy("a", OrderStatus::Paid, 0));
+    let late_answer = asked(1, copy("a", OrderStatus::Pending, 2 * hour));
+    for reading in [ahead, put_right, late_answer] {
+        store.save_copies(vec![reading], Cause::default()).await.unwrap();
+    }
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap().unwrap().status, OrderStatus::Paid);
     assert_eq!(event_words(&*store, "a").await, words(&[("order.paid", false)]));
 }
 
+/// What was read before a change began or ended does not say how the order is after it.
+pub(super) async fn what_was_read_across_a_change_must_be_read_again(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    let before = copy("a", OrderStatus::Pending, 1);
+    let early = Reading { asked: at(50).as_millis(), ..read(before.clone()) };
+    let save = async |reading: Reading| store.save_copies(vec![reading], Cause::default()).await.unwrap();
+    let id = start(&*store, cancel(before)).await;
+    assert_eq!(save(early.clone()).await, [order_id("a")], "its count was read before the begin");
+    let during = Reading { change_count: Some(1), ..early };
+    let after = read(copy("a", OrderStatus::Canceled, 60));
+    let end = Settlement { order_after: Some(after), ..settlement(id, OperationStatus::Succeeded, 70) };
+    settle(&*store, end).await;
+    assert_eq!(save(during.clone()).await, [order_id("a")], "its count was read before the end");
+    let asked_before = Reading { change_count: Some(2), asked: at(65).as_millis(), ..during };
+    assert_eq!(save(asked_before).await, [], "asked for before the end: the copy of the end stays");
+    let copy = store.order_copy(&order_id("a")).await.unwrap().unwrap();
+    assert_eq!(copy.status, OrderStatus::Canceled);
+}
+
+/// The platform lowers an amount in its back office: consumers hear of it.
+pub(super) async fn a_change_of_amounts_alone_is_told(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    let paid = |captured, as_of| {
+        let mut order = copy("a", OrderStatus::Paid, as_of);
+        order.amounts.captured = Some(captured);
+        order
+    };
+    let id = start(&*store, cancel(paid(1_250, 1))).await;
+    settle(&*store, settlement(id, OperationStatus::Refused, 2)).await;
+    keep(&*store, vec![paid(1_250, 3), paid(1_000, 4), paid(1_000, 5)]).await;
+    assert_eq!(
+        event_words(&*store, "a").await,
+        words(&[("operation.refused", true), ("order.updated", false)])
+    );
+    let told = &events(&*store, "a").await[1].event.data;
+    assert_eq!((&told["previous_status"], &told["amounts"]["captured"]), (&json!("paid"), &json!(1_000)));
+}
+
+/// A refund that the bank rejects brings the order back to `paid`, which nobody hears twice.
+pub(super) async fn paid_is_told_once(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    let seen = [
+        (OrderStatus::Pending, 1),
+        (OrderStatus::Paid, 2),
+        (OrderStatus::Refunded, 3),
+        (OrderStatus::Paid, 4),
+        (OrderStatus::Refunded, 5),
+    ];
+    keep(&*store, seen.iter().map(|(status, as_of)| copy("a", *status, *as_of)).collect()).await;
+    let updated = ("order.updated", false);
+    assert_eq!(
+        event_words(&*store, "a").await,
+        words(&[("order.paid", false), ("order.refunded", false), updated, updated])
+    );
+    assert_eq!(events(&*store, "a").await[2].event.data["previous_status"], "refunded");
+}
+
 pub(super) async fn the_first_copy_is_no_change(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    store
-        .save_copies(
-            vec![copy("a", OrderStatus::Paid, 1), copy("b", OrderStatus::Pending, 1)],
-            Cause::default(),
-        )
-        .await
-        .unwrap();
-    store
-        .save_copies(vec![copy("a", OrderStatus::Paid, 2), copy("b", OrderStatus::Paid, 2)], Cause::default())
-        .await
-        .unwrap();
-    store.save_copies(Vec::new(), Cause::default()).await.unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::Paid, 1), copy("b", OrderStatus::Pending, 1)]).await;
+    keep(&*store, vec![copy("a", OrderStatus::Paid, 2), copy("b", OrderStatus::Paid, 2)]).await;
+    keep(&*store, Vec::new()).await;
     assert_eq!(event_words(&*store, "a").await, words(&[]));
     assert_eq!(event_words(&*store, "b").await, words(&[("order.paid", false)]));
     assert_eq!(store.order_copy(&order_id("c")).await.unwrap(), None);
@@ -59,7 +118,7 @@ pub(super) async fn the_first_copy_is_no_change(kind: &impl Kind) {
 
 pub(super) async fn a_begin_tells_of_a_status_it_finds(kind: &impl Kind) {
     let store = kind.open().unwrap();
-    store.save_copies(vec![copy("a", OrderStatus::Pending, 1)], Cause::default()).await.unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::Pending, 1)]).await;
     start(&*store, cancel(copy("a", OrderStatus::Authorized, 2))).await;
     assert_eq!(event_words(&*store, "a").await, words(&[("order.authorized", false)]));
 }
@@ -75,7 +134,7 @@ pub(super) async fn sequences_have_no_gap_under_load(kind: &impl Kind) {
                 for round in 0..10_i64 {
                     let status = if round % 2 == 0 { OrderStatus::Pending } else { OrderStatus::Declined };
                     let as_of = round * 100 + i64::try_from(n).unwrap();
-                    store.save_copies(vec![copy(name, status, as_of)], Cause::default()).await.unwrap();
+                    keep(&*store, vec![copy(name, status, as_of)]).await;
                     let mut new = cancel(copy(name, status, as_of));
                     new.change_count = store.look(Some(&order_id(name)), None).await.unwrap().change_count;
                     let id = new.operation.id;

@@ -8,14 +8,14 @@ use guichet::{
 };
 
 use super::rig::{
-    ALL, Kind, at, begin, cancel, copy, create, event_words, order_id, refund, rename, settle, settlement,
-    start, with_key, words,
+    ALL, Kind, at, begin, cancel, copy, create, event_words, order_id, read, refund, rename, settle,
+    settlement, start, with_key, words,
 };
 
 /// A creation that succeeded as the order of this name.
 async fn made(store: &dyn Store, name: &str) -> guichet::domain::Operation {
     let id = start(store, create(&format!("ref-{name}"))).await;
-    let order_after = Some(copy(name, OrderStatus::Pending, 5));
+    let order_after = Some(read(copy(name, OrderStatus::Pending, 5)));
     settle(store, Settlement { order_after, ..settlement(id, OperationStatus::Succeeded, 5) }).await
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn a_creation_has_no_order_until_it_is_made(kind: &impl Kind) {
     assert_eq!(NewEvent::operation(&unknown).stream(), operation.id.to_string());
     let order = copy("a", OrderStatus::Pending, 5);
     let end = Settlement {
-        order_after: Some(order.clone()),
+        order_after: Some(read(order.clone())),
         ..settlement(operation.id, OperationStatus::Succeeded, 5)
     };
     let done = settle(&*store, end).await;
@@ -76,7 +76,7 @@ pub(super) async fn a_creation_claims_its_reference(kind: &impl Kind) {
     settle(&*store, released).await;
     let second = start(&*store, other_token(create("ref-a"), "y")).await;
     settle(&*store, settlement(second, OperationStatus::NotExecuted, 3)).await;
-    let order_after = Some(copy("a", OrderStatus::Pending, 5));
+    let order_after = Some(read(copy("a", OrderStatus::Pending, 5)));
     settle(&*store, Settlement { order_after, ..settlement(id, OperationStatus::Succeeded, 5) }).await;
     let third = store.begin(other_token(create("ref-a"), "v")).await.unwrap();
     assert_eq!(third, Begun::ReferenceInUse(Some(order_id("a"))));

@@ -15,8 +15,8 @@ use guichet::{
 };
 
 use super::rig::{
-    ALL, Kind, Sqlite, at, begin, cancel, cancel_in, copy, create, events, order_id, refund, settle,
-    settlement, start, with_key,
+    ALL, Kind, Sqlite, at, begin, cancel, cancel_in, copy, create, events, keep, order_id, read, refund,
+    settle, settlement, start, with_key,
 };
 
 /// In every member that names a payer; long enough to reach into overflow pages.
@@ -70,6 +70,7 @@ fn notification(name: &str, millis: i64, facts: NotificationFacts) -> NewNotific
         account: "shop".parse().unwrap(),
         dedup_key: format!("news-{name}-{millis}"),
         received_at: at(millis),
+        due_at: at(millis),
         content_type: Some("application/json".to_owned()),
         raw_body: format!("{{\"payer\": \"{}\"}}", canary("raw").repeat(60)).into_bytes(),
         facts,
@@ -93,18 +94,17 @@ fn facts(operation: Option<OperationId>) -> NotificationFacts {
 pub(super) async fn life(store: &dyn Store, name: &str, key: &str) -> OperationId {
     let id = start(store, with_key(named_creation(name), key, "fingerprint")).await;
     let mut made = settlement(id, OperationStatus::Succeeded, 1);
-    made.order_after = Some(named(name, OrderStatus::Pending, 1));
-    made.follow_at = Some(at(1));
+    made.order_after = Some(read(named(name, OrderStatus::Pending, 1)));
     settle(store, made).await;
-    store.save_copies(vec![named(name, OrderStatus::Paid, 2)], Cause::default()).await.unwrap();
+    keep(&*store, vec![named(name, OrderStatus::Paid, 2)]).await;
     assert!(store.keep_notification(notification(name, 2, facts(None))).await.unwrap());
     for due in store.due_notifications(&order_id("a").account, at(3), ALL).await.unwrap() {
         store.tie_notification(&due.id, &order_id(name)).await.unwrap();
-        store.finish_notification(&due.id, Some(order_id(name))).await.unwrap();
+        store.finish_notification(&due.id, Some(order_id(name)), at(3)).await.unwrap();
     }
     let refunded = start(store, refund(named(name, OrderStatus::Paid, 3), 100, 1_250)).await;
     let mut done = settlement(refunded, OperationStatus::Succeeded, 4);
-    done.order_after = Some(named(name, OrderStatus::PartiallyRefunded, 4));
+    done.order_after = Some(read(named(name, OrderStatus::PartiallyRefunded, 4)));
     settle(store, done).await;
     id
 }
@@ -142,7 +142,11 @@ async fn payer_data_goes_and_the_record_stays() {
     assert_eq!(canaries(&kind), 0);
 
     assert_eq!(events(&*store, "a").await, before.0, "events stay");
-    assert_eq!(store.due_reads(at(DAY), ALL).await.unwrap(), [], "nothing brings it back by itself");
+    assert_eq!(
+        store.due_reads(&order_id("a").account, at(DAY), ALL).await.unwrap(),
+        [],
+        "nothing brings it back by itself"
+    );
     let memory = store.memory(&order_id("a")).await.unwrap();
     assert_eq!(memory.movements, before.1, "what was moved stays");
     assert_eq!(memory.creation.unwrap().operation, creation);
@@ -157,10 +161,7 @@ async fn payer_data_goes_and_the_record_stays() {
     assert_eq!(round(&*store, 32).await, Erased::default(), "a second round finds nothing");
 
     // A read brings a copy back; it goes with the next round.
-    store
-        .save_copies(vec![named("a", OrderStatus::PartiallyRefunded, 32 * DAY)], Cause::default())
-        .await
-        .unwrap();
+    keep(&*store, vec![named("a", OrderStatus::PartiallyRefunded, 32 * DAY)]).await;
     assert_eq!(round(&*store, 33).await, Erased { orders: 1, ..Erased::default() });
     assert!(store.scrub().await.unwrap());
     assert_eq!(canaries(&kind), 0);
@@ -177,7 +178,7 @@ async fn what_is_not_over_is_not_touched() {
         let kind = Sqlite::new();
         let store = kind.open().unwrap();
         let id = cancel_in(&*store, "a", status).await;
-        store.save_copies(vec![named("a", OrderStatus::Paid, 5)], Cause::default()).await.unwrap();
+        keep(&*store, vec![named("a", OrderStatus::Paid, 5)]).await;
         // A creation whose order nobody knows.
         let creation = start(&*store, with_key(named_creation("b"), "key-1", "f")).await;
         // News of it that cannot be applied yet.
@@ -220,14 +221,8 @@ async fn an_open_order_stays_until_it_is_over() {
 async fn copies_that_were_only_read_go_altogether() {
     let kind = Sqlite::new();
     let store = kind.open().unwrap();
-    store
-        .save_copies(
-            vec![named("a", OrderStatus::Pending, 0), named("b", OrderStatus::Pending, 0)],
-            Cause::default(),
-        )
-        .await
-        .unwrap();
-    store.save_copies(vec![named("b", OrderStatus::Pending, 20 * DAY)], Cause::default()).await.unwrap();
+    keep(&*store, vec![named("a", OrderStatus::Pending, 0), named("b", OrderStatus::Pending, 0)]).await;
+    keep(&*store, vec![named("b", OrderStatus::Pending, 20 * DAY)]).await;
     assert_eq!(round(&*store, 31).await.orders, 1, "b was read since");
     assert_eq!(store.order_copy(&order_id("a")).await.unwrap(), None);
     assert!(store.order_copy(&order_id("b")).await.unwrap().is_some());
@@ -275,7 +270,7 @@ async fn one_order_can_be_erased_before_its_time() {
     // The open one waits until it is over.
     assert!(store.order_copy(&order_id("b")).await.unwrap().unwrap().description.is_some());
     let mut canceled = settlement(open, OperationStatus::Succeeded, 9);
-    canceled.order_after = Some(named("b", OrderStatus::Canceled, 9));
+    canceled.order_after = Some(read(named("b", OrderStatus::Canceled, 9)));
     settle(&*store, canceled).await;
     assert_eq!(store.sweep(limits, Sweep::default()).await.unwrap().erased.orders, 1);
     assert_eq!(store.order_copy(&order_id("b")).await.unwrap().unwrap().description, None);
@@ -382,7 +377,7 @@ async fn no_page_holds_what_was_moved_before_it_was_erased() {
         let mut made = settlement(begun[n], OperationStatus::Succeeded, 1);
         let mut order = copy(&format!("o{n}"), OrderStatus::Pending, 1);
         order.description = Some(text(mark(n), length(n + 7)));
-        made.order_after = Some(order);
+        made.order_after = Some(read(order));
         settle(&*store, made).await;
     }
     for (at, stride) in [(2, 37), (3, 191), (4, 87)] {
@@ -391,7 +386,7 @@ async fn no_page_holds_what_was_moved_before_it_was_erased() {
             let status = if n.is_multiple_of(2) { OrderStatus::Paid } else { OrderStatus::Authorized };
             let mut order = copy(&format!("o{n}"), status, at);
             order.description = Some(text(mark(n), length(n + stride)));
-            store.save_copies(vec![order], Cause::default()).await.unwrap();
+            keep(&*store, vec![order]).await;
         }
     }
     assert!(canaries(&kind) > 10_000);

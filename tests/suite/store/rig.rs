@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use guichet::{
     domain::{
-        Amounts, CaptureMode, Currency, Customer, Delivery, DeliveryChannel, Event, Field, Intent, Mode,
-        Money, NewDelivery, NewOrder, Operation, OperationId, OperationStatus, Order, OrderId, OrderPatch,
-        OrderStatus, Part, PlannedOrder, ProviderStatus, Timestamp, WaitsFor,
+        Amounts, CaptureMode, Cause, Currency, Customer, Delivery, DeliveryChannel, Event, Field, Intent,
+        Mode, Money, NewDelivery, NewOrder, Operation, OperationId, OperationStatus, Order, OrderId,
+        OrderPatch, OrderStatus, Part, PlannedOrder, ProviderStatus, Reading, Timestamp, WaitsFor,
     },
     store::{
         Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, sqlite::SqliteStore,
@@ -87,6 +87,26 @@ pub(crate) fn copy(name: &str, status: OrderStatus, as_of: i64) -> Order {
     }
 }
 
+/// A copy asked for at its own time, of an order that nothing was changed of.
+pub(crate) fn read(order: Order) -> Reading {
+    Reading { asked: order.as_of.as_millis(), change_count: Some(0), at: order.as_of, order }
+}
+
+/// The same, read under the present change count.
+pub(crate) async fn read_now(store: &dyn Store, reading: Reading) -> Reading {
+    let change_count = Some(store.change_count(&reading.order.id).await.unwrap());
+    Reading { change_count, ..reading }
+}
+
+/// Keeps copies as read now.
+pub(crate) async fn keep(store: &dyn Store, orders: Vec<Order>) -> Vec<OrderId> {
+    let mut readings = Vec::new();
+    for order in orders {
+        readings.push(read_now(store, read(order)).await);
+    }
+    store.save_copies(readings, Cause::default()).await.unwrap()
+}
+
 /// An operation as it is begun.
 pub(crate) fn operation(intent: Intent) -> Operation {
     let at = intent.before().map_or(at(0), |before| before.as_of);
@@ -120,6 +140,7 @@ pub(crate) fn operation(intent: Intent) -> Operation {
 /// An operation with nothing special.
 pub(crate) fn begin(intent: Intent) -> NewOperation {
     NewOperation {
+        asked: intent.before().map_or(0, |before| before.as_of.as_millis()),
         operation: operation(intent),
         key: None,
         change_count: 0,
@@ -183,12 +204,15 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         already_done: false,
         failure: None,
         order_after: None,
+        asked: at(millis).as_millis(),
+        provider_id: None,
+        claimed_done: false,
+        proof: None,
         at: at(millis),
         checks: 0,
         next_check_at: None,
         releases_reference: false,
         reason: None,
-        follow_at: None,
         settled_by: "answer".to_owned(),
         cause: None,
     }
@@ -202,9 +226,17 @@ pub(crate) async fn start(store: &dyn Store, mut new: NewOperation) -> Operation
     id
 }
 
+/// Settles with the order after it read under the present change count.
+pub(crate) async fn try_to_settle(store: &dyn Store, mut settlement: Settlement) -> Settled {
+    if let Some(reading) = settlement.order_after.take() {
+        settlement.order_after = Some(read_now(store, reading).await);
+    }
+    store.settle(settlement).await.unwrap()
+}
+
 /// Settles and expects that to work.
 pub(crate) async fn settle(store: &dyn Store, settlement: Settlement) -> Operation {
-    match store.settle(settlement).await.unwrap() {
+    match try_to_settle(store, settlement).await {
         Settled::Done(operation) => *operation,
         Settled::NotAllowed(operation) => panic!("not allowed on {operation:?}"),
     }

@@ -56,6 +56,7 @@ fn cancel(name: &str) -> NewOperation {
     NewOperation {
         key: None,
         change_count: 0,
+        asked: 0,
         claims_reference: None,
         limit: None,
         operation: Operation {
@@ -136,12 +137,15 @@ async fn change(store: Arc<dyn Store>, told: Arc<std::fs::File>, task: usize, mu
             already_done: false,
             failure: None,
             order_after: None,
+            asked: 0,
+            provider_id: None,
+            claimed_done: false,
+            proof: None,
             at: Timestamp::now(),
             checks: 0,
             next_check_at: None,
             releases_reference: false,
             reason: None,
-            follow_at: None,
             settled_by: "answer".to_owned(),
             cause: None,
         };

@@ -118,7 +118,10 @@ impl Adapter {
             updated_at: Some(Timestamp::from_millis(held.updated_at)),
             expires_at: None,
             as_of: Timestamp::now(),
-            waits_for: WaitsFor::default(),
+            waits_for: WaitsFor::by_status(
+                status,
+                matches!(status, OrderStatus::Canceled | OrderStatus::Refunded),
+            ),
             deadline_at: None,
             news: Vec::new(),
             available_actions: actions,

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use guichet::{
     domain::{
         AccountName, Cause, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory,
-        Timestamp,
+        Reading, Timestamp,
     },
     store::{
         Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter,
@@ -187,8 +187,16 @@ impl Store for FrailStore {
         self.read("copy", self.inner.order_copy(id)).await
     }
 
-    async fn save_copies(&self, orders: Vec<Order>, cause: Cause) -> Result<(), StoreError> {
-        self.write("save_copies", self.inner.save_copies(orders, cause)).await
+    async fn save_copies(&self, readings: Vec<Reading>, cause: Cause) -> Result<Vec<OrderId>, StoreError> {
+        self.write("save_copies", self.inner.save_copies(readings, cause)).await
+    }
+
+    async fn change_count(&self, id: &OrderId) -> Result<i64, StoreError> {
+        self.read("change_count", self.inner.change_count(id)).await
+    }
+
+    fn run(&self) -> i64 {
+        self.inner.run()
     }
 
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -216,8 +224,13 @@ impl Store for FrailStore {
         Ok(due)
     }
 
-    async fn finish_notification(&self, id: &str, order: Option<OrderId>) -> Result<(), StoreError> {
-        self.write("finish_notification", self.inner.finish_notification(id, order)).await
+    async fn finish_notification(
+        &self,
+        id: &str,
+        order: Option<OrderId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("finish_notification", self.inner.finish_notification(id, order, now)).await
     }
 
     async fn tie_notification(&self, id: &str, order: &OrderId) -> Result<(), StoreError> {
@@ -245,12 +258,30 @@ impl Store for FrailStore {
         self.read("with_reference", self.inner.orders_with_reference(account, merchant_reference)).await
     }
 
-    async fn due_reads(&self, now: Timestamp, limit: u32) -> Result<Vec<(OrderId, u32)>, StoreError> {
-        at_once(self.inner.due_reads(now, limit))
+    async fn due_reads(
+        &self,
+        account: &AccountName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        at_once(self.inner.due_reads(account, now, limit))
     }
 
-    async fn plan_read(&self, id: &OrderId, next: Option<Timestamp>) -> Result<(), StoreError> {
-        self.write("plan_read", self.inner.plan_read(id, next)).await
+    async fn plan_read(
+        &self,
+        id: &OrderId,
+        now: Timestamp,
+        instead: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.write("plan_read", self.inner.plan_read(id, now, instead)).await
+    }
+
+    async fn reads_overdue(
+        &self,
+        account: &AccountName,
+        now: Timestamp,
+    ) -> Result<std::time::Duration, StoreError> {
+        at_once(self.inner.reads_overdue(account, now))
     }
 
     async fn list_orders(

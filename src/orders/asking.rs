@@ -1,0 +1,137 @@
+//! Asking a provider for an order, with what orders the answer among others.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::Orders;
+use crate::{
+    adapter::{Account, ErrorKind, ProviderError, Recall, Verdict},
+    domain::{Operation, Order, OrderId, OrderMemory, Reading},
+    store::Store,
+};
+
+/// Numbers of one start; the next start begins above them.
+const NUMBERS_OF_A_RUN: i64 = 1 << 40;
+
+/// The numbers under which orders are asked for.
+#[derive(Debug)]
+pub(super) struct Numbers(AtomicI64);
+
+impl Numbers {
+    /// Above all numbers of earlier starts.
+    pub(super) fn of_run(run: i64) -> Self {
+        Self(AtomicI64::new(run.saturating_mul(NUMBERS_OF_A_RUN)))
+    }
+
+    pub(super) fn next(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+}
+
+/// The memory of one order, read when an adapter asks for it, and the change count it was read under.
+pub(super) struct StoreMemory<'a> {
+    store: &'a Arc<dyn Store>,
+    /// `None` for a creation whose order is not known yet: nothing is remembered of it.
+    id: Option<&'a OrderId>,
+    /// The count of the first time it was asked for.
+    change_count: Mutex<Option<i64>>,
+}
+
+impl<'a> StoreMemory<'a> {
+    fn new(store: &'a Arc<dyn Store>, id: Option<&'a OrderId>) -> Self {
+        Self { store, id, change_count: Mutex::default() }
+    }
+
+    /// The change count under which the adapter saw the order; read now where it did not ask for the memory.
+    async fn change_count(&self, id: &OrderId) -> Option<i64> {
+        let seen = *self.change_count.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen {
+            Some(count) => Some(count),
+            // Where the store is away the reading is shown and not kept.
+            None => self.store.change_count(id).await.ok(),
+        }
+    }
+}
+
+#[async_trait]
+impl Recall for StoreMemory<'_> {
+    async fn recall(&self) -> Result<OrderMemory, ProviderError> {
+        let Some(id) = self.id else { return Ok(OrderMemory::default()) };
+        let memory = self.store.memory(id).await.map_err(|error| {
+            tracing::error!(%error, "the store failed");
+            ProviderError::new("guichet", "recall", ErrorKind::NotExecuted, "the store could not be read")
+        })?;
+        self.change_count.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(memory.change_count);
+        Ok(memory)
+    }
+}
+
+/// What a fresh read proves about an operation, with the order as it was read.
+pub(super) struct Evidence {
+    pub(super) verdict: Verdict,
+    pub(super) reading: Option<Reading>,
+}
+
+impl Orders {
+    /// What is remembered of an order, for an adapter that asks.
+    pub(super) fn memory_of<'a>(&'a self, id: &'a OrderId) -> StoreMemory<'a> {
+        StoreMemory::new(&self.store, Some(id))
+    }
+
+    /// Reads an order at its provider.
+    pub(super) async fn ask(
+        &self,
+        account: &Account,
+        id: &OrderId,
+        deadline: Instant,
+    ) -> Result<Reading, ProviderError> {
+        let asked = self.numbers.next();
+        let memory = StoreMemory::new(&self.store, Some(id));
+        let order = account.adapter.fetch(&id.reference, &memory, deadline).await?;
+        let change_count = memory.change_count(id).await;
+        Ok(Reading { order, asked, change_count, at: self.clock.now() })
+    }
+
+    /// What a fresh read proves about an operation.
+    pub(super) async fn evidence(
+        &self,
+        account: &Account,
+        operation: &Operation,
+        deadline: Instant,
+    ) -> Result<Evidence, ProviderError> {
+        let asked = self.numbers.next();
+        let id = operation.expected_order();
+        let memory = StoreMemory::new(&self.store, id.as_ref());
+        let mut verdict = account.adapter.settle(operation, &memory, deadline).await?;
+        let reading = match order_of(&mut verdict) {
+            Some(order) => {
+                let change_count = memory.change_count(&order.id).await;
+                Some(Reading { order, asked, change_count, at: self.clock.now() })
+            }
+            None => None,
+        };
+        Ok(Evidence { verdict, reading })
+    }
+
+    /// An order that the answer to a change told, which was sent under the number `asked`.
+    pub(super) async fn reading_of(&self, order: Order, asked: i64) -> Reading {
+        let change_count = self.store.change_count(&order.id).await.ok();
+        Reading { order, asked, change_count, at: self.clock.now() }
+    }
+}
+
+/// Takes the order out of a verdict.
+fn order_of(verdict: &mut Verdict) -> Option<Order> {
+    match verdict {
+        Verdict::Done(order)
+        | Verdict::Accepted(order)
+        | Verdict::Unclear(order)
+        | Verdict::NoTrace(order) => order.take().map(|order| *order),
+        Verdict::Refused(_) => None,
+    }
+}
