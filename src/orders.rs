@@ -160,6 +160,12 @@ impl Orders {
         &self.store
     }
 
+    /// Makes an operation known for so long already, for tests that cannot wait for the settling time.
+    #[cfg(feature = "faults")]
+    pub fn pretend_known_for(&self, id: OperationId, time: Duration) {
+        self.clock.add_to_watched(id, time);
+    }
+
     /// Waits at most `grace` for what runs, stops the background work and closes the store. What did not
     /// end is recovered at the next start.
     pub async fn stop(&self, grace: Duration) {

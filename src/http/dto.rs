@@ -39,14 +39,15 @@ pub(super) struct ShownMoneyDto {
     currency: String,
 }
 
-/// Cumulative amounts in minor units of the order's currency; they never fall; `null`: nobody tells.
+/// Cumulative amounts in minor units of the order's currency; `null`: the provider does not tell. They fall only when the
+/// provider undoes a movement or lowers an amount in its back office.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Amounts)]
 pub(super) struct AmountsDto {
     /// What the payer is or was asked for.
     #[schema(example = 20000)]
     requested: Option<i64>,
-    /// What the issuer has reserved.
+    /// What the provider says was authorized.
     #[schema(example = 0)]
     authorized: Option<i64>,
     /// What has been taken.
@@ -55,9 +56,12 @@ pub(super) struct AmountsDto {
     /// What has been released before it was taken.
     #[schema(example = 0)]
     canceled: Option<i64>,
-    /// What has been given back.
+    /// What has been given back, or will be with nothing left to do.
     #[schema(example = 0)]
     refunded: Option<i64>,
+    /// What is to be given back and still waits for a person or a confirmation; never in `refunded` too.
+    #[schema(example = 0)]
+    refund_pending: Option<i64>,
 }
 
 /// The provider's own word for the state of the order.
@@ -224,6 +228,7 @@ impl<'a> OrderDto<'a> {
                 captured: order.amounts.captured,
                 canceled: order.amounts.canceled,
                 refunded: order.amounts.refunded,
+                refund_pending: order.amounts.refund_pending,
             },
             checkout: order.checkout.as_ref().map(|checkout| CheckoutDto {
                 method: match checkout.method {
@@ -314,6 +319,35 @@ pub(super) struct OperationDto {
     updated_at: String,
     /// When guichet looks for evidence next, while unknown.
     next_check_at: Option<String>,
+    /// The provider did it after it had ended as `refused` or `not_executed`; a person must decide.
+    contradiction: Option<ContradictionDto>,
+    /// The provider undid it after it had succeeded; its amount counts no more.
+    reversed: Option<ReversalDto>,
+}
+
+/// What contradicts the end of an operation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contradiction)]
+pub(super) struct ContradictionDto {
+    /// When it was learned.
+    at: String,
+    /// What told it: `notification` or `read`.
+    #[schema(example = "notification")]
+    source: String,
+    /// The provider's own word.
+    #[schema(example = "refunded")]
+    provider_status: Option<String>,
+}
+
+/// How an operation that had succeeded was undone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reversal)]
+pub(super) struct ReversalDto {
+    /// When it was learned.
+    at: String,
+    /// The provider's own word for why, or what told it.
+    #[schema(example = "CAPTURE_FAILED")]
+    reason: String,
 }
 
 /// Why an operation was refused or did not happen.
@@ -358,6 +392,15 @@ impl OperationDto {
             created_at: operation.created_at.to_string(),
             updated_at: operation.updated_at.to_string(),
             next_check_at: operation.next_check_at.map(|instant| instant.to_string()),
+            contradiction: operation.contradiction.as_ref().map(|told| ContradictionDto {
+                at: told.at.to_string(),
+                source: told.source.clone(),
+                provider_status: told.provider_status.clone(),
+            }),
+            reversed: operation
+                .reversed
+                .as_ref()
+                .map(|reversed| ReversalDto { at: reversed.at.to_string(), reason: reversed.reason.clone() }),
         }
     }
 }

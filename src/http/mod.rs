@@ -88,6 +88,12 @@ pub struct ApiOptions {
 }
 
 impl Api {
+    /// The use cases behind it, for tests.
+    #[cfg(feature = "faults")]
+    pub fn orders(&self) -> &Arc<Orders> {
+        &self.orders
+    }
+
     /// An API over these use cases.
     pub fn new(
         orders: Arc<Orders>,

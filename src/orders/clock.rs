@@ -16,8 +16,8 @@ use crate::domain::{OperationId, Timestamp};
 pub(super) struct Clock {
     begun_at: Timestamp,
     begun: Instant,
-    /// When each operation that has no end yet was first seen by this process.
-    watched: Mutex<HashMap<OperationId, Instant>>,
+    /// When each operation that has no end yet was first seen by this process, and what a test adds to that.
+    watched: Mutex<HashMap<OperationId, (Instant, Duration)>>,
 }
 
 impl Clock {
@@ -32,7 +32,8 @@ impl Clock {
 
     /// How long this process has known of an operation: never more than what really passed since it was begun.
     pub(super) fn watched(&self, id: OperationId) -> Duration {
-        self.watched_map().entry(id).or_insert_with(Instant::now).elapsed()
+        let (since, more) = *self.watched_map().entry(id).or_insert_with(|| (Instant::now(), Duration::ZERO));
+        since.elapsed().saturating_add(more)
     }
 
     /// Forgets an operation that has ended.
@@ -40,7 +41,13 @@ impl Clock {
         self.watched_map().remove(&id);
     }
 
-    fn watched_map(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, Instant>> {
+    /// Makes an operation known for longer, for tests that cannot wait.
+    #[cfg(feature = "faults")]
+    pub(super) fn add_to_watched(&self, id: OperationId, more: Duration) {
+        self.watched_map().insert(id, (Instant::now(), more));
+    }
+
+    fn watched_map(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, (Instant, Duration)>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

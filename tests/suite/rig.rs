@@ -300,6 +300,8 @@ impl Rig {
             )
             .unwrap();
         assert_eq!(changed, 1, "{operation}");
+        let passed = std::time::Duration::from_secs(u64::try_from(seconds).unwrap());
+        self.api.orders().pretend_known_for(operation.parse().unwrap(), passed);
         let look = async {
             loop {
                 let seen = self.get(&path).await.json;

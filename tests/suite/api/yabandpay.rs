@@ -245,8 +245,8 @@ async fn every_refusal_of_a_cancel() {
     }
 }
 
-/// Somebody else cancels between the read and the cancel: -4116 says that what was wanted is so, also when the
-/// payment cannot be read after it.
+/// The payment is canceled elsewhere between the read and the cancel: -4116 says that what was wanted is so. A read must
+/// confirm that; until one does, nothing is known.
 #[tokio::test]
 async fn canceled_by_somebody_else_meanwhile() {
     for readable in [true, false] {
@@ -261,12 +261,31 @@ async fn canceled_by_somebody_else_meanwhile() {
             shop.0.control.release(hold);
         };
         let (reply, ()) = tokio::join!(shop.ask("cancel", SAMPLE, None, None), meanwhile);
-        assert_eq!(reply.status, 200, "{readable}: {reply:?}");
-        assert_eq!(reply.json["operation"]["outcome"], "already_done", "{readable}: {reply:?}");
+        let (status, outcome) = if readable { (200, "already_done") } else { (202, "unknown") };
+        assert_eq!(reply.status, status, "{readable}: {reply:?}");
+        assert_eq!(reply.json["operation"]["outcome"], outcome, "{readable}: {reply:?}");
         shop.0.control.clear_faults();
+        let id = reply.json["operation"]["id"].as_str().unwrap();
+        let ended = shop.0.ended(id).await;
+        assert_eq!((&ended["status"], &ended["outcome"]), (&json!("succeeded"), &json!("already_done")));
         assert_eq!(shop.read(SAMPLE).await.json["status"], "canceled", "{readable}");
         assert_eq!((shop.0.control.requests(CANCEL), shop.0.control.effects().len()), (1, 0));
     }
+}
+
+/// -4116 against a read that goes on saying "paid": neither done nor refused, and absence never settles it.
+#[tokio::test]
+async fn done_before_that_no_read_confirms_stays_unknown() {
+    let shop = Shop::new().await;
+    shop.fault(CANCEL, refusal("-4116"));
+    let reply = shop.ask("cancel", SAMPLE, None, None).await;
+    assert_eq!((reply.status, &reply.json["operation"]["outcome"]), (202, &json!("unknown")), "{reply:?}");
+    let id = reply.json["operation"]["id"].as_str().unwrap();
+    let later = shop.0.aged(id, 3_600).await;
+    assert_eq!(later["status"], "unknown", "its absence proves nothing: {later}");
+    let much_later = shop.0.aged(id, 25 * 3_600).await;
+    assert_eq!(much_later["status"], "needs_review");
+    assert_eq!(shop.0.control.requests(CANCEL), 1);
 }
 
 #[tokio::test]
