@@ -48,7 +48,8 @@ pub(super) fn base() -> Document {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Part)]
 pub(super) struct PartBody {
-    /// The part; without it all that is left.
+    /// The part. Leave it out to ask for all that is left; `null` is 400.
+    #[schema(value_type = MoneyDto, required = false)]
     amount: Option<MoneyDto>,
 }
 

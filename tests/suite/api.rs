@@ -10,6 +10,7 @@ mod identity;
 pub mod issuer;
 mod lost;
 mod mistakes;
+mod movements;
 mod notification_storm;
 mod notifications;
 mod overload;
