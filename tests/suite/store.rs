@@ -4,6 +4,7 @@ mod begin;
 mod copies;
 mod create;
 mod file;
+mod lock;
 mod random;
 mod retention;
 mod rig;
