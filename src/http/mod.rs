@@ -56,6 +56,7 @@ pub struct Api {
     body_bytes: usize,
     limits: Arc<limits::Limits>,
     tracer: Tracer,
+    cursors: cursor::Cursors,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
     stopping: Arc<Stopping>,
@@ -97,6 +98,7 @@ impl Api {
     ) -> Self {
         let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
         Self {
+        let cursors = cursor::Cursors::new(outbox.cursor_key());
             orders,
             outbox,
             identities: Arc::new(RwLock::new(Arc::new(identities))),
@@ -104,6 +106,7 @@ impl Api {
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
             tracer: options.tracer.clone(),
+            cursors,
             prefix: path.trim_end_matches('/').into(),
             stopping: Arc::default(),
         }

@@ -9,6 +9,7 @@ mod connection;
 mod events;
 mod feed;
 mod inbox;
+mod keys;
 mod known;
 mod location;
 mod migrations;
@@ -30,6 +31,7 @@ use self::{known::Known, location::Lock, reader::Readers, writer::Writer};
 use super::{
     Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter,
     Place, Settled, Settlement, Store, StoreError,
+    outbox::CursorKey,
     retention::{Erased, Limits, Sweep, Swept},
 };
 use crate::domain::{
@@ -48,6 +50,7 @@ struct Inner {
     writer: Writer,
     readers: Readers,
     known: Known,
+    cursor_key: CursorKey,
     lock: Mutex<Option<Lock>>,
 }
 
@@ -72,11 +75,12 @@ impl SqliteStore {
         };
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
+        let cursor_key = keys::cursors(&connection).map_err(named)?;
         let known = Known::load(&connection).map_err(named)?;
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
         let lock = Mutex::new(Some(lock));
-        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, lock }) })
+        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, cursor_key, lock }) })
     }
 
     /// Asks the service that uses the store at `url`, now or at its next start, to erase the payer data of one order. Does

@@ -4,6 +4,7 @@ mod alterations;
 mod changes;
 mod codes;
 mod create;
+mod cursors;
 mod events;
 mod http;
 mod identity;
