@@ -16,6 +16,7 @@ mod notification_storm;
 mod notifications;
 mod overload;
 mod payments;
+mod return_url;
 mod sips;
 mod sips_codes;
 mod sips_create;
