@@ -60,7 +60,7 @@ problem_codes! {
     EndpointLimitReached "endpoint_limit_reached" 409 "Too many webhook endpoints" "A client may have 20 webhook endpoints: remove one, or change it.";
     VersionMismatch "version_mismatch" 412 "The order has changed" "`If-Match` does not match the order as it is now. Read it again.";
     BodyTooLarge "body_too_large" 413 "The body is too large" "A request body may have 64 KiB.";
-    UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported" "Send `Content-Type: application/json`; for PATCH also `application/merge-patch+json`.";
+    UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported" "Send `Content-Type: application/json`; for PATCH also `application/merge-patch+json`. Compressed bodies are not read.";
     MethodNotAllowed "method_not_allowed" 405 "The method is not allowed" "`Allow` lists the methods of this address.";
     NotAcceptable "not_acceptable" 406 "No acceptable representation" "Answers are JSON: accept `application/json`.";
     HeadersTooLarge "headers_too_large" 431 "The headers are too large" "Request headers may have 16 KiB in all.";

@@ -28,6 +28,7 @@ pub mod server;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;
+mod words;
 
 use std::{
     sync::{
@@ -55,8 +56,8 @@ pub struct Api {
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
-    tracer: Tracer,
     cursors: cursor::Cursors,
+    tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
     stopping: Arc<Stopping>,
@@ -97,16 +98,16 @@ impl Api {
         options: &ApiOptions,
     ) -> Self {
         let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
-        Self {
         let cursors = cursor::Cursors::new(outbox.cursor_key());
+        Self {
             orders,
             outbox,
             identities: Arc::new(RwLock::new(Arc::new(identities))),
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
-            tracer: options.tracer.clone(),
             cursors,
+            tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
             stopping: Arc::default(),
         }
@@ -137,6 +138,11 @@ impl Api {
 
     fn identities(&self) -> Arc<Identities> {
         Arc::clone(&self.identities.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The path under which callers see this service, without a slash at its end.
+    pub fn prefix(&self) -> Arc<str> {
+        Arc::clone(&self.prefix)
     }
 
     /// The router of the public listener.

@@ -6,6 +6,7 @@ mod codes;
 mod create;
 mod cursors;
 mod events;
+mod framework;
 mod http;
 mod identity;
 pub mod issuer;
