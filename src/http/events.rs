@@ -74,7 +74,9 @@ pub(super) async fn list_events(
     let caller = authenticated.with(Scope::EventsRead)?;
     let asked = Asked::read(query.as_deref())?;
     if wants_stream(&headers) {
-        let last = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default().to_owned());
+        // One that is no text is no cursor, and not "from now on" either.
+        let last = headers.get(LAST_EVENT_ID);
+        let last = last.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         return follow(&api, caller, asked, last).await;
     }
     let scope = asked.scope(&caller);

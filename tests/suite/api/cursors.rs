@@ -162,6 +162,19 @@ async fn a_cursor_of_a_list_is_good_for_that_list_only() {
     assert_eq!(dead.problem(), (400, "invalid_cursor"));
 }
 
+/// A place that cannot be read is not "from now on": the stream would leave out what happened meanwhile.
+#[tokio::test]
+async fn a_last_event_id_that_is_no_text_is_refused() {
+    let rig = Rig::new().await;
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}/events", rig.url));
+    let last = reqwest::header::HeaderValue::from_bytes(b"\xe9v\xe9nement").unwrap();
+    let reply =
+        request.header("accept", "text/event-stream").header("last-event-id", last).send().await.unwrap();
+    assert_eq!(reply.status(), 400);
+    let problem: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+    assert_eq!(problem["code"], "invalid_cursor");
+}
+
 /// The key is made once: what was given before a restart is good after it.
 #[tokio::test]
 async fn cursors_survive_a_restart() {
