@@ -104,16 +104,16 @@ impl Lock {
     /// `Locked` when a service uses the file, by whatever name; `Unavailable` when it cannot be written or locked, or has
     /// several names.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let in_use = || {
+        let in_use = |by: &str| {
             StoreError::Locked(format!(
-                "a service uses the store {} already; one store serves one guichet",
+                "{by} uses the store {}; one store serves one guichet, whatever its file is called",
                 path.display()
             ))
         };
         // Held to the end: two stores of this process must not both get past the first look.
         let mut held = held();
         if fs::metadata(path).is_ok_and(|found| held.contains(&id_of(&found))) {
-            return Err(in_use());
+            return Err(in_use("this process itself"));
         }
         let file = OpenOptions::new()
             .create(true)
@@ -125,7 +125,7 @@ impl Lock {
             .map_err(|error| failed("open", path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use()),
+            Err(TryLockError::WouldBlock) => return Err(in_use("another process")),
             Err(TryLockError::Error(error)) => {
                 return Err(StoreError::Unavailable(format!(
                     "cannot lock {}: {error}; the store needs a file system with locks",
