@@ -100,6 +100,38 @@ async fn an_address_that_no_browser_could_be_sent_to_is_refused() {
     }
 }
 
+/// Both rules are written twice, in code and as a pattern: they agree about every small change of these addresses. What an
+/// IPv6 address and Punycode must be no pattern says.
+#[test]
+fn the_pattern_is_the_rule() {
+    let pattern =
+        &crate::documented::DOCUMENT["components"]["schemas"]["NewOrder"]["properties"]["return_url"];
+    let pattern = jsonschema::validator_for(&json!({"pattern": pattern["pattern"]})).unwrap();
+    let mut checked = 0;
+    let mut check = |text: &str| {
+        if text.contains('[') || text.to_ascii_lowercase().contains("xn--") {
+            return;
+        }
+        let taken = guichet::domain::web_address::plain_web_address(text).is_ok();
+        assert_eq!(pattern.is_valid(&json!(text)), taken, "{text:?}");
+        checked += 1;
+    };
+    for address in RIGHT.iter().chain(WRONG) {
+        let chars: Vec<char> = address.chars().collect();
+        for at in 0..=chars.len() {
+            let (before, after): (String, String) =
+                (chars[..at].iter().collect(), chars[at..].iter().collect());
+            let rest: String = chars[at..].iter().skip(1).collect();
+            check(&format!("{before}{rest}"));
+            for new in " \n\t\\@:/?#]%.-_!|\"09aZé\u{7f}".chars() {
+                check(&format!("{before}{new}{after}"));
+                check(&format!("{before}{new}{rest}"));
+            }
+        }
+    }
+    assert!(checked > 10_000, "{checked}");
+}
+
 /// A generated client refuses before it sends what the service refuses, and nothing else.
 #[test]
 fn the_document_takes_what_the_service_takes() {
