@@ -277,7 +277,12 @@ mod tests {
         let mut third = TcpStream::connect(address).await.unwrap();
         let mut answer = Vec::new();
         let _ = third.read_to_end(&mut answer).await;
-        assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&body["code"], &body["outcome"]), (&"overloaded".into(), &"not_executed".into()));
         assert!(ask(&mut first).await.ends_with("fine"));
         drop((first, second));
         let again =
