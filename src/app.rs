@@ -198,8 +198,11 @@ impl App {
         let (grace, drain_wait) = (self.settings.server.grace, self.settings.server.drain_wait);
         let (close_public, public_closes) = oneshot::channel();
         let (close_ops, ops_closes) = oneshot::channel();
-        let public = listen(self.public, self.api.router(), server::CONNECTIONS_MAX, self.tls, public_closes);
-        let ops = listen(self.ops, self.api.ops_router(), server::OPS_CONNECTIONS_MAX, None, ops_closes);
+        let prefix = self.api.prefix();
+        let options = ServeOptions { connections_max: server::CONNECTIONS_MAX, tls: self.tls };
+        let public = listen(self.public, self.api.router(), options, prefix, public_closes);
+        let options = ServeOptions { connections_max: server::OPS_CONNECTIONS_MAX, tls: None };
+        let ops = listen(self.ops, self.api.ops_router(), options, "".into(), ops_closes);
         let (public, ops) = (tokio::spawn(public), tokio::spawn(ops));
         stop.await;
         let end = Instant::now() + grace;
@@ -227,12 +230,12 @@ impl App {
 async fn listen(
     listener: TcpListener,
     router: axum::Router,
-    connections_max: usize,
-    tls: Option<Arc<Tls>>,
+    options: ServeOptions,
+    prefix: Arc<str>,
     closes: oneshot::Receiver<Instant>,
 ) {
     let stop = async { closes.await.unwrap_or_else(|_| Instant::now()) };
-    server::serve(listener, router, ServeOptions { connections_max, tls }, stop).await;
+    server::serve_under(listener, router, options, &prefix, stop).await;
 }
 
 /// Connections that wait in the system until they are accepted; above it they would hang, half open. The system may allow

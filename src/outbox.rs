@@ -41,7 +41,8 @@ use crate::{
     store::{
         StoreError,
         outbox::{
-            Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore, ReplaySelection,
+            CursorKey, Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore,
+            ReplaySelection,
         },
     },
     trace::{self, SpanKind, Tracer},
@@ -198,6 +199,11 @@ impl Outbox {
             Some(_) => return Err(not_found()),
         };
         self.store.events_after(after, &accounts, types, limit).await.map_err(store_problem)
+    }
+
+    /// The key that authenticates cursors.
+    pub fn cursor_key(&self) -> CursorKey {
+        self.store.cursor_key()
     }
 
     /// The position of the newest event, raised when one is committed.

@@ -43,8 +43,8 @@ macro_rules! problem_codes {
 problem_codes! {
     InvalidJson "invalid_json" 400 "The body is not valid JSON" "The body could not be read as JSON: send one JSON object in UTF-8, at most 32 levels deep, without repeated members.";
     ValidationFailed "validation_failed" 400 "The request is not valid" "One or more members, parameters or headers are wrong; `errors` names each with a JSON pointer and says what would be right.";
-    InvalidHeader "invalid_header" 400 "A header is not valid" "A request header has a value guichet cannot read.";
-    InvalidCursor "invalid_cursor" 400 "The cursor is not valid" "The cursor was altered or belongs to another list or client. Start again without it.";
+    InvalidHeader "invalid_header" 400 "A header is not valid" "A request header, or the request line, is nothing guichet can read.";
+    InvalidCursor "invalid_cursor" 400 "The cursor is not valid" "The cursor was altered, belongs to another list or client, or is of before a restore of the store. Start again without it.";
     IdempotencyKeyMissing "idempotency_key_missing" 400 "Idempotency-Key is required" "Creates, refunds and changes that name an amount need an `Idempotency-Key`: 1 to 255 visible ASCII characters, new for every thing you want done.";
     IdempotencyKeyInvalid "idempotency_key_invalid" 400 "Idempotency-Key is not valid" "The key must be 1 to 255 visible ASCII characters, bare or as a quoted string.";
     Unauthenticated "unauthenticated" 401 "No valid credentials" "Send an API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`, or a token of the configured issuer as `Authorization: Bearer <token>`.";
@@ -60,7 +60,7 @@ problem_codes! {
     EndpointLimitReached "endpoint_limit_reached" 409 "Too many webhook endpoints" "A client may have 20 webhook endpoints: remove one, or change it.";
     VersionMismatch "version_mismatch" 412 "The order has changed" "`If-Match` does not match the order as it is now. Read it again.";
     BodyTooLarge "body_too_large" 413 "The body is too large" "A request body may have 64 KiB.";
-    UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported" "Send `Content-Type: application/json`; for PATCH also `application/merge-patch+json`.";
+    UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported" "Send `Content-Type: application/json`; for PATCH also `application/merge-patch+json`. Compressed bodies are not read.";
     MethodNotAllowed "method_not_allowed" 405 "The method is not allowed" "`Allow` lists the methods of this address.";
     NotAcceptable "not_acceptable" 406 "No acceptable representation" "Answers are JSON: accept `application/json`.";
     HeadersTooLarge "headers_too_large" 431 "The headers are too large" "Request headers may have 16 KiB in all.";

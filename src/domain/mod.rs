@@ -17,6 +17,7 @@ pub mod request;
 pub mod status;
 pub mod time;
 pub mod trace;
+pub mod web_address;
 
 pub use actions::{Action, AvailableAction};
 pub use event::{Event, EventType, NewEvent};

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -22,6 +22,23 @@ const DEPTH_MAX: usize = 32;
 /// Longest time a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
+/// Refuses a body that is compressed, whatever its bytes: read as they are they would be nonsense, and none of them would
+/// mean "all that is left".
+pub(super) fn refuse_compressed(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let is_plain = |value: &HeaderValue| {
+        let codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
+        codings.into_iter().all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+    };
+    if codings.into_iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemCode::UnsupportedMediaType,
+        "send the body as it is, without `Content-Encoding`: compressed ones are not read",
+    ))
+}
+
 /// Reads the body as one JSON object; no body is an empty object.
 pub(super) async fn read_object(
     headers: &HeaderMap,
@@ -29,6 +46,7 @@ pub(super) async fn read_object(
     bytes_max: usize,
     media_types: &[&str],
 ) -> Result<Map<String, Value>, Problem> {
+    refuse_compressed(headers)?;
     let read = tokio::time::timeout(ARRIVAL, Limited::new(body, bytes_max).collect());
     let bytes = match read.await {
         Ok(Ok(collected)) => collected.to_bytes(),

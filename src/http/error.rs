@@ -4,11 +4,12 @@ use std::any::Any;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 
+use super::guard::request_id;
 use crate::{
     domain::Outcome,
     problem::{Problem, ProblemCode},
@@ -36,7 +37,7 @@ impl IntoResponse for Failed {
     }
 }
 
-fn status(problem: &Problem) -> StatusCode {
+pub(super) fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -62,7 +63,8 @@ pub(super) fn render(problem: &Problem, request_id: &str, is_change: bool, prefi
     response
 }
 
-fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>, prefix: &str) -> Value {
+/// The members of the body.
+pub(super) fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>, prefix: &str) -> Value {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
@@ -106,9 +108,45 @@ fn members(problem: &Problem, request_id: &str, outcome: Option<Outcome>, prefix
     Value::Object(body)
 }
 
-/// The address is not repeated: a mistyped one may hold the token of a payer's page.
+/// What is said of an address that does not exist. It is not repeated: a mistyped one may hold the token of a payer's
+/// page.
+pub(super) const NOTHING_HERE: &str = "there is nothing at this address";
+
 pub(super) async fn no_such_address() -> Failed {
-    Problem::new(ProblemCode::NotFound, "there is nothing at this address").into()
+    Problem::new(ProblemCode::NotFound, NOTHING_HERE).into()
+}
+
+/// The problem to be told instead of an answer that the web framework made by itself, in its own words or without any.
+/// `None` for every other answer: those that are no errors, and the pages.
+pub(super) fn instead(response: &Response) -> Option<Failed> {
+    let media = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_ours = media.is_some_and(|media| !media.starts_with("text/plain"));
+    if is_ours || response.status().as_u16() < 400 {
+        return None;
+    }
+    let code = match response.status().as_u16() {
+        404 => ProblemCode::NotFound,
+        405 => ProblemCode::MethodNotAllowed,
+        406 => ProblemCode::NotAcceptable,
+        413 => ProblemCode::BodyTooLarge,
+        415 => ProblemCode::UnsupportedMediaType,
+        414 | 431 => ProblemCode::HeadersTooLarge,
+        400..=499 => ProblemCode::InvalidHeader,
+        _ => ProblemCode::InternalError,
+    };
+    Some(Problem::plain(code).into())
+}
+
+/// For the ops listener, which knows nothing of requests.
+pub(super) async fn no_such_probe(headers: HeaderMap) -> Response {
+    let problem = Problem::new(ProblemCode::NotFound, NOTHING_HERE);
+    render(&problem, &request_id(&headers), false, "")
+}
+
+/// For the ops listener.
+pub(super) async fn no_such_method_of_probes(method: Method, headers: HeaderMap) -> Response {
+    let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("this address does not take {method}"));
+    render(&problem, &request_id(&headers), false, "")
 }
 
 pub(super) async fn method_not_allowed(method: Method) -> Failed {

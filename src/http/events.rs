@@ -11,7 +11,6 @@ use axum::{
     },
 };
 use futures_util::{Stream, stream};
-use serde_json::Map;
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::Instant,
@@ -20,17 +19,12 @@ use tokio::{
 use super::{
     Api,
     auth::Authenticated,
-    body::fingerprint,
-    cursor::{pairs, read_limit, unknown_parameter},
+    cursor::{self, pairs, read_limit, unknown_parameter},
     dto::{EventDto, EventListDto},
     error::Failed,
 };
 use crate::{
-    adapter::Violation,
-    config::Scope,
-    domain::EventFilter,
-    orders::Caller,
-    problem::{Problem, ProblemCode},
+    adapter::Violation, config::Scope, domain::EventFilter, orders::Caller, problem::Problem,
     store::outbox::PlacedEvent,
 };
 
@@ -50,7 +44,8 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 ///
 /// Events of every account the client may use, in the order they were written down. Without `cursor` the list begins
 /// with the oldest event; `next_cursor` is never `null`: when `items` is empty, ask again with it later and nothing is
-/// missed. A cursor belongs to the client and to `account` and `types`.
+/// missed. A cursor belongs to the client and to `account` and `types`, and it names the event at its place: when the store
+/// was restored and has another event there, or none yet, it is 400 `invalid_cursor`. Begin again without it then.
 ///
 /// With `Accept: text/event-stream` the same events come as a stream: `id` is a cursor, `event` the type, `data` the
 /// event. The stream begins after `Last-Event-ID` or `cursor`, else with the next event; a comment every 15 seconds
@@ -79,16 +74,20 @@ pub(super) async fn list_events(
     let caller = authenticated.with(Scope::EventsRead)?;
     let asked = Asked::read(query.as_deref())?;
     if wants_stream(&headers) {
-        let last = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default().to_owned());
+        // One that is no text is no cursor, and not "from now on" either.
+        let last = headers.get(LAST_EVENT_ID);
+        let last = last.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         return follow(&api, caller, asked, last).await;
     }
-    let position = match &asked.cursor {
-        Some(cursor) => asked.read_cursor(cursor, &caller)?,
-        None => 0,
-    };
+    let scope = asked.scope(&caller);
+    let from = asked.cursor.as_ref().map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
+    let position = from.as_ref().map_or(0, |(position, _)| *position);
     let account = asked.account.as_deref();
     let page = api.outbox.events(&caller, account, &asked.types, position, asked.limit).await?;
-    let next_cursor = Some(asked.cursor_at(page.position, &caller));
+    if let Some((_, mark)) = from {
+        api.cursors.check_event(&mark, page.began)?;
+    }
+    let next_cursor = Some(api.cursors.encode_event(page.position, page.event, &scope));
     let items = page.items.iter().map(|placed| EventDto::new(&placed.event)).collect();
     Ok(axum::Json(EventListDto { items, next_cursor }).into_response())
 }
@@ -125,20 +124,11 @@ impl Asked {
         if errors.is_empty() { Ok(asked) } else { Err(Problem::invalid(errors)) }
     }
 
-    /// A position with a digest over client and filter, so that an altered or foreign cursor is refused.
-    pub(super) fn cursor_at(&self, position: i64, caller: &Caller) -> String {
+    /// What a cursor of the feed is bound to: client and filter.
+    pub(super) fn scope(&self, caller: &Caller) -> String {
         let types: Vec<&str> = self.types.entries().collect();
-        let bound = format!("{position} {} {}", self.account.as_deref().unwrap_or("*"), types.join(","));
-        let print = fingerprint("feed", &caller.client, &bound, &Map::new(), false);
-        let mark: String = print.chars().take(16).collect();
-        format!("{position:x}-{mark}")
-    }
-
-    pub(super) fn read_cursor(&self, text: &str, caller: &Caller) -> Result<i64, Problem> {
-        text.split_once('-')
-            .and_then(|(position, _)| i64::from_str_radix(position, 16).ok())
-            .filter(|position| *position >= 0 && self.cursor_at(*position, caller) == text)
-            .ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))
+        let account = self.account.as_deref().unwrap_or("*");
+        cursor::scope("feed", caller, &format!("{account} {}", types.join(",")))
     }
 }
 
@@ -155,6 +145,7 @@ struct Follower {
     api: Api,
     caller: Caller,
     asked: Asked,
+    scope: String,
     position: i64,
     ready: VecDeque<PlacedEvent>,
     newest: watch::Receiver<i64>,
@@ -165,16 +156,20 @@ struct Follower {
 
 async fn follow(api: &Api, caller: Caller, asked: Asked, last: Option<String>) -> Result<Response, Failed> {
     let newest = api.outbox.watch_events();
-    let position = match last.as_ref().filter(|last| !last.is_empty()).or(asked.cursor.as_ref()) {
-        Some(cursor) => asked.read_cursor(cursor, &caller)?,
-        None => *newest.borrow(),
-    };
+    let scope = asked.scope(&caller);
+    let from = last.as_ref().filter(|last| !last.is_empty()).or(asked.cursor.as_ref());
+    let from = from.map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
+    let position = from.as_ref().map_or_else(|| *newest.borrow(), |(position, _)| *position);
     // Says now what would end the stream at once.
-    api.outbox.events(&caller, asked.account.as_deref(), &asked.types, position, 1).await?;
+    let page = api.outbox.events(&caller, asked.account.as_deref(), &asked.types, position, 1).await?;
+    if let Some((_, mark)) = from {
+        api.cursors.check_event(&mark, page.began)?;
+    }
     let follower = Follower {
         api: api.clone(),
         caller,
         asked,
+        scope,
         position,
         ready: VecDeque::new(),
         newest,
@@ -191,7 +186,8 @@ async fn follow(api: &Api, caller: Caller, asked: Asked, last: Option<String>) -
 fn messages(follower: Follower) -> impl Stream<Item = Result<Message, Infallible>> {
     stream::unfold(follower, |mut follower| async move {
         let placed = follower.next().await?;
-        let id = follower.asked.cursor_at(placed.position, &follower.caller);
+        let event = Some(placed.event.id);
+        let id = follower.api.cursors.encode_event(placed.position, event, &follower.scope);
         let dto = EventDto::new(&placed.event);
         let message =
             Message::default().id(id).event(placed.event.event.event_type.as_str()).json_data(dto).ok()?;
@@ -255,18 +251,17 @@ mod tests {
     #[test]
     fn cursors_belong_to_client_and_filter() {
         let read = |query: &str| Asked::read(Some(query)).unwrap();
-        let (plain, shop) = (read(""), caller("shop"));
-        let cursor = plain.cursor_at(255, &shop);
-        assert_eq!(plain.read_cursor(&cursor, &shop), Ok(255));
-        assert_eq!(read("limit=5").read_cursor(&cursor, &shop), Ok(255));
-        for (asked, client) in [("", "other"), ("account=a", "shop"), ("types=order.paid", "shop")] {
-            let refused = read(asked).read_cursor(&cursor, &caller(client)).unwrap_err();
-            assert_eq!(refused.code, ProblemCode::InvalidCursor, "{asked} {client}");
+        let scope = |query: &str, client: &str| read(query).scope(&caller(client));
+        let cursors = cursor::tests::cursors(7);
+        let cursor = cursors.encode_event(255, None, &scope("", "shop"));
+        for query in ["", "limit=5", "cursor=x"] {
+            assert!(cursors.decode(&cursor, &scope(query, "shop")).is_ok(), "{query}");
         }
-        let altered = cursor.replacen("ff-", "fe-", 1);
-        for text in [altered.as_str(), "", "ff", "-", "ff-", &cursor.to_uppercase(), &format!("0{cursor}")] {
-            assert!(plain.read_cursor(text, &shop).is_err(), "{text}");
+        for (query, client) in [("", "other"), ("account=a", "shop"), ("types=order.paid", "shop")] {
+            let refused = cursors.decode(&cursor, &scope(query, client)).unwrap_err();
+            assert_eq!(refused.code, crate::problem::ProblemCode::InvalidCursor, "{query} {client}");
         }
+        assert_ne!(scope("", "shop\nb"), scope("account=b", "shop"));
     }
 
     #[test]
@@ -293,7 +288,7 @@ mod tests {
                 order_id: Some("shop_1".parse().unwrap()),
                 operation_id: None,
                 occurred_at: Timestamp::from_millis(1_700_000_000_123),
-                data: Map::from_iter([("status".to_owned(), "paid".into())]),
+                data: serde_json::Map::from_iter([("status".to_owned(), "paid".into())]),
                 cause: Cause {
                     request_id: Some("req-1".to_owned()),
                     traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         DeliveryChannel,
         request::{CustomerPatch, DeliveryPatch},
+        web_address::{RIGHT, plain_web_address},
     },
 };
 
@@ -53,16 +54,21 @@ pub(super) fn customer(value: &Value, pointer: &str, errors: &mut Vec<Violation>
     Some(patch)
 }
 
+/// Longest `return_url`, in characters.
+const RETURN_URL_MAX: usize = 1_024;
+
+/// Where the payer's browser goes back to. It is checked before anybody pays, because afterwards nobody could correct it.
 pub(super) fn return_url(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<String> {
-    let address = value.as_str().filter(|text| {
-        text.len() <= 1024
-            && url::Url::parse(text)
-                .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
-    });
-    if address.is_none() {
-        errors.push(Violation::invalid(pointer, "an http or https address of at most 1024 characters"));
-    }
-    address.map(str::to_owned)
+    let wrong = match value.as_str() {
+        Some(text) if text.len() > RETURN_URL_MAX => format!("at most {RETURN_URL_MAX} characters"),
+        Some(text) => match plain_web_address(text) {
+            Ok(_) => return Some(text.to_owned()),
+            Err(right) => right.to_owned(),
+        },
+        None => RIGHT.to_owned(),
+    };
+    errors.push(Violation::invalid(pointer, &wrong));
+    None
 }
 
 pub(super) fn metadata(

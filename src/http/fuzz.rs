@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::{
     body::{fingerprint, read_members},
     create,
-    cursor::{self, read_limit},
+    cursor::{self, Cursors, read_limit},
     events::Asked,
     guard, jwt, movements, operations,
     orders::{self, JSON_OR_MERGE_PATCH},
@@ -25,9 +25,10 @@ use super::{
 };
 use crate::{
     config::{AllowedAccounts, JwtSettings, Scope},
-    domain::{EndpointId, Money, NewOrder, money::MAX_MINOR},
+    domain::{Money, NewOrder, money::MAX_MINOR},
     orders::Caller,
     problem::{Problem, ProblemCode},
+    store::outbox::CursorKey,
     trace,
 };
 
@@ -170,37 +171,41 @@ fn caller(client: &str) -> Caller {
     }
 }
 
+/// Cursors under a key that the fuzzer does not know.
+fn cursors() -> Cursors {
+    Cursors::new(CursorKey::new(vec![7; CursorKey::BYTES]).expect("a key"))
+}
+
 /// A cursor of the feed, or a `Last-Event-ID`: taken only in the spelling in which it was given to this client.
 fn refuses_or_gave(asked: &Asked, text: &str) {
-    if let Ok(position) = asked.read_cursor(text, &caller("shop")) {
-        assert!(position >= 0);
-        assert_eq!(asked.cursor_at(position, &caller("shop")), text, "another spelling of a cursor");
-        assert!(asked.read_cursor(text, &caller("other")).is_err(), "somebody else's cursor");
+    let scope = asked.scope(&caller("shop"));
+    if let Ok(place) = cursors().decode(text, &scope) {
+        assert_eq!(cursors().encode(&place, &scope), text, "another spelling of a cursor");
+        assert!(cursors().decode(text, &asked.scope(&caller("other"))).is_err(), "somebody else's cursor");
     }
 }
 
-/// Cursors of lists and of the feed, as they come and as somebody would make them who knows how.
+/// Cursors of lists and of the feed, as they come, and what was given out for any place.
 pub fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let asked = Asked::read(None).expect("the feed can be asked for without a query");
     refuses_or_gave(&asked, text);
-    for scope in ["orders\nshop\n", "operations\nshop\n"] {
-        for text in [text.to_owned(), cursor::marked(text, scope)] {
-            if let Ok(place) = cursor::decode(&text, scope) {
-                assert_eq!(cursor::encode(&place, scope), text, "another spelling of a cursor");
-                assert!(cursor::decode(&text, "orders\nother\n").is_err(), "somebody else's cursor");
-            }
+    let scopes =
+        ["orders", "operations", "deliveries"].map(|list| cursor::scope(list, &caller("shop"), "filter"));
+    for scope in &scopes {
+        if let Ok(place) = cursors().decode(text, scope) {
+            assert_eq!(cursors().encode(&place, scope), text, "another spelling of a cursor");
         }
     }
     if let Some(position) = text.parse::<i64>().ok().filter(|position| *position >= 0) {
-        let cursor = asked.cursor_at(position, &caller("shop"));
-        assert_eq!(asked.read_cursor(&cursor, &caller("shop")).ok(), Some(position));
+        let cursor = cursors().encode_event(position, None, &asked.scope(&caller("shop")));
+        refuses_or_gave(&asked, &cursor);
         let place = (position, text.to_owned());
-        assert_eq!(cursor::decode(&cursor::encode(&place, "x"), "x").ok(), Some(place));
-    }
-    let id: EndpointId = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c".parse().expect("an id");
-    if let Some(position) = webhooks::read_cursor(text, &caller("shop"), id, None) {
-        assert_eq!(webhooks::cursor_at(position, &caller("shop"), id, None), text);
+        for (scope, other) in scopes.iter().zip(scopes.iter().cycle().skip(1)) {
+            let cursor = cursors().encode(&place, scope);
+            assert_eq!(cursors().decode(&cursor, scope).ok().as_ref(), Some(&place));
+            assert!(cursors().decode(&cursor, other).is_err(), "the cursor of another list");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    error::{Failed, outcome, render},
+    error::{Failed, NOTHING_HERE, instead, outcome, render},
     logline::{self, About, CallerName, Unanswered},
 };
 use crate::{
@@ -83,7 +83,8 @@ pub(super) async fn around_every_request(
     };
     waiting.is_answered = true;
     drop(waiting);
-    if let Some(Failed(problem)) = response.extensions_mut().remove::<Failed>() {
+    let failed = response.extensions_mut().remove::<Failed>().or_else(|| instead(&response));
+    if let Some(Failed(problem)) = failed {
         let allow = response.headers().get(header::ALLOW).cloned();
         response = render(&problem, &request_id, is_change, &api.prefix);
         response.extensions_mut().insert(About::problem(&problem, outcome(&problem, is_change)));
@@ -140,18 +141,43 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
+/// Whether a path is UTF-8 when its escapes are read. What is no escape stands for itself, as the router has it.
+fn is_text(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| *first == b'%');
+        match escaped.and_then(|digits| hex::decode(digits).ok()) {
+            Some(byte) => {
+                bytes.extend(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
 fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
     let bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
     if bytes > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
+    if !is_text(path) {
+        return Some(Problem::new(ProblemCode::NotFound, NOTHING_HERE));
+    }
     let may_stream = path == "/events";
     let is_page = ["/docs", "/problems/", "/pay/", "/return/", "/notifications/"]
         .iter()
         .any(|page| path.starts_with(page));
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let wanted: Vec<&str> = accepts.flat_map(|value| value.split(',')).map(str::trim).collect();
+    // Empty elements of a list count for nothing (RFC 9110, 5.6.1), and so does an empty list.
+    let wanted: Vec<&str> =
+        accepts.flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty()).collect();
     let json_is_fine = wanted.is_empty()
         || wanted.iter().any(|range| {
             let media = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -166,4 +192,20 @@ fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
                 )
         });
     (!is_page && !json_is_fine).then(|| Problem::plain(ProblemCode::NotAcceptable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_text_or_it_is_not() {
+        for path in ["/", "/orders/a_b", "/%C3%A9", "/%c3%A9", "/%zz", "/%", "/%F", "/%00", "/%25FF", "*", ""]
+        {
+            assert!(is_text(path), "{path}");
+        }
+        for path in ["/%FF", "/%C3", "/%C3/%A9", "/%E2%28%A1", "/%ED%A0%80", "/%zz%ff"] {
+            assert!(!is_text(path), "{path}");
+        }
+    }
 }

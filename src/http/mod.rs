@@ -28,6 +28,7 @@ pub mod server;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;
+mod words;
 
 use std::{
     sync::{
@@ -55,6 +56,7 @@ pub struct Api {
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
+    cursors: cursor::Cursors,
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
@@ -102,6 +104,7 @@ impl Api {
         options: &ApiOptions,
     ) -> Self {
         let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
+        let cursors = cursor::Cursors::new(outbox.cursor_key());
         Self {
             orders,
             outbox,
@@ -109,6 +112,7 @@ impl Api {
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
+            cursors,
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
             stopping: Arc::default(),
@@ -140,6 +144,11 @@ impl Api {
 
     fn identities(&self) -> Arc<Identities> {
         Arc::clone(&self.identities.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The path under which callers see this service, without a slash at its end.
+    pub fn prefix(&self) -> Arc<str> {
+        Arc::clone(&self.prefix)
     }
 
     /// The router of the public listener.

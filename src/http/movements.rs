@@ -18,13 +18,13 @@ use super::{
     openapi::PartBody,
     orders::{JSON, change, idempotency_key, order_id},
 };
-use crate::{config::Scope, domain::Money, orders::ChangeRequest, problem::Problem};
+use crate::{adapter::Violation, config::Scope, domain::Money, orders::ChangeRequest, problem::Problem};
 
 /// Cancel an order before the money moves.
 ///
-/// Without a body, or without `amount`, all that is left is canceled; an amount equal to what is left is the same.
-/// Canceling an order that is already canceled is 200 with the outcome `already_done`. An `Idempotency-Key` is
-/// required when an amount is named. Scope: `orders:cancel`.
+/// Without a body, or without `amount`, all that is left is canceled; an amount equal to what is left is the same, `null`
+/// is no amount: 400. Canceling an order that is already canceled is 200 with the outcome `already_done`. An
+/// `Idempotency-Key` is required when an amount is named. Scope: `orders:cancel`.
 #[utoipa::path(
     post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
     params(
@@ -59,8 +59,8 @@ pub(super) async fn cancel_order(
 
 /// Capture what is reserved.
 ///
-/// For orders made with `"capture": "manual"`. Without a body, or without `amount`, all that is left is taken. An
-/// `Idempotency-Key` is required when an amount is named. Scope: `orders:capture`.
+/// For orders made with `"capture": "manual"`. Without a body, or without `amount`, all that is left is taken;
+/// `null` is no amount: 400. An `Idempotency-Key` is required when an amount is named. Scope: `orders:capture`.
 #[utoipa::path(
     post, path = "/orders/{id}/capture", operation_id = "captureOrder", tag = "orders",
     params(
@@ -95,8 +95,8 @@ pub(super) async fn capture_order(
 
 /// Refund what was paid.
 ///
-/// Without a body, or without `amount`, all that is left is given back. The `Idempotency-Key` is required: a second
-/// click with the same key must not pay twice. Scope: `orders:refund`.
+/// Without a body, or without `amount`, all that is left is given back; `null` is no amount: 400. The `Idempotency-Key`
+/// is required: a second click with the same key must not pay twice. Scope: `orders:refund`.
 #[utoipa::path(
     post, path = "/orders/{id}/refund", operation_id = "refundOrder", tag = "orders",
     params(
@@ -170,5 +170,12 @@ pub(super) fn part(body: &Map<String, Value>) -> Result<Option<Money>, Problem> 
     let mut members = Members::new(body, "");
     let amount = members.field("amount", &mut errors, money);
     members.end(&mut errors);
+    if amount.is_cleared() {
+        // Most often a variable that was never set. To read it as "everything" would be a guess about money.
+        errors.push(Violation::invalid(
+            "/amount",
+            "must not be null: leave it out to ask for all that is left",
+        ));
+    }
     if errors.is_empty() { Ok(amount.value().copied()) } else { Err(Problem::invalid(errors)) }
 }

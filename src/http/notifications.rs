@@ -10,7 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::{Api, error::Failed};
+use super::{Api, body::refuse_compressed, error::Failed};
 use crate::{
     adapter::{NotificationError, RawNotification},
     orders::Received,
@@ -60,6 +60,7 @@ pub(super) async fn receive_notification(
 
 /// The exact bytes of a small body.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawNotification, Problem> {
+    refuse_compressed(headers)?;
     let arrived = tokio::time::timeout(ARRIVAL, Limited::new(body, BYTES_MAX).collect()).await;
     let body: Bytes = match arrived {
         Ok(Ok(collected)) => collected.to_bytes(),

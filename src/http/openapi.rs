@@ -13,7 +13,10 @@ use utoipa::{
 };
 
 use super::dto::MoneyDto;
-use crate::{domain::Currency, problem::ProblemCode};
+use crate::{
+    domain::{Currency, web_address},
+    problem::ProblemCode,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -48,7 +51,8 @@ pub(super) fn base() -> Document {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Part)]
 pub(super) struct PartBody {
-    /// The part; without it all that is left.
+    /// The part. Leave it out to ask for all that is left; `null` is 400.
+    #[schema(value_type = MoneyDto, required = false)]
     amount: Option<MoneyDto>,
 }
 
@@ -99,11 +103,7 @@ pub(super) struct CreateBody {
     /// Who pays.
     customer: Option<CustomerPatchBody>,
     /// Where the payer's browser comes back to.
-    #[schema(
-        pattern = "^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
-        max_length = 1024,
-        example = "https://shop.example/back"
-    )]
+    #[schema(max_length = 1024, example = "https://shop.example/back")]
     return_url: Option<String>,
     /// Your own labels.
     #[schema(value_type = Option<Object>, example = json!({"cart": "42"}))]
@@ -177,11 +177,7 @@ pub(super) struct PatchBody {
     /// Who pays.
     customer: Option<CustomerPatchBody>,
     /// Where the payer's browser comes back to.
-    #[schema(
-        pattern = "^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
-        max_length = 1024,
-        example = "https://shop.example/back"
-    )]
+    #[schema(max_length = 1024, example = "https://shop.example/back")]
     return_url: Option<String>,
     /// Your own labels, merged one by one; `null` removes one.
     #[schema(value_type = Option<Object>, example = json!({"cart": "42"}))]
@@ -264,6 +260,10 @@ fn complete(document: &mut Value) {
             &["components", "schemas", request, "properties", "provider_options"],
             json!({"anyOf": options, "description": "Members of the provider's own."}),
         );
+    }
+    for request in ["OrderPatch", "NewOrder"] {
+        let pattern = json!(web_address::PATTERN);
+        put(document, &["components", "schemas", request, "properties", "return_url", "pattern"], pattern);
     }
     put(document, &["components", "schemas", "OrderPatch", "minProperties"], json!(1));
     for request in ["Money", "Part", "Settlement", "DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder"]

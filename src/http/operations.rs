@@ -76,9 +76,9 @@ pub(super) async fn list_operations(
         return Err(Problem::invalid(errors).into());
     }
     let scope = cursor::scope("operations", &caller, &format!("{filter:?}"));
-    let after = cursor.map(|cursor| cursor::decode(&cursor, &scope)).transpose()?;
+    let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
     let found = api.orders.list_operations(&caller, filter, after, limit.saturating_add(1)).await?;
-    let (operations, next_cursor) = cursor::page(found, limit, &scope);
+    let (operations, next_cursor) = api.cursors.page(found, limit, &scope);
     Ok(Json(OperationListDto { items: operations.iter().map(OperationDto::new).collect(), next_cursor }))
 }
 

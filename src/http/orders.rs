@@ -143,7 +143,7 @@ pub(super) async fn list_order_events(
                 Some(number) => limit = number,
                 None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
             },
-            "cursor" => after = Some(cursor::decode(&value, &scope)?),
+            "cursor" => after = Some(api.cursors.decode(&value, &scope)?),
             other => errors.push(unknown_parameter(other)),
         }
     }
@@ -153,7 +153,7 @@ pub(super) async fn list_order_events(
     let after = after.map_or(0, |(sequence, _)| sequence);
     let events = api.orders.events(&caller, &id, after, limit.saturating_add(1)).await?;
     let places = events.into_iter().map(|event| ((event.sequence, String::new()), event)).collect();
-    let (events, next_cursor) = cursor::page(places, limit, &scope);
+    let (events, next_cursor) = api.cursors.page(places, limit, &scope);
     Ok(axum::Json(EventListDto { items: events.iter().map(EventDto::new).collect(), next_cursor })
         .into_response())
 }
@@ -205,9 +205,9 @@ pub(super) async fn list_orders(
         return Err(Problem::invalid(errors).into());
     }
     let scope = cursor::scope("orders", &caller, &format!("{filter:?}"));
-    let after = cursor.map(|cursor| cursor::decode(&cursor, &scope)).transpose()?;
+    let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
     let found = api.orders.list_orders(&caller, filter, after, limit.saturating_add(1)).await?;
-    let (orders, next_cursor) = cursor::page(found, limit, &scope);
+    let (orders, next_cursor) = api.cursors.page(found, limit, &scope);
     let items = orders.iter().map(|order| OrderDto::new(order, false)).collect();
     Ok(axum::Json(OrderListDto { items, next_cursor }).into_response())
 }

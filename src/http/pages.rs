@@ -10,7 +10,11 @@ use axum::{
     routing::get,
 };
 
-use super::{Api, error::Failed, openapi};
+use super::{
+    Api,
+    error::{Failed, no_such_method_of_probes, no_such_probe},
+    openapi,
+};
 use crate::{
     domain::Timestamp,
     metrics,
@@ -103,6 +107,8 @@ pub(super) fn ops_router() -> Router<Api> {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
+        .fallback(no_such_probe)
+        .method_not_allowed_fallback(no_such_method_of_probes)
 }
 
 /// What Prometheus scrapes. What is open in the store is counted now.

@@ -23,23 +23,27 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::{peer::Peer, tls::Tls};
-use crate::metrics::{self, Shed};
+use super::{
+    peer::Peer,
+    tls::Tls,
+    words::{self, Worded},
+};
+use crate::{
+    metrics::{self, Shed},
+    problem::{Problem, ProblemCode},
+};
 
 /// Longest time request headers may take to arrive; of the first ones, the TLS handshake included. A connection on which
 /// nobody asks for anything ends after it too.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// hyper refuses larger headers itself, without a body; below it guichet answers with a problem. With as many
-/// connections as there may be, all of them sending headers slowly, this bounds the memory they hold to 160 MiB.
+/// hyper refuses larger headers itself, before there is a request; `words` makes that a problem. With as many connections as
+/// there may be, all of them sending headers slowly, this bounds the memory they hold to 160 MiB.
 const HEADER_BUFFER: usize = 32 * 1024;
 /// Most connections of the public listener: more than the requests that may be under way, because gateways keep
 /// connections open and because whoever is refused should be told why.
 pub const CONNECTIONS_MAX: usize = 5_120;
 /// Most connections of the ops listener: a scraper and some probes.
 pub const OPS_CONNECTIONS_MAX: usize = 64;
-/// What a connection too many gets. Over TLS there is nobody yet who could read it.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /// Pause after a connection could not be taken because this process is out of something, most often of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// One log line about it in so long.
@@ -64,6 +68,17 @@ pub async fn serve(
     options: ServeOptions,
     stop: impl Future<Output = Instant>,
 ) {
+    serve_under(listener, router, options, "", stop).await;
+}
+
+/// As [`serve`], where callers see the service under a path: `prefix`, without a slash at its end.
+pub async fn serve_under(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    prefix: &str,
+    stop: impl Future<Output = Instant>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
@@ -72,6 +87,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         http,
         router,
+        prefix: prefix.to_owned(),
         tls: options.tls,
         room: Arc::new(Semaphore::new(options.connections_max)),
         closing: watch::Sender::new(false),
@@ -141,6 +157,7 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 struct Server {
     http: http1::Builder,
     router: Router,
+    prefix: String,
     tls: Option<Arc<Tls>>,
     room: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -152,8 +169,9 @@ impl Server {
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
             metrics::shed(Shed::Connections);
             if self.tls.is_none() {
-                // Without waiting: whoever cannot take these few bytes now gets none.
-                let _ = stream.try_write(TOO_MANY);
+                // Without waiting: who cannot take these few bytes now gets none. Over TLS nobody could read them yet.
+                let problem = Problem::plain(ProblemCode::Overloaded);
+                let _ = stream.try_write(&words::answer(&problem, &self.prefix));
             }
             return;
         };
@@ -198,7 +216,7 @@ impl Server {
             request.extensions_mut().insert(Arc::clone(&peer));
             self.router.clone().oneshot(request.map(Body::new))
         });
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let connection = self.http.serve_connection(TokioIo::new(Worded::new(stream, &self.prefix)), service);
         tokio::pin!(connection);
         let closed = self.closing_for(Duration::ZERO);
         tokio::pin!(closed);
@@ -259,7 +277,12 @@ mod tests {
         let mut third = TcpStream::connect(address).await.unwrap();
         let mut answer = Vec::new();
         let _ = third.read_to_end(&mut answer).await;
-        assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&body["code"], &body["outcome"]), (&"overloaded".into(), &"not_executed".into()));
         assert!(ask(&mut first).await.ends_with("fine"));
         drop((first, second));
         let again =

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use super::{
     Api,
     auth::Authenticated,
-    body::{Members, fingerprint, instant, integer, read_object, text, word},
-    cursor::{pairs, read_limit, unknown_parameter},
+    body::{Members, instant, integer, read_object, text, word},
+    cursor::{self, pairs, read_limit, unknown_parameter},
     error::Failed,
     orders::{JSON, JSON_OR_MERGE_PATCH},
     webhooks_dto::{
@@ -226,20 +226,15 @@ pub(super) async fn list_deliveries(
     if !errors.is_empty() {
         return Err(Problem::invalid(errors).into());
     }
+    let scope = cursor_scope(&caller, id, status);
     let before = match cursor {
-        Some(cursor) => read_cursor(&cursor, &caller, id, status)
-            .ok_or_else(|| Problem::plain(ProblemCode::InvalidCursor))?,
+        Some(cursor) => api.cursors.decode(&cursor, &scope)?.0,
         None => i64::MAX,
     };
-    let mut found = api.outbox.deliveries(&caller, id, status, before, limit.saturating_add(1)).await?;
-    let page = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > page;
-    found.truncate(page);
-    let last = found.last().filter(|_| more).map(|delivery| delivery.event.position);
-    Ok(Json(DeliveryListDto {
-        items: found.iter().map(DeliveryDto::new).collect(),
-        next_cursor: last.map(|position| cursor_at(position, &caller, id, status)),
-    }))
+    let found = api.outbox.deliveries(&caller, id, status, before, limit.saturating_add(1)).await?;
+    let places = found.into_iter().map(|delivery| ((delivery.event.position, String::new()), delivery));
+    let (deliveries, next_cursor) = api.cursors.page(places.collect(), limit, &scope);
+    Ok(Json(DeliveryListDto { items: deliveries.iter().map(DeliveryDto::new).collect(), next_cursor }))
 }
 
 /// Deliver events again.
@@ -397,27 +392,9 @@ pub(super) fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelectio
     }
 }
 
-/// A cursor is bound to client, endpoint and filter by a digest, so that an altered or foreign one is refused.
-pub(super) fn cursor_at(
-    position: i64,
-    caller: &Caller,
-    id: EndpointId,
-    status: Option<DeliveryStatus>,
-) -> String {
-    let bound = format!("{id} {position} {}", status.map_or("*", DeliveryStatus::as_str));
-    let print = fingerprint("deliveries", &caller.client, &bound, &Map::new(), false);
-    let mark: String = print.chars().take(16).collect();
-    format!("{position:x}-{mark}")
-}
-
-pub(super) fn read_cursor(
-    text: &str,
-    caller: &Caller,
-    id: EndpointId,
-    status: Option<DeliveryStatus>,
-) -> Option<i64> {
-    let position = i64::from_str_radix(text.split_once('-')?.0, 16).ok()?;
-    (position >= 0 && cursor_at(position, caller, id, status) == text).then_some(position)
+/// What a cursor of deliveries is bound to.
+fn cursor_scope(caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> String {
+    cursor::scope("deliveries", caller, &format!("{id} {}", status.map_or("*", DeliveryStatus::as_str)))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct NewEndpointBody {
     /// Where events are posted: https and public, unless its network is named in the configuration.
     #[schema(
-        pattern = "^https?://[!-~]+$",
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[!-\"$-.0->A-\\[\\]-~]+([/?][!-\"$-\\[\\]-~]*)?$",
         max_length = 2048,
         example = "https://shop.example/hooks/payments"
     )]
@@ -40,7 +40,7 @@ pub(super) struct NewEndpointBody {
 pub(super) struct EndpointPatchBody {
     /// New destination.
     #[schema(
-        pattern = "^https?://[!-~]+$",
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[!-\"$-.0->A-\\[\\]-~]+([/?][!-\"$-\\[\\]-~]*)?$",
         max_length = 2048,
         example = "https://shop.example/hooks/payments"
     )]

@@ -368,6 +368,7 @@ pub(super) fn not_begun(
             ..Problem::plain(ProblemCode::OperationInProgress)
         })),
         Begun::ReferenceInUse(other) => Err(about(Problem {
+            order_id: other.clone(),
             errors: vec![Violation {
                 pointer: "/merchant_reference".to_owned(),
                 code: "merchant_reference_in_use",

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::config::Network;
+use crate::{config::Network, domain::web_address::web_address};
 
 /// IPv4 networks that are not the public internet, by the IANA special-purpose registry (read 2026-11-23), and the
 /// metadata addresses that lie in public ones.
@@ -106,19 +106,10 @@ impl AddressRules {
     /// # Errors
     /// Words that say what would be right.
     pub fn destination(&self, text: &str) -> Result<Url, String> {
-        // The parser forgives spaces, line breaks and backslashes; whoever reads the configuration would not.
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if !plain || !(text.starts_with("https://") || text.starts_with("http://")) {
-            return Err("an https address".to_owned());
-        }
-        let url = Url::parse(text).map_err(|_| "an address such as https://host.example/path".to_owned())?;
-        let encrypted = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return Err("an https address".to_owned()),
-        };
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err("an address without user name, password and fragment".to_owned());
+        let url = web_address(text).map_err(str::to_owned)?;
+        let encrypted = url.scheme() == "https";
+        if url.fragment().is_some() {
+            return Err("an address without fragment".to_owned());
         }
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -274,7 +265,9 @@ mod tests {
             assert!(strict.destination(url).is_ok(), "{url}");
         }
         let open = rules(&["127.0.0.0/8"]);
-        for url in ["http://127.0.0.1:9000/", "http://2130706433/", "http://host.example/"] {
+        for url in
+            ["http://127.0.0.1:9000/", "http://2130706433/", "http://host.example/", "HTTP://127.0.0.1/"]
+        {
             assert!(open.destination(url).is_ok(), "{url}");
         }
         for url in [
@@ -283,7 +276,9 @@ mod tests {
             " http://127.0.0.1/",
             "http:\\\\127.0.0.1/",
             "http://127.0.0.1/a b",
-            "HTTP://127.0.0.1/",
+            "http:127.0.0.1/",
+            "http:///127.0.0.1/",
+            "http://127.0.0.1/\n",
         ] {
             assert!(open.destination(url).is_err(), "{url}");
         }

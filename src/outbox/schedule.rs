@@ -24,8 +24,8 @@ const PAUSES: [Duration; 10] = [
 ];
 /// How far a pause is spread to both sides, in percent: what failed together does not come back together.
 const JITTER_PERCENT: u64 = 20;
-/// An answer that asks for more patience than this gets this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * HOUR);
+/// An answer that asks for more patience than this gets this (conventions, section 9).
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(HOUR);
 /// Pause of an endpoint after the first answer that asked for less; doubles with each in a row.
 const SLOW_FIRST: Duration = Duration::from_secs(5);
 const SLOW_MAX: Duration = Duration::from_secs(5 * MINUTE);
@@ -68,7 +68,7 @@ fn spread(pause: Duration) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. At most a day.
+/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. At most an hour.
 pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     let asked = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -111,7 +111,12 @@ mod tests {
         check(" 0 ", Some(0));
         check("Sun, 06 Nov 1994 08:49:37 GMT", Some(37));
         check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
-        check("99999999999999999999", Some(86_400));
+        check("3600", Some(3_600));
+        check("3601", Some(3_600));
+        check("99999999999999999999", Some(3_600));
+        check("Sun, 06 Nov 1994 09:49:00 GMT", Some(3_600));
+        check("Sun, 06 Nov 1994 09:49:01 GMT", Some(3_600));
+        check("Wed, 06 Nov 2999 08:49:37 GMT", Some(3_600));
         check("-5", None);
         check("soon", None);
         check("", None);

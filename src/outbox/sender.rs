@@ -1,5 +1,5 @@
-//! One delivery over HTTP: no redirects, no proxy, only checked addresses, one limit of time for all of it. What the
-//! receiver answers is never shown to anybody.
+//! One delivery over HTTP: no redirects, no proxy, only checked addresses, one limit of time up to the status line,
+//! which decides. What the receiver answers is never shown to anybody.
 
 use std::{
     error::Error,
@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, header};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::domain::Timestamp;
 
-/// Bytes of an answer that are read so that its connection can be used again.
+/// Most bytes of an answer that are read so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(15);
@@ -117,7 +118,7 @@ impl Sender {
         &self.rules
     }
 
-    /// Posts a body once.
+    /// Posts a body once. The status line of the answer decides.
     pub(super) async fn post(&self, url: &str, headers: HeaderMap, body: Bytes) -> Sent {
         let started = Instant::now();
         let (result, http_status, retry_after) = tokio::time::timeout(
@@ -147,8 +148,10 @@ impl Sender {
         let status = response.status();
         let patience = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let patience = patience.and_then(|text| retry_after(text, Timestamp::now()));
+        // What has come of the body already is taken, so that the connection can be used again. The rest is not waited
+        // for: a receiver that does not end its answer has taken the event all the same. Its connection is closed.
         let mut read = 0_usize;
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Some(Ok(Some(chunk))) = response.chunk().now_or_never() {
             read = read.saturating_add(chunk.len());
             if read > ANSWER_BYTES_MAX {
                 break;
@@ -182,5 +185,104 @@ fn classify(error: &reqwest::Error) -> SendResult {
         SendResult::TimedOut
     } else {
         SendResult::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{config::Network, outbox::SystemResolver};
+
+    fn sender(timeout: Duration) -> Sender {
+        let rules = Arc::new(AddressRules::new(vec![Network::parse("127.0.0.1").unwrap()]));
+        let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver);
+        Sender::new(rules, &resolver, timeout).unwrap()
+    }
+
+    /// A receiver that answers each request with these bytes and then neither says nor ends anything. Counts its
+    /// connections.
+    async fn receiver(answer: &'static str) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let connections = Arc::<std::sync::atomic::AtomicUsize>::default();
+        let count = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut request = vec![0; 4_096];
+                    while stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                    }
+                });
+            }
+        });
+        (url, connections)
+    }
+
+    #[tokio::test]
+    async fn the_status_line_decides_and_the_body_is_not_waited_for() {
+        for (answer, result, status) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nstarted", SendResult::Delivered, 200),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", SendResult::Delivered, 200),
+            (
+                "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+                SendResult::Delivered,
+                202,
+            ),
+            ("HTTP/1.1 299 Fine\r\n\r\nto the end of the connection", SendResult::Delivered, 299),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+                SendResult::Delivered,
+                200,
+            ),
+            ("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 9\r\n\r\n", SendResult::Redirect, 302),
+            ("HTTP/1.1 410 Gone\r\nContent-Length: 9\r\n\r\n", SendResult::Gone, 410),
+            ("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n", SendResult::Slow, 503),
+            ("HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n", SendResult::Refused, 500),
+        ] {
+            let (url, _) = receiver(answer).await;
+            let sent = sender(Duration::from_secs(3)).post(&url, HeaderMap::new(), Bytes::from("{}")).await;
+            assert_eq!((sent.result, sent.http_status), (result, Some(status)), "{answer:?}");
+            let patience = (status == 503).then_some(Duration::from_secs(7));
+            assert_eq!(sent.retry_after, patience, "{answer:?}");
+            assert!(sent.duration_ms < 2_500, "{answer:?} took {} ms", sent.duration_ms);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_status_line_in_time_is_no_answer() {
+        for answer in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Le"] {
+            let (url, _) = receiver(answer).await;
+            let sent =
+                sender(Duration::from_millis(500)).post(&url, HeaderMap::new(), Bytes::from("{}")).await;
+            assert_eq!((sent.result, sent.http_status), (SendResult::TimedOut, None), "{answer:?}");
+        }
+    }
+
+    /// A connection whose answer was whole is used again; one whose answer was not is closed.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn only_whole_answers_keep_their_connection() {
+        for (answer, kept) in [
+            ("HTTP/1.1 204 No Content\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", false),
+        ] {
+            let (url, connections) = receiver(answer).await;
+            let sender = sender(Duration::from_secs(3));
+            for _ in 0..5 {
+                let sent = sender.post(&url, HeaderMap::new(), Bytes::from("{}")).await;
+                assert_eq!(sent.result, SendResult::Delivered, "{answer:?}");
+                // The connection goes back to the pool behind the answer.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let connections = connections.load(std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(connections, if kept { 1 } else { 5 }, "{answer:?}");
+        }
     }
 }

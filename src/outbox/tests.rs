@@ -529,3 +529,32 @@ async fn what_cannot_be_reached_has_a_word() {
     }
     outbox.stop(Duration::ZERO).await;
 }
+
+/// A receiver that keeps its answer open has taken the event: telling it again would be once too often.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_an_end_is_delivered_and_told_once() {
+    let receiver = Receiver::start(|_| {
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, io::Error>>();
+        axum::body::Body::from_stream(never).into_response()
+    })
+    .await;
+    let place = Place::new();
+    let store = place.open();
+    know(&store, &["shop_a"]).await;
+    let mut options = options(&[0, 10, 10]);
+    options.webhooks.timeout = Duration::from_millis(1_500);
+    let outbox = Outbox::start(store.clone(), options).unwrap();
+    let id = outbox.create(&caller(), to(receiver.url())).await.unwrap().id;
+    let tested = outbox.test(&caller(), id).await.unwrap();
+    assert_eq!((tested.delivered, tested.result, tested.http_status), (true, "delivered", Some(200)));
+    change(&store, &["shop_a"], 0, 1).await;
+    until("the delivery", async || {
+        let all = outbox.deliveries(&caller(), id, None, i64::MAX, 10).await.unwrap();
+        all.first().is_some_and(|delivery| !delivery.attempts.is_empty())
+    })
+    .await;
+    let all = outbox.deliveries(&caller(), id, None, i64::MAX, 10).await.unwrap();
+    assert_eq!((all[0].status, all[0].attempts.len()), (DeliveryStatus::Delivered, 1));
+    assert_eq!(receiver.all().len(), 2, "the test and the event");
+    outbox.stop(Duration::ZERO).await;
+}

@@ -4,10 +4,10 @@
 //! wanted event after it and moves the position, in one transaction. As positions grow in the order of commits, no
 //! event is passed over, whatever crashes when.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::watch;
 
 use super::StoreError;
@@ -34,6 +34,60 @@ pub struct EventPage {
     pub items: Vec<PlacedEvent>,
     /// Where to go on: nothing wanted is before or at it but the items. Never before the position asked for.
     pub position: i64,
+    /// The event at `position`; `None` where there is none (any more).
+    pub event: Option<EventId>,
+    /// What is at the position asked for.
+    pub began: EventAt,
+}
+
+/// What is at a position of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventAt {
+    /// The place before the first event.
+    Beginning,
+    /// This event.
+    Event(EventId),
+    /// An event that was dropped because it was old.
+    Dropped,
+    /// Nothing yet: the store has fewer events.
+    Beyond,
+}
+
+impl EventAt {
+    /// The event that is there.
+    pub fn id(self) -> Option<EventId> {
+        match self {
+            Self::Event(id) => Some(id),
+            Self::Beginning | Self::Dropped | Self::Beyond => None,
+        }
+    }
+}
+
+/// The key that authenticates cursors. It lives in the store: a restored copy knows the cursors that the store gave out
+/// before the copy was made, and another store knows none of them.
+#[derive(Clone)]
+pub struct CursorKey(Arc<SecretSlice<u8>>);
+
+impl CursorKey {
+    /// Bytes of a key.
+    pub const BYTES: usize = 32;
+
+    /// A key of these bytes; `None` when their number is another.
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() == Self::BYTES).then(|| Self(Arc::new(SecretSlice::from(bytes))))
+    }
+
+    /// The bytes, to make a MAC with.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for CursorKey {
+    /// Never the bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorKey(..)")
+    }
 }
 
 /// Where the events of a client go.
@@ -244,6 +298,9 @@ pub trait OutboxStore: fmt::Debug + Send + Sync {
         types: &EventFilter,
         limit: u32,
     ) -> Result<EventPage, StoreError>;
+
+    /// The key that authenticates cursors, the same as long as the store lives.
+    fn cursor_key(&self) -> CursorKey;
 
     /// The position of the newest event; raised after the commit that wrote it.
     fn watch_events(&self) -> watch::Receiver<i64>;

@@ -10,6 +10,7 @@ mod events;
 mod feed;
 mod following;
 mod inbox;
+mod keys;
 mod known;
 mod location;
 mod migrations;
@@ -29,10 +30,11 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::{known::Known, location::LockFile, reader::Readers, writer::Writer};
+use self::{known::Known, location::Lock, reader::Readers, writer::Writer};
 use super::{
     Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter,
     Place, Settled, Settlement, Store, StoreError,
+    outbox::CursorKey,
     retention::{Erased, Limits, Sweep, Swept},
 };
 use crate::domain::{
@@ -52,7 +54,8 @@ struct Inner {
     readers: Readers,
     known: Known,
     run: i64,
-    lock: Mutex<Option<LockFile>>,
+    cursor_key: CursorKey,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl SqliteStore {
@@ -62,12 +65,13 @@ impl SqliteStore {
     /// Blocks; to be called at start.
     ///
     /// # Errors
-    /// `Locked` when another process uses the file; `Corrupt` when it is not a store, is damaged or was
-    /// written by a newer guichet; `Unavailable` when the address is wrong or the file cannot be written.
+    /// `Locked` when the file is in use, by whatever name; `Corrupt` when it is not a store, is damaged or was
+    /// written by a newer guichet; `Unavailable` when the address is wrong, the file has several names (hard links) or it
+    /// cannot be written.
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let path = location::resolve(&location::path_of(url)?)?;
-        let lock = LockFile::take(&path)?;
-        location::create(&path)?;
+        // Taken before SQLite opens the file, and given up after it has closed it.
+        let lock = Lock::take(&path)?;
         let named = |error| match error {
             StoreError::Corrupt(why) => StoreError::Corrupt(format!("{}: {why}", path.display())),
             StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", path.display())),
@@ -75,27 +79,28 @@ impl SqliteStore {
         };
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
+        let cursor_key = keys::cursors(&connection).map_err(named)?;
         let known = Known::load(&connection).map_err(named)?;
         let run = events::next(&connection, "runs").map_err(named)?;
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
-        Ok(Self {
-            inner: Arc::new(Inner { path, writer, readers, known, run, lock: Mutex::new(Some(lock)) }),
-        })
+        let lock = Mutex::new(Some(lock));
+        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, run, cursor_key, lock }) })
     }
 
-    /// Asks whoever serves the store at `url`, now or at its next start, to erase the payer data of one order. Does not
-    /// take the lock: one row is written beside the writer, as another program would.
+    /// Asks the service that uses the store at `url`, now or at its next start, to erase the payer data of one order. Does
+    /// not take the lock: one row is written beside the writer, as another program would.
     ///
     /// Blocks; for the command line.
     ///
     /// # Errors
-    /// `Unavailable` when there is no store or it cannot be written; `Corrupt` when it is of another version.
+    /// `Unavailable` when there is no store, it has several names or it cannot be written; `Corrupt` when it is of another version.
     pub fn request_erasure(url: &str, order: &OrderId) -> Result<(), StoreError> {
         let path = location::path_of(url)?;
         if !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no store at {}", path.display())));
         }
+        location::expect_one_name(&path)?;
         let connection = connection::open_beside(&path)?;
         migrations::expect_current(&connection)?;
         retention::request(&connection, &order.to_string(), Timestamp::now())
@@ -114,7 +119,7 @@ impl SqliteStore {
             return Err(StoreError::Unavailable(format!("there is no store at {}", path.display())));
         }
         let path = location::resolve(&path)?;
-        let _lock = LockFile::take(&path)?;
+        let _lock = Lock::take(&path)?;
         let connection = connection::open_writer(&path)?;
         migrations::apply(&connection)?;
         connection.execute_batch("VACUUM")?;

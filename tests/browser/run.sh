@@ -81,3 +81,8 @@ call POST "$simulators/_control/act/sips/sherlocks" \
 refund=$(call POST "$SANDBOX_URL/orders/$id/refund" -H 'Idempotency-Key: browser-refund-2')
 [[ $(member "$refund" status) == refunded ]] || sandbox_fail "the order was not refunded: $refund"
 echo "order $id: paid in the browser, then refunded"
+
+# A platform that answers the form of the link with a redirect to another host of its own.
+order=$(call POST "$SANDBOX_URL/orders" -H 'Idempotency-Key: browser-create-3' -d '{"account": "sherlocks",
+    "amount": {"value": 1990, "currency": "EUR"}, "merchant_reference": "browser-3"}')
+node tests/browser/redirect.mjs "$(member "$order" checkout.link)"

@@ -6,6 +6,7 @@ mod create;
 mod ends;
 mod file;
 mod followed;
+mod lock;
 mod random;
 mod retention;
 mod rig;

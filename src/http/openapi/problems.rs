@@ -52,8 +52,15 @@ fn of(operation_id: &str) -> Vec<ProblemCode> {
     let parts: &[&[ProblemCode]] = match operation_id {
         "readProblemCode" => return [COMMON, &[NotFound]].concat(),
         "receiveNotification" => {
-            return [COMMON, &[ValidationFailed, Unauthenticated, NotFound, BodyTooLarge, StoreUnavailable]]
-                .concat();
+            let own: &[ProblemCode] = &[
+                ValidationFailed,
+                Unauthenticated,
+                NotFound,
+                BodyTooLarge,
+                UnsupportedMediaType,
+                StoreUnavailable,
+            ];
+            return [COMMON, own].concat();
         }
         "listAccounts" => &[],
         "readAccount" => &[&[NotFound]],

@@ -1,6 +1,6 @@
 //! The feed of all events, in the order of their commits.
 
-use rusqlite::{Connection, Row, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{
     events::cause,
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     config::AllowedAccounts,
-    domain::{Event, EventFilter, EventType, NewEvent, Timestamp},
+    domain::{Event, EventFilter, EventId, EventType, NewEvent, Timestamp},
     store::{
         StoreError,
-        outbox::{EventPage, PlacedEvent},
+        outbox::{EventAt, EventPage, PlacedEvent},
     },
 };
 
@@ -30,8 +30,9 @@ pub(super) fn after(
     let newest: i64 = connection
         .prepare_cached("SELECT value FROM counters WHERE name = 'events'")?
         .query_row([], |row| row.get(0))?;
+    let began = event_at(connection, after, newest)?;
     if newest <= after {
-        return Ok(EventPage { items: Vec::new(), position: after });
+        return Ok(EventPage { items: Vec::new(), position: after, event: began.id(), began });
     }
     let mut values = vec![Value::from(after)];
     let conditions = conditions(accounts, types, &mut values);
@@ -46,8 +47,29 @@ pub(super) fn after(
         items.push(placed(row)?);
     }
     let is_full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let position = items.last().filter(|_| is_full).map_or(newest, |last| last.position);
-    Ok(EventPage { items, position })
+    let last = items.last().filter(|_| is_full);
+    let (position, event) = match last {
+        Some(last) => (last.position, Some(last.event.id)),
+        None => (newest, event_at(connection, newest, newest)?.id()),
+    };
+    Ok(EventPage { items, position, event, began })
+}
+
+/// What is at a position, where `newest` is the last one there is. Positions have no gaps: an event that is missing below
+/// it was there once.
+fn event_at(connection: &Connection, position: i64, newest: i64) -> Result<EventAt, StoreError> {
+    if position <= 0 {
+        return Ok(EventAt::Beginning);
+    }
+    if position > newest {
+        return Ok(EventAt::Beyond);
+    }
+    let id: Option<String> = connection
+        .prepare_cached("SELECT id FROM events WHERE position = ?1")?
+        .query_row([position], |row| row.get(0))
+        .optional()?;
+    let id: Option<EventId> = id.map(|id| word("event id", &id, id.parse().ok())).transpose()?;
+    Ok(id.map_or(EventAt::Dropped, EventAt::Event))
 }
 
 /// ` AND ...` for events `e` of these accounts and types, with plain `?` for the values added.

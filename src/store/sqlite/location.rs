@@ -1,9 +1,11 @@
-//! Where the file is, and the lock that keeps a second process away from it.
+//! Where the file is, and the lock on it that keeps a second process away.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions, TryLockError},
-    io::ErrorKind,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::store::StoreError;
@@ -56,65 +58,119 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
-/// Creates the file where it is missing, readable by this user only: copies of orders name payers.
-///
-/// To be called with the lock held, and one that exists is not opened: closing any handle of a file
-/// gives up the locks that SQLite holds on it for this process.
-pub(super) fn create(path: &Path) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed("create", path, &error)),
-    }
-}
-
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
     StoreError::Unavailable(format!("cannot {what} {}: {error}", path.display()))
 }
 
-/// The exclusive lock on a store; released when it is dropped, and by the system when the process dies.
-#[derive(Debug)]
-pub(super) struct LockFile {
-    held: File,
+/// Refuses a file that has several names. SQLite finds the log of a file by its name: under another name it would not see
+/// what the log holds, and would begin a second one.
+pub(super) fn expect_one_name(path: &Path) -> Result<(), StoreError> {
+    let links = fs::metadata(path).map_err(|error| failed("look at", path, &error))?.nlink();
+    if links <= 1 {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!(
+        "{} has {links} names (hard links), and SQLite needs it to have one: what was committed last may be in a log \
+         beside another of them; keep the name that was used last and remove the others",
+        path.display()
+    )))
 }
 
-impl LockFile {
-    /// Takes the lock beside `path`. The database file itself is not locked: other tools may read it.
+/// Device and inode: what a file is, whatever it is called.
+type FileId = (u64, u64);
+
+/// The files that stores of this process hold. They must not be opened a second time: the system drops the locks that
+/// SQLite has on a file for this process as soon as any of its handles is closed.
+static HELD: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
+
+fn held() -> MutexGuard<'static, BTreeSet<FileId>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The exclusive lock (`flock`) on the file of a store; released when it is dropped, and by the system when the process
+/// dies. It is independent of the locks that SQLite takes on the same file (`fcntl`), so that backups and `guichet erase`
+/// work beside it. To be taken before SQLite opens the file and dropped after SQLite has closed it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    id: FileId,
+}
+
+impl Lock {
+    /// Takes the lock on the file at `path`, which is made where it is missing, readable by this user only: copies of
+    /// orders name payers.
+    ///
+    /// # Errors
+    /// `Locked` when a service uses the file, by whatever name; `Unavailable` when it cannot be written or locked, or has
+    /// several names.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let lock = PathBuf::from(name);
+        let in_use = |by: &str| {
+            StoreError::Locked(format!(
+                "{by} uses the store {}; one store serves one guichet, whatever its file is called",
+                path.display()
+            ))
+        };
+        // Held to the end: two stores of this process must not both get past the first look.
+        let mut held = held();
+        if fs::metadata(path).is_ok_and(|found| held.contains(&id_of(&found))) {
+            return Err(in_use("this process itself"));
+        }
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
-            .open(&lock)
-            .map_err(|error| failed("write the lock file", &lock, &error))?;
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| failed("open", path, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { held: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
-                "another process uses the store {} (it holds {}); one store serves one guichet",
-                path.display(),
-                lock.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(StoreError::Unavailable(format!(
-                "cannot lock {}: {error}; the store needs a file system with locks",
-                lock.display()
-            ))),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use("another process")),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::Unavailable(format!(
+                    "cannot lock {}: {error}; the store needs a file system with locks",
+                    path.display()
+                )));
+            }
         }
+        expect_one_name(path)?;
+        expect_no_older_service(path)?;
+        let id = id_of(&file.metadata().map_err(|error| failed("look at", path, &error))?);
+        // Between the opening and the lock another file may have been put in its place, by a restore for example.
+        if !fs::metadata(path).is_ok_and(|found| id_of(&found) == id) {
+            return Err(StoreError::Unavailable(format!("{} was replaced just now", path.display())));
+        }
+        held.insert(id);
+        Ok(Self { file, id })
     }
 }
 
-impl Drop for LockFile {
+impl Drop for Lock {
     /// Unlocks by name: closing alone leaves the lock to a child process that is just being started
     /// and has not yet let go of the handles it was born with.
     fn drop(&mut self) {
         // A lock that cannot be given up here goes with the handle, which is closed next.
-        let _ = self.held.unlock();
+        let _ = self.file.unlock();
+        held().remove(&self.id);
+    }
+}
+
+fn id_of(file: &fs::Metadata) -> FileId {
+    (file.dev(), file.ino())
+}
+
+/// Refuses a store that an older guichet serves, which locks a file beside it. One that is left over is not locked.
+fn expect_no_older_service(path: &Path) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let Ok(beside) = OpenOptions::new().read(true).open(&name) else { return Ok(()) };
+    match beside.try_lock_shared() {
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
+            "an older guichet uses the store {} (it holds {}); stop it first",
+            path.display(),
+            Path::new(&name).display()
+        ))),
     }
 }
 
@@ -126,12 +182,27 @@ mod tests {
     fn a_lock_given_up_is_free_even_if_a_copy_of_its_handle_lives() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let lock = LockFile::take(&path).unwrap();
-        let inherited = lock.held.try_clone().unwrap();
-        assert!(matches!(LockFile::take(&path), Err(StoreError::Locked(_))));
+        let lock = Lock::take(&path).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::take(&path), Err(StoreError::Locked(_))));
         drop(lock);
-        LockFile::take(&path).unwrap();
+        Lock::take(&path).unwrap();
         drop(inherited);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_locked_one_is_another_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let moved = folder.path().join("moved.db");
+        let lock = Lock::take(&path).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        assert!(matches!(Lock::take(&moved), Err(StoreError::Locked(_))));
+        let other = Lock::take(&path).unwrap();
+        drop(lock);
+        Lock::take(&moved).unwrap();
+        assert!(matches!(Lock::take(&path), Err(StoreError::Locked(_))));
+        drop(other);
     }
 
     #[test]
@@ -158,27 +229,24 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn two_names_of_one_file_share_one_lock() {
         let directory = tempfile::tempdir().unwrap();
         let path = resolve(&directory.path().join("new/store.db")).unwrap();
-        create(&path).unwrap();
+        let _held = Lock::take(&path).unwrap();
         let alias = directory.path().join("alias.db");
         std::os::unix::fs::symlink(&path, &alias).unwrap();
-        let _held = LockFile::take(&path).unwrap();
-        let error = LockFile::take(&resolve(&alias).unwrap()).unwrap_err();
+        let error = Lock::take(&resolve(&alias).unwrap()).unwrap_err();
         assert!(matches!(&error, StoreError::Locked(text) if text.contains("store.db")), "{error}");
     }
 
-    #[cfg(unix)]
     #[test]
     fn only_this_user_can_read_a_new_file() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = resolve(&directory.path().join("store.db")).unwrap();
-        create(&path).unwrap();
-        create(&path).unwrap();
+        drop(Lock::take(&path).unwrap());
+        drop(Lock::take(&path).unwrap());
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
     }
 }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_causes", include_str!("../../../migrations/0004_causes.sql")),
     ("0005_inbox", include_str!("../../../migrations/0005_inbox.sql")),
     ("0006_following", include_str!("../../../migrations/0006_following.sql")),
+    ("0007_store_keys", include_str!("../../../migrations/0007_store_keys.sql")),
 ];
 
 /// Applies what is missing, each change in its own transaction.

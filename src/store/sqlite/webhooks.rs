@@ -18,8 +18,9 @@ use crate::{
     store::{
         StoreError,
         outbox::{
-            AfterAttempt, Attempt, AttemptRecord, Delivery, DeliveryStatus, DueDeliveries, DueDelivery,
-            Endpoint, EndpointChange, EndpointEffect, EventPage, OutboxStore, ReplaySelection, Replayed,
+            AfterAttempt, Attempt, AttemptRecord, CursorKey, Delivery, DeliveryStatus, DueDeliveries,
+            DueDelivery, Endpoint, EndpointChange, EndpointEffect, EventPage, OutboxStore, ReplaySelection,
+            Replayed,
         },
     },
 };
@@ -36,6 +37,10 @@ impl OutboxStore for SqliteStore {
         let (accounts, types) = (accounts.clone(), types.clone());
         let read = move |connection: &Connection| feed::after(connection, after, &accounts, &types, limit);
         self.inner.readers.run(read).await
+    }
+
+    fn cursor_key(&self) -> CursorKey {
+        self.inner.cursor_key.clone()
     }
 
     fn watch_events(&self) -> watch::Receiver<i64> {

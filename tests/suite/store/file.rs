@@ -1,9 +1,6 @@
 //! What the SQLite file promises beyond the trait.
 
-use std::{
-    fs::File,
-    task::{Context, Waker},
-};
+use std::task::{Context, Waker};
 
 use guichet::{
     domain::{OperationStatus, OrderStatus},
@@ -11,25 +8,6 @@ use guichet::{
 };
 
 use super::rig::{Kind, Sqlite, cancel, cancel_in, copy, start};
-
-#[tokio::test]
-async fn one_process_at_a_time() {
-    let kind = Sqlite::new();
-    let store = kind.open().unwrap();
-    let Err(error) = kind.open() else { panic!("opened twice") };
-    assert!(matches!(&error, StoreError::Locked(text) if text.contains("store.db.lock")), "{error}");
-
-    // The lock belongs to an open file, not to a process: another process meets it in the same way.
-    let lock = || File::options().write(true).open(kind.path().with_extension("db.lock")).unwrap();
-    assert!(lock().try_lock().is_err());
-    store.close().await;
-    let held = lock();
-    held.try_lock().unwrap();
-    assert!(matches!(kind.open(), Err(StoreError::Locked(_))));
-    drop(held);
-    drop(kind.open().unwrap());
-    kind.open().unwrap();
-}
 
 #[tokio::test]
 async fn closing_finishes_what_is_queued_and_leaves_one_file() {

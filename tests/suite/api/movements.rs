@@ -1,0 +1,59 @@
+//! What cancel, capture and refund take as an amount.
+
+use serde_json::json;
+
+use crate::{
+    documented::validator,
+    rig::{Rig, path},
+};
+
+/// `null` where an amount belongs is most often a variable that was never set. Reading it as "all that is left" would
+/// move everything.
+#[tokio::test]
+async fn an_amount_of_null_moves_nothing() {
+    let rig = Rig::new().await;
+    let order = rig.captured("cart-1").await;
+    let sent = rig.changes_sent();
+    for action in ["cancel", "capture", "refund"] {
+        for body in [json!({"amount": null}), json!({"amount": {"value": null, "currency": "EUR"}})] {
+            let headers = [("idempotency-key", action)];
+            let reply = rig.post(&format!("/orders/systempay_{order}/{action}"), &headers, Some(&body)).await;
+            assert_eq!(reply.problem(), (400, "validation_failed"), "{action} {body}");
+            assert_eq!(reply.json["outcome"], "not_executed", "{action}");
+            if body["amount"].is_null() {
+                assert_eq!(reply.pointer(), Some("/amount"), "{action}");
+                let detail = reply.json["errors"][0]["detail"].as_str().unwrap();
+                assert!(detail.contains("leave it out"), "{action}: {detail}");
+            } else {
+                assert_eq!(reply.pointer(), Some("/amount/value"), "{action}");
+            }
+        }
+    }
+    assert_eq!(rig.changes_sent(), sent);
+    // The key was not used up, and leaving the member out still means all that is left.
+    let refunded = rig.act("refund", &order, Some("refund"), None).await;
+    assert_eq!(
+        (refunded.status, &refunded.json["amounts"]["refunded"]),
+        (200, &json!(1_000)),
+        "{refunded:?}"
+    );
+}
+
+/// In a merge patch `null` means to clear. An amount cannot be cleared, and nothing is sent.
+#[tokio::test]
+async fn a_patch_of_null_clears_or_is_refused() {
+    let rig = Rig::new().await;
+    let reply = rig.patch(&path(), &[], &json!({"amount": null})).await;
+    assert_eq!(reply.problem(), (422, "unsupported_by_provider"));
+    assert_eq!(rig.changes_sent(), 0);
+}
+
+#[test]
+fn the_document_says_the_same_of_null() {
+    let part = validator(&json!({"$ref": "#/components/schemas/Part"}));
+    assert!(part.is_valid(&json!({})));
+    assert!(part.is_valid(&json!({"amount": {"value": 1, "currency": "EUR"}})));
+    assert!(!part.is_valid(&json!({"amount": null})));
+    let patch = validator(&json!({"$ref": "#/components/schemas/OrderPatch"}));
+    assert!(patch.is_valid(&json!({"amount": null})));
+}
