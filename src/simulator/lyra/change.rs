@@ -54,6 +54,7 @@ impl Lyra {
             returns: wishes.returns,
             ipn_url: wishes.ipn_url,
             transactions: Vec::new(),
+            closed: false,
             patch: None,
         };
         let link = self.link(session.book, &order.token);

@@ -3,7 +3,9 @@
 //! Source: tables of the provider pages `Charge/PaymentOrder/Get`, `/Update` and `/Cancel`, in English; codes those
 //! pages do not list are described by third-party clients of Lyra REST API V4.
 
-const TEXTS: [(&str, &str); 82] = [
+const TEXTS: [(&str, &str); 84] = [
+    ("ACQ_001", "payment refused"),
+    ("ACQ_999", "technical error at the acquirer"),
     ("INT_005", "Invalid manualValidation"),
     ("INT_006", "Invalid captureDelay"),
     ("INT_009", "Invalid amount"),

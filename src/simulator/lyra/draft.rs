@@ -117,6 +117,7 @@ pub(super) fn add(lyra: &Lyra, book: &Book, draft: &Value) -> Result<String, Con
         returns: Returns { any: draft.return_url, ..Returns::default() },
         ipn_url: draft.ipn_target_url,
         transactions: Vec::new(),
+        closed: false,
         patch: None,
     };
     let link = lyra.link(book, &order.token);

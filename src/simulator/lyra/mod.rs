@@ -234,8 +234,14 @@ impl Platform for Lyra {
         })
     }
 
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
-        self.back_office(brand, order, action)
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError> {
+        self.back_office(brand, order, action, amount)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
@@ -292,15 +298,11 @@ impl Platform for Lyra {
                 })
             })
             .collect();
-        let actions: Vec<_> = back_office::ACTIONS
-            .iter()
-            .map(|(action, meaning)| json!({"action": action, "meaning": meaning}))
-            .collect();
         json!({
             "note": "The credentials are public and worth nothing.",
             "shops": shops,
             "services": services::SERVICES,
-            "actions": actions,
+            "actions": back_office::help(),
             "magic_amounts": magic::help(),
         })
     }

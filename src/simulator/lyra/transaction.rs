@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::change::days_after;
+use super::codes;
 use super::envelope::date;
 use super::order::Order;
 use super::shops::DemoShop;
@@ -36,10 +37,19 @@ pub(super) struct Transaction {
     /// When the remittance took it.
     pub(super) captured: Option<Timestamp>,
     pub(super) metadata: Option<Value>,
-    /// Code of the acquirer that refused it.
-    pub(super) acquirer_code: Option<String>,
+    /// Why it did not succeed.
+    pub(super) failure: Option<Failure>,
     /// Merge patch of the control API over the answer.
     pub(super) patch: Option<Value>,
+}
+
+/// Why a transaction did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// `errorCode`.
+    pub(super) code: &'static str,
+    /// `detailedErrorCode`, the acquirer's own code.
+    pub(super) acquirer: Option<&'static str>,
 }
 
 /// 32 lower-case hexadecimal digits, as the platform names orders and transactions.
@@ -73,7 +83,7 @@ impl Transaction {
             due: days_after(now, order.capture_delay),
             captured: None,
             metadata: order.metadata.clone(),
-            acquirer_code: None,
+            failure: None,
             patch: None,
         }
     }
@@ -127,7 +137,7 @@ impl Transaction {
     /// The `V4/PaymentTransaction` of the answers, with the control API's patch over it. `refunded` is what the
     /// credits of this payment give back.
     fn answer(&self, refunded: Option<i64>, manual_validation: bool, shop: &DemoShop) -> Value {
-        let refused = self.acquirer_code.is_some();
+        let acquirer = self.failure.and_then(|failure| failure.acquirer);
         let mut answer = json!({
             "shopId": shop.shop_id,
             "uuid": self.uuid,
@@ -140,9 +150,9 @@ impl Transaction {
             "operationType": self.operation_type,
             "effectiveStrongAuthentication": "DISABLED",
             "creationDate": date(self.created),
-            "errorCode": refused.then_some("ACQ_001"),
-            "errorMessage": refused.then_some("payment refused"),
-            "detailedErrorCode": self.acquirer_code,
+            "errorCode": self.failure.map(|failure| failure.code),
+            "errorMessage": self.failure.map(|failure| codes::text(failure.code)),
+            "detailedErrorCode": acquirer,
             "detailedErrorMessage": null,
             "metadata": self.metadata,
             "transactionDetails": {
@@ -162,8 +172,8 @@ impl Transaction {
                         "amount": self.authorised,
                         "currency": self.currency,
                         "authorizationDate": date(self.created),
-                        "authorizationNumber": (!refused).then_some("3fe8f6"),
-                        "authorizationResult": self.acquirer_code.as_deref().unwrap_or("0"),
+                        "authorizationNumber": self.failure.is_none().then_some("3fe8f6"),
+                        "authorizationResult": acquirer.unwrap_or("0"),
                         "_type": "V4/PaymentMethod/Details/Cards/CardAuthorizationResponse"
                     },
                     "captureResponse": {
@@ -209,7 +219,7 @@ impl Order {
 
     /// The transaction of this name, as it is answered alone.
     pub(super) fn shown(&self, uuid: &str, shop: &DemoShop) -> Option<Value> {
-        self.transactions.iter().find(|one| one.uuid == uuid).map(|one| self.alone(one, shop))
+        self.transaction(uuid).map(|one| self.alone(one, shop))
     }
 
     /// One of the order's transactions, as it is answered alone.
@@ -264,9 +274,13 @@ pub(super) fn summary(
         ["PAID", "RUNNING"].into_iter().find(|status| has(status)).unwrap_or("UNPAID")
     };
     let first = orders.first();
+    // Source: Lyra REST API V4, facts of 1 December 2026: what is not paid is final only when the cycle is closed.
+    // Inferred: it is closed as soon as nobody can try again.
+    let is_open = order_status != "PAID" && order_status != "RUNNING";
+    let is_open = is_open && orders.iter().any(|order| order.is_payable(now));
     json!({
         "shopId": shop.shop_id,
-        "orderCycle": if matches!(order_status, "PAID" | "RUNNING") { "CLOSED" } else { "OPEN" },
+        "orderCycle": if is_open { "OPEN" } else { "CLOSED" },
         "orderStatus": order_status,
         "serverDate": date(now),
         "orderDetails": first.map(|order| order.details()),

@@ -151,6 +151,7 @@ impl Sips {
             stored: false,
             locked: false,
             charged_back: false,
+            credits: Vec::new(),
             patch: None,
         };
         let answer = json!({

@@ -275,8 +275,14 @@ impl Platform for Sips {
         self.finish(book, order, ending).map(|made| made.status)
     }
 
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
-        self.do_action(self.known_book(brand)?, order, action)
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError> {
+        self.do_action(self.known_book(brand)?, order, action, amount)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {

@@ -253,8 +253,17 @@ impl Platform for YabandPay {
         self.pay(order, action)
     }
 
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError> {
         known(brand)?;
+        if amount.is_some() {
+            return Err(ControlError::Invalid(format!("{action} wants no amount")));
+        }
         self.back_office(order, action)
     }
 
