@@ -41,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) reference: Option<String>,
     /// The body; `Null` when it is not JSON.
     pub(crate) body: Value,
+    /// The mode that the credentials open, in the platform's word; `None` for wrong ones, or where there are no modes.
+    pub(crate) mode: Option<&'static str>,
     /// Number in the request log, set once it is logged.
     pub(crate) sequence: Option<u64>,
 }

@@ -1,5 +1,7 @@
 //! What a person in the Back Office, the night, a bank or a payer does, and the notifications about it.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,12 +23,14 @@ enum Act {
     PersonAmount(fn(&mut Order, &str, i64) -> Result<Step, Refusal>),
     /// To one payment order.
     One(fn(&mut Order, Timestamp) -> Result<Step, ControlError>),
+    /// To the answers of the brand: whether they name the mode that is not the call's.
+    Answers(bool),
     /// To one payment order, with an amount.
     OneAmount(fn(&mut Order, i64, Timestamp) -> Result<Step, ControlError>),
 }
 
 /// Name, meaning and effect of every action; the help lists the first two.
-const ACTIONS: [(&str, &str, Act); 15] = [
+const ACTIONS: [(&str, &str, Act); 17] = [
     (
         "remit",
         "the evening remittance: AUTHORISED and due becomes CAPTURED, payments and credits",
@@ -102,6 +106,12 @@ const ACTIONS: [(&str, &str, Act); 15] = [
         "one REFUSED order: nobody can try again; the last try is told again with orderCycle CLOSED",
         Act::One(close),
     ),
+    (
+        "other_mode",
+        "all: from now on the brand's answers name the mode that is not the call's",
+        Act::Answers(true),
+    ),
+    ("own_mode", "all: they name the call's mode, as at the start", Act::Answers(false)),
 ];
 
 /// Names and meanings, for the help.
@@ -134,7 +144,7 @@ impl Lyra {
         let invalid = |what: &str| ControlError::Invalid(format!("{name} {what}"));
         let wants_amount = match act {
             Act::PersonAmount(_) | Act::OneAmount(..) => true,
-            Act::Each(_) | Act::Person(_) | Act::One(_) => false,
+            Act::Each(_) | Act::Person(_) | Act::One(_) | Act::Answers(_) => false,
         };
         match (wants_amount, amount) {
             (true, None) => return Err(invalid("wants an amount")),
@@ -161,6 +171,11 @@ impl Lyra {
                     act(order, uuid, amount)
                 })?
             }
+            Act::Answers(other) if named.is_none() => {
+                book.names_other_mode.store(other, Ordering::SeqCst);
+                Vec::new()
+            }
+            Act::Answers(_) => return Err(invalid("is for the whole brand")),
             Act::One(act) => {
                 let named = named.ok_or_else(|| invalid("must name an order"))?;
                 vec![self.to_order(book, named, now, |order| act(order, now))?]

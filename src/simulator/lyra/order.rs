@@ -107,7 +107,10 @@ pub(super) struct Order {
     pub(super) data_form: bool,
     pub(super) merchant_comment: Option<String>,
     pub(super) metadata: Option<Value>,
+    /// As the request had it.
     pub(super) customer: Option<Value>,
+    /// `PAYMENT` or a word of registering a card.
+    pub(super) form_action: String,
     pub(super) returns: Returns,
     /// Where notifications of this order go; the Back Office's address when `None`.
     pub(super) ipn_url: Option<String>,
@@ -186,6 +189,9 @@ impl Order {
             "dataCollectionForm": self.data_form,
             "merchantComment": self.merchant_comment,
             "message": self.message,
+            // Members of newer releases. Source: third-party clients.
+            "customer": self.customer_object(),
+            "formAction": self.form_action,
             "_type": "V4/PaymentOrder",
         });
         if let Some(patch) = &self.patch {

@@ -44,6 +44,7 @@ pub(super) fn read_call(brand: &str, service: &str, body: &[u8]) -> Call {
         order,
         reference: text("orderId"),
         body,
+        mode: None,
         sequence: None,
     }
 }
