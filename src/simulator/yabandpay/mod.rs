@@ -173,7 +173,7 @@ impl Platform for YabandPay {
         let present = || {
             let book = self.book();
             if let Some(id) = methods::data_text(call, "refund_id") {
-                return book.find_refund(id).map(|(_, refund)| refund.amount);
+                return book.find_refund(&id).map(|(_, refund)| refund.amount);
             }
             book.orders.get(call.order.as_ref()?).map(|order| order.amount)
         };
