@@ -178,11 +178,11 @@ impl Lyra {
             Act::Answers(_) => return Err(invalid("is for the whole brand")),
             Act::One(act) => {
                 let named = named.ok_or_else(|| invalid("must name an order"))?;
-                vec![self.to_order(book, named, now, |order| act(order, now))?]
+                vec![self.to_order(book, named, now, |order| act(order, now))?.uuid]
             }
             Act::OneAmount(act) => {
                 let named = named.ok_or_else(|| invalid("must name an order"))?;
-                vec![self.to_order(book, named, now, |order| act(order, amount, now))?]
+                vec![self.to_order(book, named, now, |order| act(order, amount, now))?.uuid]
             }
         };
         Ok(json!({"transactions": changed}))
@@ -235,20 +235,20 @@ impl Lyra {
         Ok(changed)
     }
 
-    /// Does something to one payment order, and returns the transaction that it left or told again.
+    /// Does something to one payment order, and returns the step, with the transaction that it left or told again.
     pub(super) fn to_order(
         &self,
         book: &Book,
         id: &str,
         now: Timestamp,
         act: impl Fn(&mut Order) -> Result<Step, ControlError>,
-    ) -> Result<String, ControlError> {
+    ) -> Result<Step, ControlError> {
         let mut orders = book.orders();
         let order = orders.by_id.get_mut(id).ok_or_else(|| ControlError::NotFound(format!("order {id}")))?;
         let step = act(order)?;
         self.enter_step(book, order, &step, None, now);
         self.notify(book, order, &step.uuid, Source::Platform, now);
-        Ok(step.uuid)
+        Ok(step)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::simulator::notices::Notice;
 /// What somebody signs with who does not know the password.
 const FORGERS_KEY: &str = "testpassword_FORGEDFORGEDFORGEDFORGEDFORGED";
 
+/// Statuses of the merchant's answer that count as delivered. Source: Lyra REST API V4, notification.
+const DELIVERED: [u16; 12] = [200, 201, 202, 203, 204, 205, 206, 301, 302, 303, 307, 308];
+
 /// A form, name by name.
 pub(super) type Fields = [(&'static str, String); 5];
 
@@ -120,6 +123,7 @@ impl Lyra {
             content_type: "application/x-www-form-urlencoded",
             body: signed(book.shop.secret(order.mode)).into(),
             forged: signed(FORGERS_KEY).into(),
+            statuses: &DELIVERED,
             expected: None,
         };
         self.frame.notices.send(notice, now);
@@ -231,6 +235,17 @@ mod tests {
         let uuid = opened(&uuid, password).unwrap()["transactions"][0]["uuid"].clone();
         rig.call("systempay", "Transaction/Refund", &json!({"uuid": uuid})).await;
         assert_eq!(rig.control.notices().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_redirection_counts_as_delivered() {
+        let rig = Rig::new().await;
+        let shops = Inbox::answering(&[(303, "")]).await;
+        rig.control.set_notification_url("lyra", "systempay", &shops.url).unwrap();
+        let id = rig.control.add_order("lyra", "systempay", &json!({})).unwrap();
+        rig.control.payer("lyra", "systempay", &id, PayerAction::Pay).unwrap();
+        rig.control.wait_for_notices(1).await;
+        assert!(rig.control.notices()[0].attempts[0].delivered);
     }
 
     #[tokio::test]

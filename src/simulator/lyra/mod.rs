@@ -14,7 +14,7 @@
 //!   has no effect), a capture so late that it is authorised later (`WAITING_*` only come from the control API);
 //! - the night: the remittance and the end of a validation period come when the control API says so;
 //! - notifications about an abandoned payment, one address for each mode and each rule, retries at the quarter hours
-//!   (they come within a minute), and that a redirection counts as delivered (here only 2xx does);
+//!   (they come within a minute);
 //! - delivery: e-mails, SMS and WhatsApp messages only reach the mailbox of the control API;
 //! - the channels INVOICE and IVR (`PSP_1016`), templates (one name exists, its text is the usual one), data
 //!   collection forms, the language deduced from a phone number;

@@ -46,18 +46,18 @@ impl Lyra {
     /// Pays, declines or leaves. A new transaction is notified, whoever called.
     pub(super) fn pay(&self, book: &Book, id: &str, action: PayerAction) -> Result<Attempt, ControlError> {
         let now = self.frame.clock.now();
-        let status = || {
-            let orders = book.orders();
-            let order = orders.by_id.get(id).ok_or_else(|| ControlError::NotFound(format!("order {id}")))?;
-            Ok(order.status_at(now).to_owned())
-        };
         let how = match action {
-            PayerAction::Leave => return Ok(Attempt { status: status()?, transaction: None }),
+            PayerAction::Leave => {
+                let orders = book.orders();
+                let order =
+                    orders.by_id.get(id).ok_or_else(|| ControlError::NotFound(format!("order {id}")))?;
+                return Ok(Attempt { status: order.status_at(now).to_owned(), transaction: None });
+            }
             PayerAction::Pay => Try::Paid(None),
             PayerAction::Decline => Try::Refused,
         };
-        let uuid = self.to_order(book, id, now, |order| attempt(order, how, now))?;
-        Ok(Attempt { status: status()?, transaction: Some(uuid) })
+        let step = self.to_order(book, id, now, |order| attempt(order, how, now))?;
+        Ok(Attempt { status: step.status_after, transaction: Some(step.uuid) })
     }
 }
 

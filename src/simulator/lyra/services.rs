@@ -348,6 +348,8 @@ mod tests {
             (&json!("REFUSED"), &json!("UNPAID"))
         );
         assert_eq!(listed[0]["errorCode"], "ACQ_001");
+        let shift = |place: usize| listed[place]["transactionDetails"]["liabilityShift"].clone();
+        assert_eq!((shift(0), shift(1)), (Value::Null, json!("NO")));
         assert_eq!(listed[1]["detailedStatus"], "AUTHORISED_TO_VALIDATE");
         assert_eq!(listed[1]["metadata"], json!({"k": "v"}));
         assert_eq!((&listed[1]["amount"], &listed[1]["operationType"]), (&json!(1500), &json!("DEBIT")));

@@ -165,7 +165,8 @@ impl Transaction {
             "detailedErrorMessage": null,
             "metadata": self.metadata,
             "transactionDetails": {
-                "liabilityShift": "NO",
+                // Recorded messages have null too. Inferred: where no payment came about.
+                "liabilityShift": self.failure.is_none().then_some("NO"),
                 "effectiveAmount": self.amount,
                 "effectiveCurrency": self.currency,
                 "creationContext": if self.is_credit() { "REFUND" } else { "CHARGE" },

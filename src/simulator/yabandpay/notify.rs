@@ -125,6 +125,7 @@ fn notice(settings: Settings, order: &str, url: &str, data: Map<String, Value>) 
         },
         body: body(MERCHANT.secret_key),
         forged: body(FORGERS_KEY),
+        statuses: &[200],
         expected: Some("ok"),
     }
 }

@@ -9,7 +9,7 @@ use super::{Right, YabandPay};
 use crate::simulator::platform::{ControlError, PayerAction};
 
 /// What the back office, or the night, does to a payment or a refund.
-pub(super) const ACTIONS: [(&str, &str); 17] = [
+pub(super) const ACTIONS: [(&str, &str); 18] = [
     ("expire", "an open payment, or an authorisation, expires now"),
     ("verify", "the payer of an open payment has paid, and it is held for risk review"),
     ("release", "a payment under review is accepted"),
@@ -20,6 +20,7 @@ pub(super) const ACTIONS: [(&str, &str); 17] = [
     ("fail_refund", "an open refund fails and may be tried again: refund failed"),
     ("retry_refund", "a refund that failed is tried again and done: refunded"),
     ("error_refund", "a refund that is open, or failed, fails for good: refund error"),
+    ("return_refund", "a refund that was done comes back: refund error"),
     ("cancel_unseen", "one paid payment is cancelled, which reads do not tell yet: cancelling answers -4116"),
     ("show_cancel", "one such payment: reads tell it now, and so does a notification"),
     ("refunds_need_approval", "the cashier's right (the default): an administrator approves each refund"),
@@ -85,6 +86,7 @@ impl YabandPay {
                 let fits = |refund: &Refund| refund.is_open() || refund.may_be_tried_again();
                 self.move_refunds(id, fits, "refund_error", REFUND_ERROR)
             }
+            "return_refund" => self.move_refunds(id, Refund::is_done, "refund_returned", REFUND_ERROR),
             "cancel_unseen" => self.cancel_unseen(id),
             "show_cancel" => self.show_cancel(id),
             _ => return Err(ControlError::NotFound(format!("action {action}"))),
@@ -231,6 +233,13 @@ mod tests {
         act(&second, "retry_refund").unwrap();
         assert_eq!(rig.notices().pop(), Some(told("refunded")));
         assert!(act(&third, "retry_refund").is_err(), "failed for good");
+        // A refund that was done can come back too, and is told.
+        act(&first, "return_refund").unwrap();
+        assert_eq!(
+            (rig.notices().pop(), act(&first, "return_refund").is_err()),
+            (Some(told("refund error")), true)
+        );
+        assert_eq!(rig.0.control.effects().pop().unwrap().amount_after, 500);
         let states = [rig.query_refund(&second).await, rig.query_refund(&third).await];
         assert_eq!(states.map(|one| one["state"].clone()), [json!("refunded"), json!("refund error")]);
     }

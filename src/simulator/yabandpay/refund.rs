@@ -79,6 +79,11 @@ impl Refund {
         self.state == REFUND_FAILED
     }
 
+    /// Whether the payer has the money.
+    pub(super) fn is_done(&self) -> bool {
+        self.state == REFUNDED
+    }
+
     /// Whether its end is still to come.
     pub(super) fn is_open(&self) -> bool {
         [TO_BE_APPROVAL, REFUND_PENDING, REFUND_PROCESSING].contains(&self.state.as_str())
