@@ -98,7 +98,7 @@ fn without_empty(data: Map<String, Value>) -> Map<String, Value> {
     let kept = data.into_iter().filter(|(_, value)| value.as_str() != Some(""));
     kept.map(|(name, value)| match value {
         Value::Object(inner) => (name, Value::Object(without_empty(inner))),
-        other => (name, other),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => (name, value),
     })
     .collect()
 }
