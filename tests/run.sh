@@ -62,6 +62,7 @@ step "ops: alert rules and dashboard" tests/ops.sh
 step "browser: Swagger UI and a payment" tests/browser/run.sh
 step "browser: the handbook" tests/browser/handbook.sh
 step "contract: generated clients in TypeScript and Python" tests/clients/run.sh
+step "clients: those that others wrote, against the simulators" tests/clients/platforms.sh
 step "webhooks: verified by the library for Python, through failures and restarts" tests/webhooks/run.sh
 step "contract: schemathesis, 1,000 cases or more" tests/contract/run.sh
 step "SBOM: what the program is made of" release/sbom.sh

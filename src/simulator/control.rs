@@ -112,7 +112,22 @@ impl SimulatorControl {
         order: Option<&str>,
         action: &str,
     ) -> Result<Value, ControlError> {
-        self.platform(provider)?.act(brand, order, action)
+        self.platform(provider)?.act(brand, order, action, None)
+    }
+
+    /// Does an action that wants an amount, in minor units, to one order.
+    ///
+    /// # Errors
+    /// As for `act`; `Invalid` also for an action that wants no amount.
+    pub fn act_amount(
+        &self,
+        provider: &str,
+        brand: &str,
+        order: &str,
+        action: &str,
+        amount: i64,
+    ) -> Result<Value, ControlError> {
+        self.platform(provider)?.act(brand, Some(order), action, Some(amount))
     }
 
     /// The notifications made, oldest first.

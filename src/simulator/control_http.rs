@@ -47,7 +47,8 @@ const ENDPOINTS: [(&str, &str, &str); 23] = [
     (
         "POST",
         "/_control/act/{provider}/{brand}",
-        "{\"action\": \"remit\", \"order\": null}: what the back office or the night does, to one order or to all",
+        "{\"action\": \"remit\", \"order\": null, \"amount\": null}: what the back office, the night or a bank does, \
+         to one order or to all",
     ),
     ("GET", "/_control/notices", "notifications made, newest 10,000, with the attempts to deliver them"),
     ("POST", "/_control/notices/{sequence}/resend", "send one again: the true body, once"),
@@ -83,6 +84,9 @@ struct Act {
     action: String,
     #[serde(default)]
     order: Option<String>,
+    /// Minor units, for the actions that want it.
+    #[serde(default)]
+    amount: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,7 +138,7 @@ fn dispatch(core: &Core, request: &Received) -> Result<Value, ControlError> {
             let platform = core
                 .platform(provider)
                 .ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))?;
-            platform.act(brand, act.order.as_deref(), &act.action)
+            platform.act(brand, act.order.as_deref(), &act.action, act.amount)
         }
         ("GET", ["faults"]) => Ok(json!({"faults": frame.faults.list()})),
         ("POST", ["faults"]) => {

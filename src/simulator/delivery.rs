@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 
@@ -140,7 +141,11 @@ impl Courier {
             }
             Err(error) => (None, Some(error.to_string())),
         };
-        let delivered = error.is_none() && status.is_some_and(|status| status.is_success());
+        let right = |status: StatusCode| match notice.statuses {
+            [] => status.is_success(),
+            some => some.contains(&status.as_u16()),
+        };
+        let delivered = error.is_none() && status.is_some_and(right);
         let at = self.core.frame.clock.now();
         let status = status.map(|status| status.as_u16());
         self.core.frame.notices.attempted(self.job, Attempt { at, status, error, delivered });
@@ -196,6 +201,7 @@ mod tests {
             content_type: "text/plain",
             body: Bytes::from_static(body.as_bytes()),
             forged: Bytes::from_static(b"forged"),
+            statuses: &[],
             expected: None,
         }
     }
@@ -225,6 +231,21 @@ mod tests {
         let listed = rig.control.notices();
         assert!(listed.iter().all(|notice| statuses(notice) == [Some(200)] && notice.attempts[0].delivered));
         assert_eq!(listed[0].url, brands.url);
+    }
+
+    #[tokio::test]
+    async fn a_platform_says_which_statuses_count() {
+        for (statuses, answer, delivered) in
+            [(&[][..], 207, true), (&[], 302, false), (&[200, 302], 302, true), (&[200, 302], 207, false)]
+        {
+            let rig = Rig::new().await;
+            rig.control.set_notification_pauses(&[]);
+            let inbox = Inbox::answering(&[(answer, "")]).await;
+            send(&rig, Notice { statuses, ..notice(&inbox.url, "n") });
+            rig.control.wait_for_notices(1).await;
+            let attempt = rig.control.notices()[0].attempts[0].clone();
+            assert_eq!((attempt.status, attempt.delivered), (Some(answer), delivered), "{statuses:?}");
+        }
     }
 
     #[tokio::test]

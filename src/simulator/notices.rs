@@ -39,7 +39,9 @@ pub(crate) struct Notice {
     pub(crate) body: Bytes,
     /// The same message as somebody without the shop's key would sign it.
     pub(crate) forged: Bytes,
-    /// The body that an answer must have, beside a status 2xx, to count as a success; any body when `None`.
+    /// Statuses of an answer that count as a success; every 2xx when there are none.
+    pub(crate) statuses: &'static [u16],
+    /// The body that an answer must have besides; any body when `None`.
     pub(crate) expected: Option<&'static str>,
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) reference: Option<String>,
     /// The body; `Null` when it is not JSON.
     pub(crate) body: Value,
+    /// The mode that the credentials open, in the platform's word; `None` for wrong ones, or where there are no modes.
+    pub(crate) mode: Option<&'static str>,
     /// Number in the request log, set once it is logged.
     pub(crate) sequence: Option<u64>,
 }
@@ -148,9 +150,16 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// What the payer does, as on the page. Returns the status of the order after it.
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError>;
 
-    /// What a person in the back office, or the night, does: `remit` and the like. To one order, or to all of the
-    /// brand where `order` is `None`. Returns what is worth telling.
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError>;
+    /// What a person in the back office, the night or a bank does: `remit` and the like. To one order, or to all of
+    /// the brand where `order` is `None`. `amount` is for the actions that want one, in minor units; the others
+    /// refuse it. Returns what is worth telling.
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError>;
 
     /// The accounts of a sandbox: one per simulated shop, with the settings an adapter needs to reach it.
     /// `base` is scheme, host and port of the simulators, without a slash at the end.

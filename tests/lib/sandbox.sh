@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # For the checks from outside: one sandbox of the built program on free loopback ports, in a directory of its own.
 #
-#   sandbox_start [NAME=VALUE ...]   starts it and waits until it is ready; sets SANDBOX_URL, SANDBOX_OUTPUT (a file)
+#   sandbox_start [NAME=VALUE ...]   starts it and waits until it is ready; sets SANDBOX_URL, SANDBOX_SIMULATORS (their
+#                                    base URL) and SANDBOX_OUTPUT (a file)
 #   sandbox_key                      sets SANDBOX_KEY to the API key it printed; it must have been started with
 #                                    GUICHET__SANDBOX__ALLOW_REMOTE=true, which makes it want one on loopback too
 #   sandbox_stop                     ends it and removes its directory; also done when the script ends in any way
@@ -49,6 +50,8 @@ import socket
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print(*(s.getsockname()[1] for s in held))')
     SANDBOX_URL=http://127.0.0.1:$api
+    # shellcheck disable=SC2034 # for the scripts that drive a simulator themselves
+    SANDBOX_SIMULATORS=http://127.0.0.1:$simulators
     (
         cd "$SANDBOX_DIR" || exit
         exec env "$@" \

@@ -12,7 +12,7 @@ use super::order::{CANCELED, Channel, EXPIRED, Order, PAID, RUNNING};
 use super::record::Before;
 use super::services::{Session, order_id};
 use super::transaction::new_id;
-use super::wishes::Wishes;
+use super::wishes::{PAYMENT, Wishes};
 use crate::simulator::platform::Refusal;
 
 /// Expiration when a request names none, the demo shops' setting.
@@ -23,7 +23,7 @@ impl Lyra {
         let wishes = Wishes::read(members, true)?;
         let shop = &session.book.shop;
         let locale = wishes.locale.clone().unwrap_or_else(|| shop.locale.to_owned());
-        wishes.check(shop, &locale, session.now)?;
+        wishes.check(shop, &locale, true, session.now)?;
         let mut orders = session.book.orders();
         let expires = wishes.expires.unwrap_or_else(|| days_after(session.now, DEFAULT_EXPIRATION_DAYS));
         let mut order = Order {
@@ -51,9 +51,11 @@ impl Lyra {
             merchant_comment: wishes.merchant_comment,
             metadata: wishes.metadata,
             customer: wishes.customer,
+            form_action: wishes.form_action.unwrap_or_else(|| PAYMENT.to_owned()),
             returns: wishes.returns,
             ipn_url: wishes.ipn_url,
             transactions: Vec::new(),
+            closed: false,
             patch: None,
         };
         let link = self.link(session.book, &order.token);
@@ -83,7 +85,7 @@ impl Lyra {
                 None => Channel::Url,
             },
         };
-        wishes.check(&session.book.shop, &locale, session.now)?;
+        wishes.check(&session.book.shop, &locale, false, session.now)?;
         let before = Before::of(order, session.now);
         apply(order, wishes, channel, locale);
         order.updated = Some(session.now);
@@ -139,6 +141,7 @@ fn apply(order: &mut Order, wishes: Wishes, channel: Channel, locale: String) {
     keep(&mut order.manual_validation, wishes.manual_validation);
     keep(&mut order.capture_delay, wishes.capture_delay);
     keep(&mut order.data_form, wishes.data_form);
+    keep(&mut order.form_action, wishes.form_action);
     keep_or_none(&mut order.order_id, wishes.order_id);
     keep_or_none(&mut order.receipt_email, wishes.receipt_email);
     keep_or_none(&mut order.tax_rate, wishes.tax_rate);
@@ -232,7 +235,9 @@ mod tests {
         let rig = Rig::new().await;
         assert_eq!(rig.refused("systempay", CREATE, &json!({"amount": 1})).await, "INT_010");
         let body = json!({"amount": 1, "currency": "XPF"});
-        assert_eq!(rig.refused("systempay", CREATE, &body).await, "PSP_606");
+        let refused = rig.call("systempay", CREATE, &body).await["answer"].clone();
+        let codes = (&refused["errorCode"], &refused["detailedErrorCode"]);
+        assert_eq!(codes, (&json!("PSP_610"), &json!("NO_ACCEPTANCE_AGREEMENT_AVAILABLE")));
         assert!(rig.effects().is_empty() && rig.control.orders("lyra", "systempay").unwrap().is_empty());
     }
 

@@ -3,7 +3,9 @@
 //! Source: tables of the provider pages `Charge/PaymentOrder/Get`, `/Update` and `/Cancel`, in English; codes those
 //! pages do not list are described by third-party clients of Lyra REST API V4.
 
-const TEXTS: [(&str, &str); 82] = [
+const TEXTS: [(&str, &str); 85] = [
+    ("ACQ_001", "payment refused"),
+    ("ACQ_999", "technical error at the acquirer"),
     ("INT_005", "Invalid manualValidation"),
     ("INT_006", "Invalid captureDelay"),
     ("INT_009", "Invalid amount"),
@@ -59,6 +61,7 @@ const TEXTS: [(&str, &str); 82] = [
     ("PSP_519", "Unknown currency"),
     ("PSP_521", "No contract for this amount and currency"),
     ("PSP_606", "Currency not supported by the contract"),
+    ("PSP_610", "No acceptance agreement available"),
     ("PSP_995", "Internal error"),
     ("PSP_996", "Internal error"),
     ("PSP_998", "Internal error"),

@@ -7,6 +7,7 @@ use super::change::days_after;
 use super::order::{Channel, Mail, Order, RUNNING, Returns};
 use super::shops::Mode;
 use super::transaction::new_id;
+use super::wishes::PAYMENT;
 use super::{Book, Lyra};
 use crate::simulator::platform::ControlError;
 
@@ -114,9 +115,11 @@ pub(super) fn add(lyra: &Lyra, book: &Book, draft: &Value) -> Result<String, Con
         merchant_comment: draft.merchant_comment,
         metadata: draft.metadata,
         customer: None,
+        form_action: PAYMENT.to_owned(),
         returns: Returns { any: draft.return_url, ..Returns::default() },
         ipn_url: draft.ipn_target_url,
         transactions: Vec::new(),
+        closed: false,
         patch: None,
     };
     let link = lyra.link(book, &order.token);

@@ -1,4 +1,5 @@
-//! The Lyra platform, REST API V4, as the brands Systempay and EpayNC show it.
+//! The Lyra platform, REST API V4, as the brands Systempay and EpayNC show it, and Mi Cuenta Web with the currencies of
+//! Latin America.
 //!
 //! Source: provider pages `Charge/PaymentOrder/Get`, `/Update` and `/Cancel`; for the rest the platform's public
 //! documentation and published client code. Where these are silent, the comment at the place says "inferred".
@@ -9,24 +10,25 @@
 //! What it does not imitate:
 //!
 //! - `Charge/CreatePayment`, `Transaction/Capture` (a batch, Brazil only), tokens and the JavaScript form;
-//! - cards (every payment is one VISA card), 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and
+//! - means of payment (every payment is one VISA card), 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and
 //!   has no effect), a capture so late that it is authorised later (`WAITING_*` only come from the control API);
 //! - the night: the remittance and the end of a validation period come when the control API says so;
 //! - notifications about an abandoned payment, one address for each mode and each rule, retries at the quarter hours
-//!   (they come within a minute), and that a redirection counts as delivered (here only 2xx does);
+//!   (they come within a minute);
 //! - delivery: e-mails, SMS and WhatsApp messages only reach the mailbox of the control API;
 //! - the channels INVOICE and IVR (`PSP_1016`), templates (one name exists, its text is the usual one), data
 //!   collection forms, the language deduced from a phone number;
 //! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...), except
 //!   the address of notifications and the actions of `back_office.rs`;
 //! - `errorUrl`: it is checked, and no technical failure sends a payer there;
-//! - `mode`, `serverUrl`, `customer` and `formAction` in answers of newer releases (`patch_answer` can add members to
-//!   an order), call limits, HTTP 401 for wrong credentials (it answers 200).
+//! - members of the newest releases that nobody has told (`patch_answer` can add members to an order), call limits,
+//!   HTTP 401 for wrong credentials (it answers 200).
 
 mod back_office;
 mod change;
 mod channel;
 mod codes;
+mod customer;
 mod draft;
 mod envelope;
 mod ipn;
@@ -45,10 +47,11 @@ mod transaction;
 mod transaction_services;
 mod wishes;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
@@ -57,7 +60,7 @@ use self::transaction::Transaction;
 use super::SandboxAccount;
 use super::exchange::Frame;
 use super::faults::FaultKind;
-use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target};
+use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer};
 use super::recent::lock;
 
 pub use shops::{DEMO_SHOPS, DemoShop, demo_shop};
@@ -75,6 +78,8 @@ pub(crate) struct Lyra {
 #[derive(Debug)]
 struct Book {
     shop: DemoShop,
+    /// Whether answers name the mode that is not the call's.
+    names_other_mode: AtomicBool,
     orders: Mutex<Orders>,
 }
 
@@ -117,7 +122,9 @@ impl Book {
 impl Lyra {
     /// `public_url` has no slash at its end.
     pub(crate) fn new(frame: Arc<Frame>, public_url: &str, seed_samples: bool) -> Self {
-        let books = DEMO_SHOPS.map(|shop| Book { shop, orders: Mutex::default() }).into();
+        let books = DEMO_SHOPS
+            .map(|shop| Book { shop, names_other_mode: AtomicBool::new(false), orders: Mutex::default() })
+            .into();
         let lyra = Self { frame, public_url: public_url.to_owned(), seed_samples, books };
         lyra.reset();
         lyra
@@ -198,8 +205,11 @@ impl Platform for Lyra {
     }
 
     fn refuse(&self, call: &Call, refusal: &Refusal) -> Response<Bytes> {
-        let shop = demo_shop(&call.brand).unwrap_or(DEMO_SHOPS[0]);
-        envelope::error(&call.service, refusal, Some(shop.shop_id), &shop, self.frame.clock.now())
+        let Some(book) = self.book(&call.brand) else {
+            // Not reached: the paths of this platform name only brands it has.
+            return answer(StatusCode::NOT_FOUND, "text/plain", "no such brand\n");
+        };
+        self.envelope(book, call).error(refusal, Some(book.shop.shop_id))
     }
 
     fn incident(&self) -> Refusal {
@@ -234,13 +244,20 @@ impl Platform for Lyra {
         })
     }
 
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
-        self.back_office(brand, order, action)
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError> {
+        self.back_office(brand, order, action, amount)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
         DEMO_SHOPS
             .iter()
+            .filter(|shop| shop.in_sandbox)
             .map(|shop| SandboxAccount {
                 name: shop.brand,
                 provider: "lyra",
@@ -292,15 +309,11 @@ impl Platform for Lyra {
                 })
             })
             .collect();
-        let actions: Vec<_> = back_office::ACTIONS
-            .iter()
-            .map(|(action, meaning)| json!({"action": action, "meaning": meaning}))
-            .collect();
         json!({
             "note": "The credentials are public and worth nothing.",
             "shops": shops,
             "services": services::SERVICES,
-            "actions": actions,
+            "actions": back_office::help(),
             "magic_amounts": magic::help(),
         })
     }
@@ -308,6 +321,7 @@ impl Platform for Lyra {
     fn reset(&self) {
         for book in &self.books {
             *book.orders() = Orders::default();
+            book.names_other_mode.store(false, Ordering::SeqCst);
         }
         if self.seed_samples {
             seeds::add(self);

@@ -107,11 +107,16 @@ pub(super) struct Order {
     pub(super) data_form: bool,
     pub(super) merchant_comment: Option<String>,
     pub(super) metadata: Option<Value>,
+    /// As the request had it.
     pub(super) customer: Option<Value>,
+    /// `PAYMENT` or a word of registering a card.
+    pub(super) form_action: String,
     pub(super) returns: Returns,
     /// Where notifications of this order go; the Back Office's address when `None`.
     pub(super) ipn_url: Option<String>,
     pub(super) transactions: Vec<Transaction>,
+    /// Whether nobody can try to pay any more, whatever the status says: the order's cycle is over.
+    pub(super) closed: bool,
     /// Merge patch of the control API over the answer.
     pub(super) patch: Option<Value>,
 }
@@ -121,6 +126,16 @@ impl Order {
     pub(super) fn status_at(&self, now: Timestamp) -> &str {
         let open = self.status == RUNNING || self.status == REFUSED;
         if open && self.expires <= now { EXPIRED } else { &self.status }
+    }
+
+    /// Whether the payer can pay now. Inferred: a refused order can be paid while it has not expired.
+    pub(super) fn is_payable(&self, now: Timestamp) -> bool {
+        !self.closed && matches!(self.status_at(now), RUNNING | REFUSED)
+    }
+
+    /// The transaction of this name.
+    pub(super) fn transaction(&self, uuid: &str) -> Option<&Transaction> {
+        self.transactions.iter().find(|one| one.uuid == uuid)
     }
 
     /// Writes subject and message for the present amount, unless the last request brought its own words.
@@ -174,6 +189,9 @@ impl Order {
             "dataCollectionForm": self.data_form,
             "merchantComment": self.merchant_comment,
             "message": self.message,
+            // Members of newer releases. Source: third-party clients.
+            "customer": self.customer_object(),
+            "formAction": self.form_action,
             "_type": "V4/PaymentOrder",
         });
         if let Some(patch) = &self.patch {

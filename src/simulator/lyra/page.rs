@@ -5,7 +5,6 @@ use http::{Method, Response, StatusCode};
 
 use super::ipn::{Fields, return_fields, with_query};
 use super::order::{Order, ReturnMode};
-use super::payer::is_payable;
 use super::{Book, Lyra, text};
 use crate::simulator::platform::{PayerAction, Received, answer, html, see_other};
 
@@ -48,7 +47,7 @@ impl Lyra {
         let orders = book.orders();
         let Some(order) = orders.by_id.get(id) else { return unknown(id) };
         let status = order.status_at(now);
-        if is_payable(status) {
+        if order.is_payable(now) {
             let hint =
                 if status == super::order::REFUSED { "<p>The last attempt was refused.</p>" } else { "" };
             let form = "<form method=\"post\"><button class=\"pay\" name=\"action\" value=\"pay\">Pay</button>\

@@ -257,3 +257,27 @@ pub(super) fn expire(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
         _ => Err(Refusal::new(WRONG_STATE)),
     }
 }
+
+/// The bank takes a remitted payment back. Inferred: the word, whose meaning is "remittance failed".
+pub(super) fn reject_capture(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
+    let one = find(order, uuid)?;
+    if one.detailed_status != "CAPTURED" || one.is_credit() {
+        return Err(Refusal::new(WRONG_STATE));
+    }
+    Ok(turn(one, "reject_capture", "CAPTURE_FAILED"))
+}
+
+/// The bank rejects a credit that the platform had taken, before or after its remittance. No page says which of the
+/// words that mean "no money" it has then, so the action chooses.
+pub(super) fn reject_credit(
+    order: &mut Order,
+    uuid: &str,
+    action: &'static str,
+    status: &str,
+) -> Result<Step, Refusal> {
+    let one = find(order, uuid)?;
+    if !one.is_credit() || !matches!(one.detailed_status.as_str(), "AUTHORISED" | "CAPTURED") {
+        return Err(Refusal::new(WRONG_STATE));
+    }
+    Ok(turn(one, action, status))
+}

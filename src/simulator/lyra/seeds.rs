@@ -80,7 +80,11 @@ mod tests {
         assert!(
             text.starts_with("<b>Message envoyé par DEMO STORE</b>") && text.contains("de 10000 XPF valable")
         );
+        let answer = envelope["answer"].as_object_mut().unwrap();
+        assert_eq!(answer.remove("formAction"), Some(json!("PAYMENT")), "newer than the sample");
+        assert!(answer.remove("customer").unwrap().is_object());
         for pointer in [
+            "/serverUrl",
             "/serverDate",
             "/answer/paymentURL",
             "/answer/creationDate",
@@ -93,7 +97,7 @@ mod tests {
         assert_eq!(
             envelope,
             json!({
-                "webService": "Charge/PaymentOrder/Get", "version": "V4", "applicationVersion": "5.5.0",
+                "webService": "Charge/PaymentOrder/Get", "version": "V4", "applicationVersion": "7.2.2",
                 "status": "SUCCESS",
                 "answer": {
                     "paymentOrderId": id, "paymentURL": "-", "paymentOrderStatus": "RUNNING", "creationDate": "-",
@@ -116,7 +120,7 @@ mod tests {
                     "dataCollectionForm": false, "merchantComment": null, "message": "-", "_type": "V4/PaymentOrder"
                 },
                 "ticket": null, "serverDate": "-", "applicationProvider": "CSB", "metadata": null,
-                "_type": "V4/WebService/Response"
+                "mode": "TEST", "serverUrl": "-", "_type": "V4/WebService/Response"
             })
         );
     }

@@ -1,5 +1,7 @@
 //! The REST services: credentials, dispatch, and those that only read. What changes an order is in `change.rs`.
 
+use std::sync::atomic::Ordering;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -8,11 +10,12 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::envelope::Envelope;
 use super::members::Members;
 use super::order::Order;
-use super::shops::Mode;
+use super::shops::{Mode, demo_shop};
 use super::transaction::summary;
-use super::{Book, Lyra, envelope};
+use super::{Book, Lyra};
 use crate::simulator::platform::{Call, Received, Refusal, answer};
 
 /// Names of the services, in the platform's spelling.
@@ -52,10 +55,13 @@ const LISTED_TRANSACTIONS: usize = 30;
 pub(super) fn read_call(brand: &str, service: &str, request: &Received) -> Call {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (shop_id, password) = credentials(request).unzip();
+    let opened = || demo_shop(brand)?.mode(shop_id.as_ref()?, password.as_ref()?);
     Call {
         brand: brand.to_owned(),
         service: service.to_owned(),
-        shop: credentials(request).map(|(shop_id, _)| shop_id),
+        mode: opened().map(Mode::word),
+        shop: shop_id,
         order: text("paymentOrderId"),
         reference: text("orderId"),
         body,
@@ -88,16 +94,27 @@ impl Lyra {
             // Not reached: the paths of this platform name only brands it has.
             return answer(StatusCode::NOT_FOUND, "text/plain", "no such brand\n");
         };
-        let opened = credentials(request).and_then(|(shop, password)| book.shop.mode(&shop, &password));
-        let Some(mode) = opened else {
-            return envelope::error(&call.service, &Refusal::new("INT_905"), None, &book.shop, now);
+        let envelope = self.envelope(book, call);
+        let Some(mode) = call.mode.and_then(Mode::named) else {
+            return envelope.error(&Refusal::new("INT_905"), None);
         };
         let session = Session { book, mode, call, now };
         match self.dispatch(&session, request) {
-            Ok(answer) => envelope::success(&call.service, &answer, &book.shop, now),
-            Err(refusal) => {
-                envelope::error(&call.service, &refusal, Some(book.shop.shop_id), &book.shop, now)
-            }
+            Ok(answer) => envelope.success(&answer),
+            Err(refusal) => envelope.error(&refusal, Some(book.shop.shop_id)),
+        }
+    }
+
+    /// What surrounds the answer to this call.
+    pub(super) fn envelope<'a>(&self, book: &Book, call: &'a Call) -> Envelope<'a> {
+        let own = call.mode.and_then(Mode::named);
+        let names_other = book.names_other_mode.load(Ordering::SeqCst);
+        Envelope {
+            service: &call.service,
+            application_provider: book.shop.application_provider,
+            mode: if names_other { own.map(Mode::other) } else { own },
+            server_url: format!("{}/lyra/{}", self.public_url, book.shop.brand),
+            now: self.frame.clock.now(),
         }
     }
 
@@ -237,6 +254,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_names_its_mode_and_server() {
+        let rig = Rig::new().await;
+        let shop = demo_shop("epaync").unwrap();
+        let ask = async |password: &str| {
+            let url = format!("{}V4/{SDK_TEST}", rig.running.lyra_base_url("epaync"));
+            let request = rig.client.post(url).basic_auth(shop.shop_id, Some(password));
+            read(request.header("content-type", "application/json").body(json!({"value": "x"}).to_string()))
+                .await
+        };
+        let answer = ask(shop.password).await;
+        assert_eq!((&answer["mode"], &answer["applicationVersion"]), (&json!("TEST"), &json!("7.2.2")));
+        assert_eq!(answer["serverUrl"], format!("{}/lyra/epaync", rig.running.base_url()));
+        assert_eq!(ask(shop.production_password).await["mode"], "PRODUCTION");
+        assert_eq!(ask("testpassword_wrong").await["mode"], Value::Null, "nobody knows which");
+        // An error has it too, whoever ordered it.
+        let refuse = crate::simulator::FaultKind::Refuse {
+            code: "PSP_999".into(),
+            message: None,
+            detailed_code: None,
+            detailed_message: None,
+        };
+        rig.control.add_fault(crate::simulator::Fault::new("lyra", refuse));
+        let answer = ask(shop.production_password).await;
+        assert_eq!((&answer["status"], &answer["mode"]), (&json!("ERROR"), &json!("PRODUCTION")));
+        let act = |action: &str| rig.control.act("lyra", "epaync", None, action).unwrap();
+        act("other_mode");
+        assert_eq!(ask(shop.password).await["mode"], "PRODUCTION");
+        act("own_mode");
+        assert_eq!(ask(shop.password).await["mode"], "TEST");
+        act("other_mode");
+        rig.control.reset();
+        assert_eq!(ask(shop.password).await["mode"], "TEST");
+    }
+
+    #[tokio::test]
     async fn unknown_services_and_bodies_that_are_not_json_are_refused() {
         let rig = Rig::new().await;
         assert_eq!(rig.refused("systempay", "Charge/Nothing", &json!({})).await, "INT_901");
@@ -296,6 +348,8 @@ mod tests {
             (&json!("REFUSED"), &json!("UNPAID"))
         );
         assert_eq!(listed[0]["errorCode"], "ACQ_001");
+        let shift = |place: usize| listed[place]["transactionDetails"]["liabilityShift"].clone();
+        assert_eq!((shift(0), shift(1)), (Value::Null, json!("NO")));
         assert_eq!(listed[1]["detailedStatus"], "AUTHORISED_TO_VALIDATE");
         assert_eq!(listed[1]["metadata"], json!({"k": "v"}));
         assert_eq!((&listed[1]["amount"], &listed[1]["operationType"]), (&json!(1500), &json!("DEBIT")));

@@ -27,11 +27,13 @@ pub struct DemoShop {
     pub whats_app: bool,
     /// Currencies that the data collection form can be used with; empty when the shop has no such form.
     pub data_form_currencies: &'static [&'static str],
+    /// Whether the sandbox has an account for it.
+    pub in_sandbox: bool,
 }
 
 /// All shops. The first one's shop, test password and test key are the demo values that Lyra publishes; the rest is invented.
 /// `applicationProvider`: provider pages `Charge/PaymentOrder/Update` (NPS) and `/Get` of EpayNC (CSB).
-pub const DEMO_SHOPS: [DemoShop; 2] = [
+pub const DEMO_SHOPS: [DemoShop; 3] = [
     DemoShop {
         brand: "systempay",
         shop_id: "69876357",
@@ -45,6 +47,7 @@ pub const DEMO_SHOPS: [DemoShop; 2] = [
         currencies: &["EUR", "USD", "GBP", "CHF"],
         whats_app: true,
         data_form_currencies: &["EUR"],
+        in_sandbox: true,
     },
     DemoShop {
         brand: "epaync",
@@ -59,6 +62,22 @@ pub const DEMO_SHOPS: [DemoShop; 2] = [
         currencies: &["XPF", "EUR"],
         whats_app: false,
         data_form_currencies: &[],
+        in_sandbox: true,
+    },
+    DemoShop {
+        brand: "micuentaweb",
+        shop_id: "88776655",
+        password: "testpassword_SIMULATORMICUENTAWEB00000000000000",
+        production_password: "prodpassword_SIMULATORMICUENTAWEB00000000000000",
+        hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000004",
+        production_hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000005",
+        application_provider: "PERU",
+        store_name: "DEMO STORE",
+        locale: "es_PE",
+        currencies: &["PEN", "USD", "CLP", "CRC", "GTQ", "HNL", "NIO", "SVC", "UYU"],
+        whats_app: false,
+        data_form_currencies: &[],
+        in_sandbox: false,
     },
 ];
 
@@ -80,6 +99,18 @@ impl Mode {
         match self {
             Self::Test => "TEST",
             Self::Production => "PRODUCTION",
+        }
+    }
+
+    /// The mode of this word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        [Self::Test, Self::Production].into_iter().find(|mode| mode.word() == word)
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Test => Self::Production,
+            Self::Production => Self::Test,
         }
     }
 }
@@ -127,5 +158,7 @@ mod tests {
         assert_eq!(shop.mode(shop.shop_id, "testpassword_x"), None);
         assert_eq!(shop.mode("69876357", shop.password), None);
         assert_eq!(demo_shop("nobody"), None);
+        let latin = demo_shop("micuentaweb").unwrap();
+        assert!(latin.currencies.contains(&"CLP") && !latin.in_sandbox);
     }
 }

@@ -5,12 +5,30 @@
 
 use jiff::Timestamp;
 
-/// Currencies that the platform knows. Source: code published by Lyra for REST API V4.
-const KNOWN: [&str; 38] = [
-    "ARS", "AUD", "BRL", "CAD", "CHF", "CNY", "COP", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "INR",
-    "JPY", "KHR", "KRW", "KWD", "MAD", "MXN", "MYR", "NOK", "NZD", "PEN", "PHP", "PLN", "RUB", "SEK", "SGD",
-    "THB", "TND", "TRY", "TWD", "USD", "XOF", "XPF", "ZAR",
+/// Currencies that the platform knows. Source: code published by Lyra for REST API V4; for those of Latin America facts
+/// of 1 December 2026.
+const KNOWN: [&str; 45] = [
+    "CLP", "CRC", "GTQ", "HNL", "NIO", "SVC", "UYU", "ARS", "AUD", "BRL", "CAD", "CHF", "CNY", "COP", "CZK",
+    "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "INR", "JPY", "KHR", "KRW", "KWD", "MAD", "MXN", "MYR", "NOK",
+    "NZD", "PEN", "PHP", "PLN", "RUB", "SEK", "SGD", "THB", "TND", "TRY", "TWD", "USD", "XOF", "XPF", "ZAR",
 ];
+
+/// Codes of ISO 4217, the metals and funds included, parted by blanks. Source: the standard's list one, 2025.
+const ISO_4217: &str = "\
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV \
+    BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK \
+    DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL \
+    HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT \
+    LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR \
+    MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF \
+    SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP \
+    TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XAG XAU \
+    XCD XCG XOF XPD XPF XPT XSU XUA YER ZAR ZMW ZWG";
+
+/// Whether it is the code of a currency, known to the platform or not.
+pub(super) fn is_iso_currency(code: &str) -> bool {
+    code.len() == 3 && ISO_4217.split(' ').any(|known| known == code)
+}
 
 /// Languages for which a request may ask. Source: Lyra REST API V4, `Charge/CreatePaymentOrder`, field `locale`.
 pub(super) const LOCALES: [&str; 7] = ["fr_FR", "en_GB", "es_ES", "es_PE", "es_AR", "es_CO", "pt_BR"];
@@ -23,7 +41,7 @@ pub(super) fn knows_currency(currency: &str) -> bool {
 /// Decimals of the currency. Source: code published by Lyra for REST API V4.
 pub(super) fn decimals(currency: &str) -> usize {
     match currency {
-        "XPF" | "XOF" | "JPY" | "KRW" => 0,
+        "XPF" | "XOF" | "JPY" | "KRW" | "CLP" => 0,
         "KWD" | "TND" => 3,
         _ => 2,
     }
@@ -181,5 +199,10 @@ mod tests {
             assert!(!subject(locale).is_empty());
         }
         assert!(knows_currency("ZAR") && knows_currency("EUR") && !knows_currency("XAU"));
+        for currency in ["CLP", "CRC", "GTQ", "HNL", "NIO", "SVC", "UYU"] {
+            assert!(knows_currency(currency), "{currency}");
+        }
+        assert_eq!(amount(1234, "CLP", "es_PE"), "1.234 CLP");
+        assert_eq!(amount(1234, "UYU", "es_PE"), "12,34 UYU");
     }
 }

@@ -64,7 +64,9 @@ impl Asked {
                 Ok(Self::Refund(part(members)?))
             }
             TRANSACTION_UPDATE => {
-                members.only(&["uuid", "cardUpdate", "comment"])?;
+                // Source: facts of 1 December 2026: `orderId` is tolerated. Inferred: it has no effect.
+                members.only(&["uuid", "cardUpdate", "orderId", "comment"])?;
+                members.text("orderId", "INT_013")?;
                 card_update(members).map(Self::Update)
             }
             TRANSACTION_CANCEL | VALIDATE => {
@@ -307,6 +309,10 @@ mod tests {
             (&json!(1000), &json!(700))
         );
         assert_eq!(lower(701).await["answer"]["errorCode"], "PSP_510");
+        let named = |order_id: Value| json!({"uuid": uuid, "orderId": order_id, "cardUpdate": {"manualValidation": "NO"}});
+        let answer = rig.done("systempay", TRANSACTION_UPDATE, &named(json!("cart-9"))).await;
+        assert_eq!(answer["orderDetails"]["orderId"], "cart-1", "taken, and without effect");
+        assert_eq!(rig.refused("systempay", TRANSACTION_UPDATE, &named(json!(9))).await, "INT_013");
         let effect = rig.control.effects().remove(0);
         assert_eq!((effect.action.as_str(), effect.amount), ("update", Some(300)));
         assert_eq!((effect.amount_before, effect.amount_after), (Some(1000), 700));
@@ -362,6 +368,7 @@ mod tests {
             (json!({"currency": null}), "INT_010"),
             (json!({"currency": "euro"}), "INT_010"),
             (json!({"currency": "XAU"}), "PSP_519"),
+            (json!({"currency": "ZZZ"}), "INT_010"),
             (json!({"currency": "USD"}), "PSP_521"),
             (json!({"resolutionMode": "MAYBE"}), "INT_902"),
             (json!({"transactionOptions": 1}), "INT_902"),
@@ -424,6 +431,9 @@ mod tests {
             ("/paymentMethodType", json!("CARD")),
             ("/metadata/cart", json!("9")),
             ("/customer/email", json!("zoe@example.com")),
+            ("/customer/reference", Value::Null),
+            ("/customer/billingDetails/language", json!("FR")),
+            ("/customer/_type", json!("V4/Customer/Customer")),
             ("/orderDetails/orderTotalAmount", json!(1990)),
             ("/orderDetails/orderEffectiveAmount", json!(1990)),
             ("/orderDetails/orderCurrency", json!("EUR")),
@@ -441,8 +451,26 @@ mod tests {
         ] {
             assert_eq!(one.pointer(pointer), Some(&value), "{pointer}");
         }
+        let details = &one["transactionDetails"];
+        assert_eq!(details["paymentMethodDetails"], details["cardDetails"], "twins");
+        assert_eq!(details["cardDetails"]["legacyTransId"].as_str().unwrap().len(), 6);
+        let again = rig.done("systempay", TRANSACTION_GET, &json!({"uuid": uuid})).await;
+        assert_eq!(again["transactionDetails"], *details, "the same every time");
         assert!(listed["transactions"][0].get("orderDetails").is_none(), "a list says it once");
         assert!(one["creationDate"].as_str().unwrap().ends_with("+00:00"));
+    }
+
+    #[tokio::test]
+    async fn a_customer_is_an_object_when_nobody_named_one() {
+        let rig = Rig::new().await;
+        let (uuid, order) = transaction(&rig, "AUTHORISED");
+        let one = rig.done("systempay", TRANSACTION_GET, &json!({"uuid": uuid})).await;
+        let listed = rig.done("systempay", ORDER_GET, &json!({"orderId": "cart-1"})).await;
+        let order = rig.done("systempay", GET, &json!({"paymentOrderId": order})).await;
+        for answer in [one, listed, order] {
+            assert_eq!(answer["customer"]["_type"], "V4/Customer/Customer", "{answer}");
+            assert_eq!(answer["customer"]["email"], Value::Null);
+        }
     }
 
     #[tokio::test]

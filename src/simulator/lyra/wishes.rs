@@ -44,6 +44,9 @@ const KNOWN: [&str; 26] = [
     "paymentOrderId",
 ];
 
+/// What the payer's page does when a request does not say.
+pub(super) const PAYMENT: &str = "PAYMENT";
+
 const STRONG_AUTHENTICATION: [&str; 5] =
     ["AUTO", "DISABLED", "ENABLED", "CHALLENGE_REQUESTED", "CHALLENGE_MANDATE"];
 
@@ -75,6 +78,7 @@ pub(super) struct Wishes {
     pub(super) merchant_comment: Option<String>,
     pub(super) metadata: Option<Value>,
     pub(super) customer: Option<Value>,
+    pub(super) form_action: Option<String>,
     pub(super) returns: Returns,
     pub(super) ipn_url: Option<String>,
 }
@@ -119,6 +123,7 @@ impl Wishes {
             merchant_comment: members.text("merchantComment", "INT_902")?,
             metadata: members.read("metadata", "INT_091", metadata)?,
             customer: customer(members)?,
+            form_action: members.text("formAction", "INT_875")?,
             returns: Returns {
                 any: members.url("returnUrl", "INT_920")?,
                 cancel: members.url("cancelUrl", "INT_921")?,
@@ -131,13 +136,22 @@ impl Wishes {
     }
 
     /// What the shop's contract and the clock allow.
-    pub(super) fn check(&self, shop: &DemoShop, locale: &str, now: Timestamp) -> Result<(), Refusal> {
+    ///
+    /// Source for a currency without a contract: facts of 1 December 2026 (observed live) for a creation, the complete
+    /// table of the provider page `Charge/PaymentOrder/Update` for a change.
+    pub(super) fn check(
+        &self,
+        shop: &DemoShop,
+        locale: &str,
+        is_new: bool,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let currency = self.currency.as_str();
         if !text::knows_currency(currency) {
             return Err(Refusal::new("PSP_519"));
         }
         if !shop.currencies.contains(&currency) {
-            return Err(Refusal::new("PSP_606"));
+            return Err(if is_new { no_contract() } else { Refusal::new("PSP_606") });
         }
         let latest = now.checked_add(SignedDuration::from_hours(EXPIRATION_DAYS.saturating_mul(24)));
         if self.expires.is_some_and(|at| at < now || latest.is_ok_and(|latest| at > latest)) {
@@ -158,7 +172,7 @@ impl Wishes {
 /// More than 0 for a payment, 0 for `REGISTER`. A change knows only `INT_009` for a wrong amount (its table is
 /// complete); `PSP_1023` and `PSP_1024` come from third-party clients of the creation.
 fn amount(members: &Members<'_>, is_new: bool) -> Result<i64, Refusal> {
-    let action = members.word("formAction", "INT_875", &["PAYMENT", "REGISTER", "REGISTER_PAY"])?;
+    let action = members.word("formAction", "INT_875", &[PAYMENT, "REGISTER", "REGISTER_PAY"])?;
     let registers_only = action.as_deref() == Some("REGISTER");
     let amount = members.integer("amount", "INT_009")?.ok_or_else(|| members.missing("amount", "INT_009"))?;
     if amount < 0 || (amount == 0 && !is_new) {
@@ -172,8 +186,17 @@ fn amount(members: &Members<'_>, is_new: bool) -> Result<i64, Refusal> {
     }
 }
 
+/// The shop has no contract for the currency.
+fn no_contract() -> Refusal {
+    let detailed_code = Some("NO_ACCEPTANCE_AGREEMENT_AVAILABLE".to_owned());
+    Refusal { detailed_code, ..Refusal::new("PSP_610") }
+}
+
+/// Whether it is the code of a currency. One that the platform does not know is another matter, `PSP_519`.
+///
+/// Source: facts of 1 December 2026, a recorded message of 2019: `INT_010` for three letters that are no currency.
 pub(super) fn is_currency(text: &str) -> bool {
-    text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
+    text::is_iso_currency(text)
 }
 
 fn is_order_id(text: &str) -> bool {
@@ -185,9 +208,11 @@ fn tax_rate(value: &Value) -> Option<Value> {
     value.as_f64().filter(|rate| (0.0..=100.0).contains(rate)).map(|_| value.clone())
 }
 
-/// String values only, echoed on the transactions.
+/// Texts, numbers, booleans and nulls, echoed on the transactions as they came (inferred). Source: facts of 1 December
+/// 2026, official code of `Charge/CreatePayment`.
 fn metadata(value: &Value) -> Option<Value> {
-    value.as_object().filter(|map| map.values().all(Value::is_string)).map(|_| value.clone())
+    let is_flat = |value: &Value| !value.is_object() && !value.is_array();
+    value.as_object().filter(|map| map.values().all(is_flat)).map(|_| value.clone())
 }
 
 fn card_options(members: &Members<'_>) -> Result<(Option<bool>, Option<i64>), Refusal> {
@@ -266,7 +291,7 @@ mod tests {
         let wishes = wishes.map_err(|refusal| refusal.code)?;
         let locale = wishes.locale.clone().unwrap_or_else(|| "fr_FR".into());
         let shop = demo_shop(brand).unwrap();
-        wishes.check(&shop, &locale, now()).map_err(|refusal| refusal.code)?;
+        wishes.check(&shop, &locale, is_new, now()).map_err(|refusal| refusal.code)?;
         Ok(wishes)
     }
 
@@ -305,7 +330,10 @@ mod tests {
         check(json!({"expirationDate": "2026-01-02"}), "INT_855");
         check(json!({"paymentReceiptEmail": "nobody"}), "INT_851");
         check(json!({"dataCollectionForm": "yes"}), "INT_853");
-        check(json!({"metadata": {"a": 1}}), "INT_091");
+        check(json!({"metadata": {"a": {}}}), "INT_091");
+        check(json!({"metadata": {"a": [1]}}), "INT_091");
+        check(json!({"metadata": "a"}), "INT_091");
+        check(json!({"currency": "ZZZ"}), "INT_010");
         check(json!({"formAction": "STEAL"}), "INT_875");
         check(json!({"customer": {"email": "nobody"}}), "INT_015");
         check(json!({"customer": {"mail": "x"}}), "INT_900");
@@ -330,7 +358,9 @@ mod tests {
     #[test]
     fn contract_and_clock_have_their_codes() {
         check(json!({"currency": "XAU"}), "PSP_519");
-        check(json!({"currency": "XPF"}), "PSP_606");
+        // The complete table of the change has another code than was seen for a creation.
+        let foreign = |is_new| judge("systempay", &json!({"currency": "XPF"}), is_new).err();
+        assert_eq!((foreign(true).as_deref(), foreign(false).as_deref()), (Some("PSP_610"), Some("PSP_606")));
         check(json!({"expirationDate": "2025-12-31T23:59:59+00:00"}), "PSP_1007");
         check(json!({"expirationDate": "2026-04-01T00:00:01+00:00"}), "PSP_1007");
         check(json!({"dataCollectionForm": true, "currency": "USD"}), "PSP_1018");
@@ -371,6 +401,13 @@ mod tests {
             (wishes.amount, wishes.manual_validation, wishes.data_form),
             (2000, Some(true), Some(true))
         );
-        assert_eq!(wishes.channel, None);
+        assert_eq!((wishes.metadata, wishes.channel), (Some(json!({"a": "b"})), None));
+    }
+
+    #[test]
+    fn metadata_is_flat_and_echoed_as_it_came() {
+        for taken in [json!({}), json!({"a": "b", "n": 1.5, "t": true, "z": null})] {
+            assert_eq!(metadata(&taken), Some(taken.clone()));
+        }
     }
 }

@@ -6,19 +6,25 @@ use serde_json::{Value, json};
 use super::payer::Ending;
 use super::record::Before;
 use super::transaction::{
-    CAPTURE_REFUSED, CAPTURED, CREDITED, EXPIRED, PAGE_OPEN, REFUSED, TO_AUTHORIZE, TO_CAPTURE, TO_CHALLENGE,
-    TO_CREDIT, TO_REPLAY, TO_VALIDATE, Transaction,
+    CAPTURE_REFUSED, CAPTURED, CREDITED, Credit, EXPIRED, PAGE_OPEN, REFUSED, TO_AUTHORIZE, TO_CAPTURE,
+    TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE, Transaction,
 };
 use super::{Book, Sips};
 use crate::simulator::platform::ControlError;
 
 /// Every action and its meaning, as `GET /_control` lists them.
-pub(super) const ACTIONS: [(&str, &str); 12] = [
+pub(super) const ACTIONS: [(&str, &str); 14] = [
     (
         "remit",
         "the night: TO_CAPTURE is CAPTURED, TO_CREDIT is CREDITED (CAPTURED while something is left), TO_AUTHORIZE is TO_CAPTURE",
     ),
     ("refuse_remittance", "the bank refuses it: TO_CAPTURE is CAPTURE_REFUSED"),
+    ("reject_capture", "the bank takes a remittance back: CAPTURED is CAPTURE_REFUSED"),
+    (
+        REJECT_CREDIT,
+        "the bank rejects the last refund, or the last one of an amount that is named, remitted or not: the amount is \
+         back, and the order is CAPTURED (TO_CREDIT while another refund waits)",
+    ),
     ("expire", "TO_VALIDATE and TO_REPLAY are EXPIRED; an open page is over (97) and notifies"),
     ("abort", "the payer gives up on an open page (17), which notifies"),
     ("challenge", "suspicion of fraud: TO_CAPTURE and TO_VALIDATE are TO_CHALLENGE"),
@@ -31,6 +37,9 @@ pub(super) const ACTIONS: [(&str, &str); 12] = [
     ("unlock", "it has ended"),
 ];
 
+/// The one action that takes an amount.
+const REJECT_CREDIT: &str = "reject_credit";
+
 /// What an action does to one transaction.
 #[derive(Debug)]
 enum Change {
@@ -38,6 +47,8 @@ enum Change {
     Status(&'static str, Option<&'static str>),
     /// The payment ends.
     End(Ending),
+    /// The refund at this place is rejected; `None` where the control API made it, which knows only the sum.
+    Credit(Option<usize>, i64),
     /// Something around it changes, not the transaction itself: no entry in the ledger.
     Around(fn(&mut Transaction)),
 }
@@ -46,8 +57,10 @@ enum Change {
 ///
 /// Source: Office guide, "transaction statuses"; data dictionary, `lastOperationName`. Inferred: which operation's
 /// name belongs to the remittances, and that a refused challenge ends as `REFUSED`.
-fn change(made: &Transaction, action: &str, now: Timestamp) -> Option<Change> {
+fn change(made: &Transaction, action: &str, amount: Option<i64>, now: Timestamp) -> Option<Change> {
     match (action, made.status_at(now)) {
+        (REJECT_CREDIT, CAPTURED | TO_CREDIT | CREDITED) => rejected(made, amount),
+        ("reject_capture", CAPTURED) => Some(Change::Status(CAPTURE_REFUSED, Some("DEBIT_CAPTURE"))),
         ("remit", TO_CAPTURE) => Some(Change::Status(CAPTURED, Some("DEBIT_CAPTURE"))),
         ("remit", TO_CREDIT) if made.amount == 0 => Some(Change::Status(CREDITED, Some("CREDIT_CAPTURE"))),
         ("remit", TO_CREDIT) => Some(Change::Status(CAPTURED, Some("CREDIT_CAPTURE"))),
@@ -70,6 +83,29 @@ fn change(made: &Transaction, action: &str, now: Timestamp) -> Option<Change> {
     }
 }
 
+/// The refund that a bank rejects: the last one, or the last one of this amount.
+fn rejected(made: &Transaction, amount: Option<i64>) -> Option<Change> {
+    let fits = |credit: &Credit| amount.is_none_or(|amount| credit.amount == amount);
+    if let Some(place) = made.credits.iter().rposition(fits) {
+        return made.credits.get(place).map(|credit| Change::Credit(Some(place), credit.amount));
+    }
+    // An order of the control API that has been refunded from the start.
+    let gone = made.origin_amount.saturating_sub(made.amount);
+    let refunded = made.credits.is_empty() && made.status != CAPTURED && gone > 0;
+    (refunded && amount.is_none_or(|amount| amount == gone)).then_some(Change::Credit(None, gone))
+}
+
+/// Gives the amount of a rejected refund back. Inferred: the pages know no status of a rejected refund, so the
+/// transaction is again what it was without it; and whose name `lastOperationName` has then.
+fn reject(made: &mut Transaction, place: Option<usize>, amount: i64, now: Timestamp) {
+    if let Some(place) = place {
+        made.credits.remove(place);
+    }
+    made.amount = made.amount.saturating_add(amount);
+    let waits = made.credits.iter().any(|credit| !credit.is_remitted);
+    made.set(if waits { TO_CREDIT } else { CAPTURED }, "CREDIT_CAPTURE", now);
+}
+
 impl Sips {
     /// To one order, which it must fit, or to all that it fits. Answers what it changed.
     pub(super) fn do_action(
@@ -77,9 +113,13 @@ impl Sips {
         book: &Book,
         order: Option<&str>,
         action: &str,
+        amount: Option<i64>,
     ) -> Result<Value, ControlError> {
         if !ACTIONS.iter().any(|(name, _)| *name == action) {
             return Err(ControlError::NotFound(format!("action {action}")));
+        }
+        if amount.is_some() && action != REJECT_CREDIT {
+            return Err(ControlError::Invalid(format!("{action} wants no amount")));
         }
         let now = self.frame.clock.now();
         let mut transactions = book.transactions();
@@ -94,14 +134,22 @@ impl Sips {
         let mut status = None;
         for made in transactions.by_key.values_mut().filter(chosen) {
             status = Some(made.status_at(now).to_owned());
-            match change(made, action, now) {
+            match change(made, action, amount, now) {
                 None => continue,
                 Some(Change::End(ending)) => endings.push((made.id.clone(), ending)),
                 Some(Change::Around(apply)) => apply(made),
+                Some(Change::Credit(place, amount)) => {
+                    let before = Before::of(made, now);
+                    reject(made, place, amount, now);
+                    self.enter(book, action, Some(before), made, None, now);
+                }
                 Some(Change::Status(status, operation)) => {
                     let before = Before::of(made, now);
                     let operation = operation.map_or_else(|| made.last_operation.0.clone(), str::to_owned);
                     made.set(status, &operation, now);
+                    if action == "remit" {
+                        made.credits.iter_mut().for_each(|credit| credit.is_remitted = true);
+                    }
                     self.enter(book, action, Some(before), made, None, now);
                 }
             }

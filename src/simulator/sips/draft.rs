@@ -141,6 +141,7 @@ fn build(draft: Draft, names: Names, now: Timestamp) -> Result<Transaction, Cont
         },
         locked: false,
         charged_back: false,
+        credits: Vec::new(),
         patch: None,
     })
 }

@@ -4,13 +4,14 @@
 //! documentation (Paypage JSON and POST guides, Office guide, data dictionary, releases 22.5 to 25.2), the SDKs that
 //! Worldline publishes and third-party clients. Where these are silent, the comment at the place says "inferred".
 //!
-//! Paths: `/sips/<brand>/rs-services/v2/<service>` and the payer's page `/sips/<brand>/paypage`. The shops and their
+//! Paths: `/sips/<brand>/rs-services/v2/<service>`, the payer's page `/sips/<brand>/paypage`, and `/sips/<brand>/paymentInit`
+//! for the payment requests of the POST channel. The shops and their
 //! keys are in `shops.rs`, amounts that stand for faults in `magic.rs`, actions in `acts.rs`; all in `GET /_control`.
 //!
 //! What it does not imitate:
 //!
 //! - `duplicate`, `recycle`, `creditHolder`, `acceptChallenge`, `refuseChallenge` (actions of the control API here),
-//!   `getFraudData`, `checkout/*`, wallets, tokens, fraud lists, the SOAP twin, payment requests of the POST channel;
+//!   `getFraudData`, `checkout/*`, wallets, tokens, fraud lists, the SOAP twin;
 //! - cards, 3-D Secure, several tries on one page (75), payments that stay open (60, 62), instalments, currencies
 //!   that a shop's contract leaves out, refunds above the amount, service providers between merchant and platform;
 //! - hours: operations are possible during the remittance, and the remittance is an action of the control API;
@@ -28,6 +29,7 @@ mod members;
 mod office;
 mod page;
 mod payer;
+mod post;
 mod record;
 mod result;
 #[cfg(test)]
@@ -189,7 +191,7 @@ impl Platform for Sips {
         if self.book(brand).is_none() {
             return Target::Nothing;
         }
-        if rest == "paypage" {
+        if rest == "paypage" || rest == post::ADDRESS {
             return Target::Page;
         }
         // Every operation is a POST, reads included. A slash at the end is usual for `paymentInit`.
@@ -275,8 +277,14 @@ impl Platform for Sips {
         self.finish(book, order, ending).map(|made| made.status)
     }
 
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
-        self.do_action(self.known_book(brand)?, order, action)
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError> {
+        self.do_action(self.known_book(brand)?, order, action, amount)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {

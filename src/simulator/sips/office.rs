@@ -11,7 +11,7 @@ use super::members::{self, CONTACT, Field, Kind, S10_PAIR, unfit};
 use super::record::Before;
 use super::services::{CANCEL, REFUND, Session, VALIDATE, named_transaction};
 use super::transaction::{
-    CANCELLED, CAPTURED, TO_AUTHORIZE, TO_CAPTURE, TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE,
+    CANCELLED, CAPTURED, Credit, TO_AUTHORIZE, TO_CAPTURE, TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE,
     Transaction,
 };
 
@@ -151,6 +151,9 @@ fn apply(made: &mut Transaction, operation: Operation, wanted: i64, left: i64, s
         Operation::Refund => TO_CREDIT.to_owned(),
     };
     made.amount = if operation == Operation::Validate { wanted } else { left };
+    if operation == Operation::Refund {
+        made.credits.push(Credit { amount: wanted, is_remitted: false });
+    }
     made.set(&status, operation.words().1, session.now);
 }
 

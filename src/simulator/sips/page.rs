@@ -1,5 +1,5 @@
 //! The payer's page: what a person clicks in the sandbox. It is opened by a POST of `redirectionVersion` and
-//! `redirectionData`, and its buttons post the same again with an `action`.
+//! `redirectionData`, or by a payment request of the POST channel; its buttons post the first two with an `action`.
 //!
 //! Source: Paypage JSON guide, "redirection to the payment page".
 
@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use jiff::Timestamp;
 
-use super::answer::REDIRECTION_VERSION;
+use super::answer::{Denial, REDIRECTION_VERSION};
 use super::init::page_end;
 use super::payer::{Ending, secret};
 use super::transaction::{PAGE_OPEN, Transaction};
-use super::{Book, Sips, currency, result};
+use super::{Book, Sips, currency, post, result};
 use crate::simulator::platform::{Received, html};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;background:#f3f4f6;color:#1f2937;margin:0;padding:2rem 1rem}\
@@ -55,8 +55,15 @@ impl Sips {
                         <b>redirectionData</b>.</p>";
             return html(StatusCode::METHOD_NOT_ALLOWED, document("No payment here", text));
         }
-        let form = Form::read(&request.body);
         let now = self.frame.clock.now();
+        let form = match post::Request::read(&request.body) {
+            None => Form::read(&request.body),
+            // The request of the POST channel: what it opens is shown.
+            Some(asked) => match self.open_by_post(book, &asked, now) {
+                Ok(data) => Form { version: REDIRECTION_VERSION.to_owned(), data, ..Form::default() },
+                Err(denial) => return denied(&denial),
+            },
+        };
         let Some((id, is_open)) = visit(book, &form, now) else { return unknown() };
         let ending = match form.action.as_str() {
             "pay" => Some(Ending::Accepted),
@@ -136,6 +143,13 @@ fn after(made: &Transaction) -> Response<Bytes> {
 
 fn unknown() -> Response<Bytes> {
     html(StatusCode::NOT_FOUND, document("Unknown page", "<p>There is no payment behind these data.</p>"))
+}
+
+/// What a payer sees of a request that was refused.
+fn denied(denial: &Denial) -> Response<Bytes> {
+    let field = denial.field.as_deref().unwrap_or_default();
+    let text = format!("<p>The request was refused: {} {}</p>", escaped(&denial.code), escaped(field));
+    html(StatusCode::OK, document("Request refused", &text))
 }
 
 fn facts(made: &Transaction) -> String {

@@ -99,6 +99,7 @@ impl Sips {
             content_type: "application/x-www-form-urlencoded",
             body: form(&secret(made)),
             forged: form(FORGERS_KEY),
+            statuses: &[],
             expected: None,
         };
         self.frame.notices.send(notice, now);

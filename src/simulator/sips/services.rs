@@ -25,14 +25,14 @@ pub(super) const INIT: &str = "paymentInit";
 pub(super) const SERVICES: [&str; 5] = [CANCEL, VALIDATE, REFUND, READ, INIT];
 
 /// Interfaces known here, the newest of each kind. Source: Office and Paypage guides, release 25.2.
-const NEWEST_TWO: Version = Version::new(2, 58);
-const NEWEST_PAGE: Version = Version::new(3, 4);
+pub(super) const NEWEST_TWO: Version = Version::new(2, 58);
+pub(super) const NEWEST_PAGE: Version = Version::new(3, 4);
 
 /// What a call names, for the log and the fault plan.
 pub(super) fn read_call(brand: &str, service: &str, body: &[u8]) -> Call {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let order = text("transactionReference").or_else(|| {
+    let order = body.as_object().and_then(members::reference).or_else(|| {
         let pair = body.get("s10TransactionReference")?;
         let date = pair.get("s10TransactionIdDate")?.as_str()?;
         Some(s10_name(&digits(pair.get("s10TransactionId")?)?, date))
@@ -44,6 +44,7 @@ pub(super) fn read_call(brand: &str, service: &str, body: &[u8]) -> Call {
         order,
         reference: text("orderId"),
         body,
+        mode: None,
         sequence: None,
     }
 }
@@ -160,7 +161,7 @@ fn is_known_two(version: Version) -> bool {
 
 /// The transaction that the request names, by the way that the shop's setting wants.
 pub(super) fn named_transaction(session: &Session<'_>) -> Result<String, Denial> {
-    let reference = members::text(session.members, "transactionReference");
+    let reference = members::reference(session.members);
     let pair = session.members.get("s10TransactionReference").and_then(Value::as_object);
     let (right, wrong) = if session.shop.naming.is_s10() {
         let name = pair.and_then(|pair| {

@@ -12,7 +12,7 @@ pub(super) const BRANDS: [&str; 5] = ["sherlocks", "mercanet", "sogenactif", "sc
 pub(super) enum Naming {
     /// `transactionReference`, made by the merchant.
     Reference,
-    /// `transactionReference`, made by the platform.
+    /// `transactionReference`, made by the platform unless the merchant gives one.
     PlatformReference,
     /// The pair of version 1.0; the merchant makes `s10TransactionId`, the platform its date.
     S10,
@@ -30,7 +30,9 @@ impl Naming {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Reference => "transactionReference, made by the merchant",
-            Self::PlatformReference => "transactionReference, made by the platform",
+            Self::PlatformReference => {
+                "transactionReference, made by the platform unless the merchant gives one"
+            }
             Self::S10 => "s10TransactionReference, made by the merchant",
             Self::PlatformS10 => "s10TransactionReference, made by the platform",
         }

@@ -81,8 +81,19 @@ pub(super) struct Transaction {
     pub(super) locked: bool,
     /// Whether the payer's bank has taken the payment back.
     pub(super) charged_back: bool,
+    /// What was refunded and not rejected, oldest first.
+    pub(super) credits: Vec<Credit>,
     /// Merge patch of the control API over the answers.
     pub(super) patch: Option<Value>,
+}
+
+/// One refund of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credit {
+    /// Minor units.
+    pub(super) amount: i64,
+    /// Whether a remittance has taken it.
+    pub(super) is_remitted: bool,
 }
 
 /// `s10.000123.20260114`.

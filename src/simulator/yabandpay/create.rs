@@ -307,6 +307,7 @@ fn read(kind: &Kind, session: &Session<'_>, members: Members<'_>) -> Result<Orde
         authorizes,
         three_ds,
         created: session.now,
+        shown: None,
         paid: None,
         cleared: false,
         refunds: Vec::new(),

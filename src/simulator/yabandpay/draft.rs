@@ -97,6 +97,7 @@ pub(super) fn add(platform: &YabandPay, draft: &Value) -> Result<String, Control
         authorizes: draft.authorizes,
         three_ds: false,
         created,
+        shown: None,
         paid: is_paid.then(|| (created, new_number())),
         cleared: false,
         refunds: Vec::new(),

@@ -135,7 +135,7 @@ pub(super) fn fault(call: &Call, present: impl FnOnce() -> Option<i64>) -> Optio
     let method = call.service.as_str();
     let minor = if changes_by_request(method) {
         let name = if method == REFUND { "refund_amount" } else { "amount" };
-        data_text(call, name).and_then(amount::parse)
+        data_text(call, name).and_then(|text| amount::parse(&text))
     } else {
         present()
     }?;

@@ -1,4 +1,4 @@
-//! Reading the parameters of a request, strictly: every value of `data` is a string.
+//! Reading the parameters of a request, strictly: every value of `data` is a string by now, or wrong.
 
 use serde_json::{Map, Value};
 

@@ -33,9 +33,20 @@ pub(super) struct Session<'a> {
     pub(super) now: Timestamp,
 }
 
-/// A text in the `data` of a call.
-pub(super) fn data_text<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
-    call.body.get("data")?.get(name)?.as_str()
+/// A text in the `data` of a call, or a number as its text.
+pub(super) fn data_text(call: &Call, name: &str) -> Option<String> {
+    let value = call.body.get("data")?.get(name)?;
+    (value.is_string() || value.is_number()).then(|| sign::text(value))?
+}
+
+/// The same members with numbers as their text, which is what the signature covers. Source: YabandPay v3 API, facts of
+/// 1 December 2026: the official plug-in sends numbers.
+fn with_texts(data: &Map<String, Value>) -> Map<String, Value> {
+    let texts = data.iter().map(|(name, value)| {
+        let text = if value.is_number() { sign::text(value) } else { None };
+        (name.clone(), text.map_or_else(|| value.clone(), Value::String))
+    });
+    texts.collect()
 }
 
 impl YabandPay {
@@ -51,10 +62,9 @@ impl YabandPay {
             ..Call::default()
         };
         let behind = |id: &str| self.book().find_refund(id).map(|(order, _)| order.id.clone());
-        call.order = data_text(&call, "trade_id")
-            .map(str::to_owned)
-            .or_else(|| data_text(&call, "refund_id").and_then(behind));
-        call.reference = data_text(&call, "order_id").map(str::to_owned);
+        call.order =
+            data_text(&call, "trade_id").or_else(|| data_text(&call, "refund_id").and_then(|id| behind(&id)));
+        call.reference = data_text(&call, "order_id");
         call
     }
 
@@ -70,8 +80,9 @@ impl YabandPay {
     fn dispatch(&self, session: &Session<'_>) -> Result<Value, Refusal> {
         let body = session.call.body.as_object().ok_or_else(|| Refusal::new(codes::BAD_REQUEST))?;
         authenticate(body)?;
-        let data = body.get("data").and_then(Value::as_object);
-        let members = Members(data.ok_or_else(|| codes::parameter("data"))?);
+        let data = body.get("data").and_then(Value::as_object).map(with_texts);
+        let data = data.ok_or_else(|| codes::parameter("data"))?;
+        let members = Members(&data);
         match session.call.service.as_str() {
             QUERY => self.query(session, members),
             CANCEL => self.cancel(session, members),

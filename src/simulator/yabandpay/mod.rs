@@ -173,7 +173,7 @@ impl Platform for YabandPay {
         let present = || {
             let book = self.book();
             if let Some(id) = methods::data_text(call, "refund_id") {
-                return book.find_refund(id).map(|(_, refund)| refund.amount);
+                return book.find_refund(&id).map(|(_, refund)| refund.amount);
             }
             book.orders.get(call.order.as_ref()?).map(|order| order.amount)
         };
@@ -253,8 +253,17 @@ impl Platform for YabandPay {
         self.pay(order, action)
     }
 
-    fn act(&self, brand: &str, order: Option<&str>, action: &str) -> Result<Value, ControlError> {
+    fn act(
+        &self,
+        brand: &str,
+        order: Option<&str>,
+        action: &str,
+        amount: Option<i64>,
+    ) -> Result<Value, ControlError> {
         known(brand)?;
+        if amount.is_some() {
+            return Err(ControlError::Invalid(format!("{action} wants no amount")));
+        }
         self.back_office(order, action)
     }
 

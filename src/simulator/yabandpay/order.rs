@@ -59,6 +59,8 @@ pub(super) struct Order {
     /// Whether 3-D Secure takes place.
     pub(super) three_ds: bool,
     pub(super) created: Timestamp,
+    /// What reads say instead of the state: the platform has cancelled it, and they do not know yet.
+    pub(super) shown: Option<&'static str>,
     /// When the payer paid, and the wallet's or acquirer's identifier of it.
     pub(super) paid: Option<(Timestamp, String)>,
     /// Whether it has been settled, after which it cannot be cancelled.
@@ -125,7 +127,7 @@ impl Order {
             "description": self.description,
             "redirect_url": self.redirect_url.as_deref().unwrap_or_default(),
             "notify_url": self.notify_url.as_deref().unwrap_or_default(),
-            "state": self.state_at(now),
+            "state": self.shown.unwrap_or_else(|| self.state_at(now)),
             "amount": amount::text(self.amount),
             "currency": self.currency,
             "tip_amount": self.tip_amount.map(amount::text).unwrap_or_default(),

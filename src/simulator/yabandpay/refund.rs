@@ -22,12 +22,12 @@ const REFUND_PENDING: &str = "refund pending";
 const REFUND_PROCESSING: &str = "refund processing";
 /// Done.
 pub(super) const REFUNDED: &str = "refunded";
-/// Failed.
+/// Failed, and may be tried again.
 pub(super) const REFUND_FAILED: &str = "refund failed";
 /// Withdrawn. The word is inferred from the portal's manual; that a rejected refund has it is inferred too.
 pub(super) const REFUND_CANCEL: &str = "refund cancel";
-/// Failed for good. Only the control API sets it here.
-const REFUND_ERROR: &str = "refund error";
+/// Failed for good.
+pub(super) const REFUND_ERROR: &str = "refund error";
 
 /// A payment can be refunded for a year.
 const REFUND_DAYS: i64 = 365;
@@ -72,6 +72,16 @@ impl Refund {
     /// Whether it took money, or still may.
     pub(super) fn counts(&self) -> bool {
         ![REFUND_CANCEL, REFUND_FAILED, REFUND_ERROR].contains(&self.state.as_str())
+    }
+
+    /// Whether it failed and may be tried again. Source: YabandPay v3 API, state 24.
+    pub(super) fn may_be_tried_again(&self) -> bool {
+        self.state == REFUND_FAILED
+    }
+
+    /// Whether the payer has the money.
+    pub(super) fn is_done(&self) -> bool {
+        self.state == REFUNDED
     }
 
     /// Whether its end is still to come.
@@ -204,18 +214,26 @@ impl YabandPay {
         found.ok_or_else(|| Refusal::new(codes::UNKNOWN_REFUND))
     }
 
-    /// Ends the open refunds of these payments, or the one refund of this identifier; the number of those it ended.
-    pub(super) fn end_refunds(&self, of: Option<&str>, action: &'static str, state: &str) -> usize {
+    /// Moves the refunds that fit, of these payments or the one of this identifier; the number of those it moved.
+    pub(super) fn move_refunds(
+        &self,
+        of: Option<&str>,
+        fits: impl Fn(&Refund) -> bool,
+        action: &'static str,
+        state: &str,
+    ) -> usize {
         let now = self.frame.clock.now();
         let mut book = self.book();
         let settings = book.settings;
-        let mut ended = 0_usize;
+        let mut moved = 0_usize;
         for order in book.orders.values_mut() {
             let whole = of.is_none_or(|id| id == order.id);
             for place in 0..order.refunds.len() {
                 let left = order.left();
                 let Some(refund) = order.refunds.get_mut(place) else { continue };
-                if !refund.is_open() || !(whole || of == Some(refund.id.as_str())) {
+                // All refunds together are never above the payment, one that is tried again included.
+                let is_covered = refund.counts() || refund.amount <= left;
+                if !fits(refund) || !is_covered || !(whole || of == Some(refund.id.as_str())) {
                     continue;
                 }
                 let before = std::mem::replace(&mut refund.state, state.to_owned());
@@ -230,9 +248,9 @@ impl YabandPay {
                 };
                 self.enter(order, entry, now);
                 self.notify_refund(settings, order, &refund, now);
-                ended = ended.saturating_add(1);
+                moved = moved.saturating_add(1);
             }
         }
-        ended
+        moved
     }
 }

@@ -21,7 +21,7 @@ pub(super) type Fields = BTreeMap<String, String>;
 ///
 /// Strings and integers are certain. The rest is how PHP turns a value into text, inferred: null and false are
 /// empty, true is `1`, a decimal number has its shortest form.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => {

@@ -12,6 +12,7 @@ async fn each_action_moves_the_statuses_that_it_fits() {
         ("TO_CREDIT", 700, "remit", "CAPTURED", "CREDIT_CAPTURE"),
         ("TO_AUTHORIZE", 1000, "remit", "TO_CAPTURE", "AUTHOR_BATCH"),
         ("TO_CAPTURE", 1000, "refuse_remittance", "CAPTURE_REFUSED", "DEBIT_CAPTURE"),
+        ("CAPTURED", 1000, "reject_capture", "CAPTURE_REFUSED", "DEBIT_CAPTURE"),
         ("TO_VALIDATE", 1000, "expire", "EXPIRED", "EXPIRED"),
         ("TO_REPLAY", 1000, "expire", "EXPIRED", "EXPIRED"),
         ("TO_CAPTURE", 1000, "challenge", "TO_CHALLENGE", "AUTHOR"),
@@ -30,6 +31,42 @@ async fn each_action_moves_the_statuses_that_it_fits() {
         let again = bench.rig.control.act("sips", "sherlocks", Some(&id), "abort");
         assert!(matches!(again, Err(ControlError::Invalid(_))), "{again:?}");
     }
+}
+
+#[tokio::test]
+async fn a_bank_can_reject_a_refund_before_and_after_the_night() {
+    let bench = Bench::new().await;
+    let id = bench.add(&json!({"status": "CAPTURED", "amount": 1000}));
+    let control = &bench.rig.control;
+    assert!(control.act("sips", "sherlocks", Some(&id), "reject_credit").is_err(), "there is none");
+    let refund = async |amount: i64| {
+        let refund = json!({"transactionReference": id, "operationAmount": amount});
+        assert_eq!(bench.code("cashManagement/refund", refund).await.0, "00");
+    };
+    let state = async || {
+        let read = bench.read(&id).await;
+        format!("{} {} {}", read["transactionStatus"], read["currentAmount"], read["lastOperationName"])
+            .replace('"', "")
+    };
+    refund(300).await;
+    refund(200).await;
+    control.act_amount("sips", "sherlocks", &id, "reject_credit", 300).unwrap();
+    assert_eq!(state().await, "TO_CREDIT 800 CREDIT_CAPTURE", "the other one waits");
+    let effect = control.effects().pop().unwrap();
+    assert_eq!((effect.action.as_str(), effect.amount), ("reject_credit", Some(300)));
+    bench.act(&id, "remit");
+    refund(800).await;
+    bench.act(&id, "remit");
+    assert_eq!(state().await, "CREDITED 0 CREDIT_CAPTURE");
+    bench.act(&id, "reject_credit");
+    assert_eq!(state().await, "CAPTURED 800 CREDIT_CAPTURE", "the last one, after the night");
+    assert!(control.act_amount("sips", "sherlocks", &id, "reject_credit", 800).is_err(), "it is gone");
+    assert!(control.act_amount("sips", "sherlocks", &id, "remit", 1).is_err(), "no amount");
+    // What was rejected can be refunded again.
+    refund(800).await;
+    let made = bench.add(&json!({"status": "CREDITED", "amount": 0, "originAmount": 500}));
+    bench.act(&made, "reject_credit");
+    assert_eq!(bench.read(&made).await["currentAmount"], 500);
 }
 
 #[tokio::test]

@@ -84,12 +84,13 @@ async fn wrong_requests_are_refused_with_the_codes_of_the_page() {
         (json!({"currencyCode": "EUR"}), "12", Some("currencyCode")),
         (json!({"normalReturnUrl": null}), "12", Some("normalReturnUrl")),
         (json!({"normalReturnUrl": "shop"}), "30", Some("normalReturnUrl")),
-        (json!({"automaticResponseUrl": "https://shop.example/?a=1"}), "30", Some("automaticResponseUrl")),
+        (json!({"automaticResponseUrl": "https://shop.example:99999/"}), "30", Some("automaticResponseUrl")),
         (json!({"captureMode": "LATER"}), "12", Some("captureMode")),
         (json!({"captureDay": "100"}), "30", Some("captureDay")),
         (json!({"responseEncoding": "rot13"}), "12", Some("responseEncoding")),
         (json!({"responseKeyVersion": "9"}), "12", Some("responseKeyVersion")),
         (json!({"transactionReference": null}), "12", Some("transactionReference")),
+        (json!({"transactionReference": ""}), "12", Some("transactionReference")),
         (json!({"transactionReference": "A-1"}), "30", Some("transactionReference")),
         (json!({"transactionReference": "ORDER0001"}), "94", None),
         (
@@ -138,6 +139,11 @@ async fn all_members_of_the_samples_are_taken() {
             "shoppingCartItemList": [{"productName": "mango", "productCode": "456"}, {"productName": "apple"}]},
         "customerAddress": {"city": "Lille"}, "customerId": "c@1", "customerLanguage": "fr", "paymentPattern": "ONE_SHOT",
         "fraudData": {"challengeMode3DS": "CHALLENGE"}, "statementReference": "s", "templateName": "t",
+        "holderContact": {"firstname": "Zoë"}, "holderAddress": {"city": "Lille"},
+        "deliveryContact": {"lastname": "Ôter"}, "deliveryAddress": {"city": "Lille"}, "customerEmail": "zoe@example.fr",
+        "customerIpAddress": "192.0.2.1", "merchantSessionId": "s-1", "merchantWalletId": "w-1",
+        "instalmentData": {"number": "2"}, "normalReturnUrl": "https://shop.example/back?cart=77",
+        "automaticResponseUrl": "https://shop.example/auto?cart=77",
         "transactionOrigin": "SO_WEBAPPLI", "captureDay": 0, "captureMode": "AUTHOR_CAPTURE", "amount": 1500});
     assert_eq!(bench.code(INIT, body).await, ("00".into(), None));
 }
@@ -148,7 +154,10 @@ async fn each_shop_makes_references_in_its_own_way() {
     let given = json!({"s10TransactionId": "77"});
     for (merchant, reference, s10, code) in [
         (PLATFORM_MERCHANT, Value::Null, Value::Null, "00"),
-        (PLATFORM_MERCHANT, json!("A1"), Value::Null, "12"),
+        (PLATFORM_MERCHANT, json!(""), Value::Null, "00"),
+        (PLATFORM_MERCHANT, json!("A1"), Value::Null, "00"),
+        (PLATFORM_MERCHANT, json!("A1"), Value::Null, "94"),
+        (S10_MERCHANT, json!(""), json!({"s10TransactionId": "78"}), "00"),
         (S10_MERCHANT, Value::Null, given.clone(), "00"),
         (S10_MERCHANT, Value::Null, given.clone(), "94"),
         (S10_MERCHANT, Value::Null, Value::Null, "12"),
@@ -161,7 +170,13 @@ async fn each_shop_makes_references_in_its_own_way() {
     }
     let made: Vec<_> = bench.rig.control.effects().into_iter().map(|effect| effect.order).collect();
     assert_eq!(made[0].len(), 20);
-    assert!(made[1].starts_with("s10.000077.20"), "{}", made[1]);
+    assert_eq!(
+        (made[1].len(), made[2].as_str()),
+        (20, "A1"),
+        "an empty reference is none, a given one is kept"
+    );
+    assert!(made[3].starts_with("s10.000078.20"), "{}", made[3]);
+    assert!(made[4].starts_with("s10.000077.20"), "{}", made[4]);
     // The merchant learns from the notification what the platform chose.
     pay(&bench, &made[0]);
     let data = notice(&bench)["Data"].as_str().unwrap().to_owned();

@@ -120,3 +120,46 @@ async fn other_visits_are_told_off() {
     assert_eq!(bench.rig.client.post(&url).body(old).send().await.unwrap().status(), 404);
     assert_eq!(status(&bench, "A1"), "PAGE_OPEN");
 }
+
+/// A payment request of the POST channel, sealed with this key. The address of the demo shop's first brand.
+async fn post_request(bench: &Bench, data: &str, interface: &str, key: &str) -> String {
+    let seal = Algorithm::Sha256.seal(data, key);
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("Data", data).append_pair("Seal", &seal).append_pair("InterfaceVersion", interface);
+    let response = bench.rig.client.post(bench.url("paymentInit")).body(form.finish()).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    response.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_payment_request_of_the_post_channel_opens_the_page() {
+    let bench = Bench::new().await;
+    let data = "merchantId=002001000000001|keyVersion=1|normalReturnURL=https://shop.example/?a=b=c|amount=1500|\
+                currencyCode=978|transactionReference=A1|billingContact.email=a@b.example|paymentMeanBrandList=VISA,CB|\
+                automaticResponseUrl=https://shop.example/auto|returnContext=x=1";
+    let key = secret("002001000000001");
+    let page = post_request(&bench, data, "HP_2.3", &key).await;
+    assert!(page.contains("15.00 EUR"), "{page}");
+    let opened = field(&page, "redirectionData");
+    post(&bench, &opened, "pay").await;
+    assert_eq!(status(&bench, "A1"), "TO_CAPTURE");
+    let sent = bench.rig.control.notices().pop().unwrap();
+    let fields: std::collections::HashMap<_, _> =
+        url::form_urlencoded::parse(sent.body.as_bytes()).into_owned().collect();
+    assert_eq!(fields["InterfaceVersion"], "HP_2.3");
+    assert_eq!(fields["Seal"], Algorithm::Sha256.seal(&fields["Data"], &key), "the default of this channel");
+    assert!(fields["Data"].contains("|returnContext=x=1|"));
+    for (wrong, interface, key, said) in [
+        (data.to_owned(), "HP_2.3", key.as_str(), "94"),
+        (data.replace("A1", "A2"), "HP_2.3", "other", "34"),
+        (data.replace("A1", "A2"), "IR_WS_2.3", key.as_str(), "12 interfaceVersion"),
+        (data.replace("amount=", "colour="), "HP_2.3", key.as_str(), "12 colour"),
+        (data.replace("002001000000001", "002001000000999"), "HP_2.3", key.as_str(), "03"),
+        (data.replace("keyVersion=1", "keyVersion=7"), "HP_2.3", key.as_str(), "34"),
+        ("nonsense".to_owned(), "HP_2.3", key.as_str(), "30 Data"),
+    ] {
+        let page = post_request(&bench, &wrong, interface, key).await;
+        assert!(page.contains(&format!("refused: {said}")), "{said}: {page}");
+    }
+    assert_eq!(bench.effects().len(), 2);
+}

@@ -120,6 +120,22 @@ async fn a_seal_of_another_shops_key_is_wrong() {
 }
 
 #[tokio::test]
+async fn an_empty_reference_is_an_absent_one() {
+    let bench = Bench::new().await;
+    let named = json!({"s10TransactionId": "7", "s10TransactionIdDate": "20260114"});
+    let draft =
+        json!({"merchantId": S10_MERCHANT, "s10TransactionId": "7", "s10TransactionIdDate": "20260114"});
+    let id = bench.add(&draft);
+    let body =
+        json!({"merchantId": S10_MERCHANT, "transactionReference": "", "s10TransactionReference": named});
+    assert_eq!(bench.call(READ, body.clone()).await["transactionStatus"], "TO_CAPTURE");
+    assert_eq!(bench.code(CANCEL, body).await.0, "00");
+    assert_eq!(bench.rig.control.request_log()[0].order, Some(id));
+    let (code, field) = bench.code(READ, json!({"transactionReference": ""})).await;
+    assert_eq!((code.as_str(), field.as_deref()), ("12", Some("transactionReference")), "missing");
+}
+
+#[tokio::test]
 async fn old_interfaces_do_not_know_newer_members() {
     let bench = Bench::seeded().await;
     let old = |interface: &str, patch: Value| {
