@@ -179,7 +179,9 @@ impl Orders {
         settlement.already_done = was_done;
         if !was_done {
             let mut problem = change_problem(error);
-            problem.reason = order.as_ref().map(|order| order.status.as_str().to_owned());
+            // What the provider's own code says is nearer than the status.
+            problem.reason =
+                problem.reason.or_else(|| order.as_ref().map(|order| order.status.as_str().to_owned()));
             settlement.failure = Some(problem.to_failure());
         }
         settlement.order_after = order;
