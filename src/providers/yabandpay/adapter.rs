@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     PROVIDER,
@@ -190,12 +191,15 @@ impl YabandPay {
     /// read goes on waiting: nothing is concluded from that.
     async fn news_of_refunds(&self, memory: &OrderMemory, deadline: Deadline) -> Vec<OperationNews> {
         let mut news = Vec::new();
+        // The payment has been read: that must not be lost for a refund that is told slowly.
+        let now = Instant::now();
+        let until = now + deadline.saturating_duration_since(now).checked_div(2).unwrap_or_default();
         let waiting = memory.movements.iter().filter(|movement| {
             movement.kind == OperationKind::Refund && movement.status == OperationStatus::Accepted
         });
         for movement in waiting.take(REFUNDS_ASKED_MAX) {
             let Some(refund_id) = movement.provider_id.as_deref() else { continue };
-            match self.query_refund(movement.operation, movement.amount, refund_id, deadline).await {
+            match self.query_refund(movement.operation, movement.amount, refund_id, until).await {
                 Ok(refund) => news.extend(evidence::news_of_refund(movement, &refund)),
                 Err(error) => {
                     tracing::warn!(operation_id = %movement.operation, error = %error, "a refund that waits cannot be read");

@@ -114,7 +114,10 @@ async fn paid_then_refunded_in_parts_that_a_person_approves() {
     seen(&all_taken, "partially_refunded", 300);
     assert_eq!(all_taken.json["final"], false, "it may still be rejected");
     let more = shop.ask("refund", &order, Some("r5"), Some(1)).await;
-    assert_eq!((more.problem(), &more.json["reason"]), ((409, "order_state_conflict"), &json!("refund_pending")));
+    assert_eq!(
+        (more.problem(), &more.json["reason"]),
+        ((409, "order_state_conflict"), &json!("refund_pending"))
+    );
     shop.office(Some(&order), "approve_refund");
     shop.0.ended(&rest).await;
     let types = shop.until(&order, "notification.received", 4).await;
@@ -244,7 +247,8 @@ async fn refunds_at_the_same_time_never_exceed_the_payment() {
             assert!(
                 matches!(
                     reply.problem(),
-                    (409, "operation_in_progress" | "order_state_conflict") | (422, "amount_exceeds_remaining")
+                    (409, "operation_in_progress" | "order_state_conflict")
+                        | (422, "amount_exceeds_remaining")
                 ),
                 "{reply:?}"
             );
