@@ -313,7 +313,7 @@ fn verify_notification(settings: &Settings, account: &str) -> Outcome {
     let raw = RawNotification { content_type: Some(content_type.to_owned()), body: body.into() };
     match account.adapter.verify_notification(&raw) {
         Ok(read) => {
-            println!("genuine: signed with a secret of the account `{name}`");
+            println!("genuine: of the account `{name}`, signed with {}", read.signed_with);
             let status = read.status.map_or("nothing of a status", |status| status.as_str());
             println!(
                 "it says: {status} ({})",

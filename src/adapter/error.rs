@@ -143,12 +143,15 @@ pub struct ProviderError {
     pub message: Option<String>,
     /// JSON pointer to the member of our API that the provider objects to.
     pub pointer: Option<&'static str>,
+    /// Why the state does not allow it, as a stable word such as `charged_back`, where the code alone tells.
+    pub reason: Option<&'static str>,
 }
 
 impl ProviderError {
     /// A failure without a code of the provider.
     pub fn new(provider: &'static str, operation: &'static str, kind: ErrorKind, message: &str) -> Self {
-        Self { provider, operation, kind, code: None, message: Some(message.to_owned()), pointer: None }
+        let message = Some(message.to_owned());
+        Self { provider, operation, kind, code: None, message, pointer: None, reason: None }
     }
 
     /// The provider has no such operation; nothing was sent.

@@ -46,6 +46,8 @@ pub struct Notification {
     pub occurred_at: Option<Timestamp>,
     /// How an accepted operation of ours ended (`succeeded` or `refused`), where the message tells.
     pub settles: Option<(OperationId, OperationStatus)>,
+    /// What it was signed with, in words for operators: which secret, and the rule where a provider has several.
+    pub signed_with: String,
     /// What the provider expects to hear.
     pub acknowledgement: Acknowledgement,
 }

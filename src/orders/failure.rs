@@ -98,6 +98,7 @@ pub(super) fn change_problem(error: &ProviderError) -> Problem {
 
 fn worded(code: ProblemCode, error: &ProviderError) -> Problem {
     let mut problem = Problem::plain(code);
+    problem.reason = error.reason.map(str::to_owned);
     if let Some(message) = &error.message {
         problem.detail = format!("{}: {message}", code.title());
     }

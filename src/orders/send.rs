@@ -196,6 +196,7 @@ impl Orders {
         }
         let mut refused = self.settlement(operation, OperationStatus::Refused, "answer");
         let mut problem = change_problem(error);
+        // What the provider's own code says is nearer than the status.
         problem.reason = problem.reason.or_else(|| status.map(|status| status.as_str().to_owned()));
         refused.failure = Some(problem.to_failure());
         refused.order_after = reading;

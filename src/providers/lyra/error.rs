@@ -292,6 +292,7 @@ pub(super) fn from_code(operation: &'static str, code: &str, is_change: bool) ->
         code: Some(code),
         message: Some(meaning.to_owned()),
         pointer,
+        reason: None,
     }
 }
 

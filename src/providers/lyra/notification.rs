@@ -102,6 +102,7 @@ fn read(payment: &Payment) -> Notification {
         }),
         occurred_at: newest.and_then(instant),
         settles: None,
+        signed_with: "the password, or the previous one".to_owned(),
         acknowledgement: Acknowledgement::EMPTY,
     }
 }

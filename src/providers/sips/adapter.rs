@@ -26,7 +26,7 @@ use crate::{
     },
     domain::{
         AccountName, DeliveryChannel, Intent, Mode, NewOrder, Operation, OperationId, OperationKind, Order,
-        OrderMemory, OrderStatus, Part, PlannedOrder, ProviderReference, Timestamp,
+        OrderMemory, OrderStatus, Part, PlannedOrder, ProviderReference, Timestamp, WaitsFor,
     },
 };
 
@@ -41,8 +41,9 @@ const NOBODY: &str = "GUICHETCHECKSTHECONNECTION";
 /// The same for shops with the 1.0 pair: a day before there was a platform.
 const NOBODY_S10: &str = "s10.000000.19700101";
 /// How long after a page's end a payment may still appear: its session starts anew with every action, and payments
-/// are stored with a delay (Paypage JSON guide, "Session"; data dictionary, `responseCode` 25).
-const LATE_PAYMENT: Duration = Duration::from_secs(60 * 60);
+/// are stored with a delay (Paypage JSON guide, "Session"; data dictionary, `responseCode` 25). The end is told by our
+/// own clock alone, which may be hours ahead, so a day is allowed.
+const LATE_PAYMENT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const CASH: OperationCapability = OperationCapability {
     supported: true,
@@ -201,7 +202,12 @@ impl Sips {
         if let Some(copy) = &remembered.copy
             && is_told_elsewhere(copy.status)
         {
-            return Ok(Order { as_of: now, ..copy.clone() });
+            // What it told of operations is known by now. Its transaction is still to be seen.
+            let waits_for = match copy.waits_for {
+                WaitsFor::Nothing if !copy.is_final => WaitsFor::Decision,
+                waits_for => waits_for,
+            };
+            return Ok(Order { as_of: now, waits_for, news: Vec::new(), ..copy.clone() });
         }
         let Some(creation) = remembered.creation else {
             let unknown = error::from_codes(GET, Called::Read, "25", None, None);
@@ -224,6 +230,7 @@ impl Sips {
         if is_over {
             order.status = OrderStatus::Expired;
             order.is_final = now >= ends.plus(LATE_PAYMENT);
+            order.waits_for = if order.is_final { WaitsFor::Nothing } else { WaitsFor::Payment };
         }
         Ok(order)
     }
@@ -250,7 +257,7 @@ impl Sips {
         let acquirer = answer.acquirer_response_code.as_deref();
         let field = answer.error_field_name.as_deref();
         if let Some(mut error) = error::from_codes(service, Called::Cash, code, acquirer, field) {
-            if error.kind == ErrorKind::StateConflict && is_busy(kind, part, &answer) {
+            if error.code.as_deref() == Some(error::STATE_OR_BUSY) && is_busy(kind, part, &answer) {
                 error.kind = ErrorKind::Busy;
                 error.message = Some("another operation is running on the transaction".to_owned());
             }
@@ -260,7 +267,7 @@ impl Sips {
             return Ok(Performed { accepted: true, ..Performed::default() });
         }
         match check(kind, before, part, &answer) {
-            Ok(()) => Ok(Performed::default()),
+            Ok(accepted) => Ok(Performed { accepted, ..Performed::default() }),
             Err(problem) => Err(unusable(service, Called::Cash, problem)),
         }
     }
@@ -376,18 +383,24 @@ fn is_busy(kind: OperationKind, part: Part, answer: &wire::CashAnswer) -> bool {
     is_allowed && answer.new_amount.is_none_or(|left| left >= part.amount.value())
 }
 
-/// Whether what the platform calls done is what was asked. Only what is told is compared: every member of an answer
-/// but its seal may be missing. Sources: cancel page, 2.55, `newAmount` and `newStatus`; feature pages "Validate" and
-/// "Refund", release 25.2.
+/// Whether what the platform calls done is what was asked, and is still to be done: a refund that waits for its
+/// confirmation, a validation whose new authorization is still to come. Only what is told is compared: every member of
+/// an answer but its seal may be missing. Sources: cancel page, 2.55, `newAmount` and `newStatus`; feature pages
+/// "Validate" and "Refund", release 25.2.
 fn check(
     kind: OperationKind,
     before: &Order,
     part: Part,
     answer: &wire::CashAnswer,
-) -> std::result::Result<(), &'static str> {
+) -> std::result::Result<bool, &'static str> {
     let was = before.provider_data.get("currentAmount").and_then(wire::amount);
     let rest = was.and_then(|was| was.checked_sub(part.amount.value()));
     let status = answer.new_status.as_deref();
+    let is_awaited = status.is_some_and(|word| status::read(word).phase == status::Phase::Awaiting);
+    let is_replayed = kind == OperationKind::Capture && before.provider_status.code == "TO_REPLAY";
+    if is_replayed && is_awaited {
+        return Ok(true);
+    }
     let is_amount = |wanted: Option<i64>| match (answer.new_amount, wanted) {
         (Some(told), Some(wanted)) => told == wanted,
         _ => true,
@@ -413,7 +426,7 @@ fn check(
         OperationKind::Create | OperationKind::Update => (false, false),
     };
     match (amount_fits, status_fits) {
-        (true, true) => Ok(()),
+        (true, true) => Ok(status == Some(status::TO_CONFIRM_CREDIT)),
         (false, _) => Err("the answer tells another amount than was asked for"),
         (true, false) => Err("the answer tells another state than was asked for"),
     }
@@ -553,10 +566,7 @@ impl ProviderAdapter for Sips {
                 let declined = ProviderError::new(PROVIDER, GET, ErrorKind::Declined, message);
                 Verdict::Refused(Box::new(declined))
             }
-            Shown::Unclear => {
-                let problem = "something else was done to the transaction since, so that a read cannot tell";
-                return Err(unusable(GET, Called::Read, problem));
-            }
+            Shown::Unclear => Verdict::Unclear(order),
         })
     }
 

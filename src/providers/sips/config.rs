@@ -26,11 +26,12 @@ pub struct Brand {
 }
 
 /// Every brand. Sources: the brands' documentation (Office JSON guides and cancel page, 2.55; Paypage JSON guides,
-/// release 25.2); the pages of Mercanet, Sogenactif and Scellius and the test host of Sherlock's pages are those of
-/// published third-party clients. Less certain: Sogenactif's production office, which follows the pattern of the
-/// others, and Mercanet's pages, which may have moved to `mercanet.com` as its office did. Sogenactif and Scellius
-/// have a simulator of pages for tests that keeps no transactions, so that nothing could be read or canceled
-/// afterwards: it is not used here. No office of Scellius is published.
+/// release 25.2); the pages of Mercanet, Sogenactif and Scellius and the test hosts of Sherlock's and of Sogenactif's pages
+/// are those of published third-party clients. Less certain: Sogenactif's production office, which follows the pattern of the
+/// others, and Mercanet's pages, which may have moved to `mercanet.com` as its office did. Every
+/// brand has a simulator of pages too, such as Mercanet's `payment-webinit.simu.mercanet.bnpparibas.net`. It keeps no
+/// transactions, so that nothing could be read or canceled afterwards: no environment stands for it, and `paypage_url`
+/// may name it. No office of Scellius is published, nor a page of its tests.
 pub const BRANDS: [Brand; 5] = [
     Brand {
         id: "sherlocks",
@@ -51,7 +52,7 @@ pub const BRANDS: [Brand; 5] = [
         office_live: Some("https://office-server.sogenactif.com"),
         office_test: Some("https://office-server-sogenactif.test.sips-services.com"),
         page_live: Some("https://payment-webinit.sogenactif.com"),
-        page_test: None,
+        page_test: Some("https://payment-webinit-sogenactif.test.sips-services.com"),
     },
     Brand {
         id: "scellius",

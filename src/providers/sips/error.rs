@@ -22,6 +22,8 @@ pub struct CodeRow {
     pub kind: Option<ErrorKind>,
     /// The member of our API it objects to, where the code alone tells.
     pub pointer: Option<&'static str>,
+    /// Why the state does not allow it, where the code alone tells.
+    pub reason: Option<&'static str>,
     /// Its meaning in words.
     pub meaning: &'static str,
     /// Whether the same request may succeed later without being changed.
@@ -29,11 +31,11 @@ pub struct CodeRow {
 }
 
 const fn good(code: &'static str, meaning: &'static str) -> CodeRow {
-    CodeRow { code, kind: None, pointer: None, meaning, retryable: false }
+    CodeRow { code, kind: None, pointer: None, reason: None, meaning, retryable: false }
 }
 
 const fn row(code: &'static str, kind: ErrorKind, meaning: &'static str) -> CodeRow {
-    CodeRow { code, kind: Some(kind), pointer: None, meaning, retryable: false }
+    CodeRow { code, kind: Some(kind), pointer: None, reason: None, meaning, retryable: false }
 }
 
 const fn later(code: &'static str, kind: ErrorKind, meaning: &'static str) -> CodeRow {
@@ -43,6 +45,14 @@ const fn later(code: &'static str, kind: ErrorKind, meaning: &'static str) -> Co
 const fn about(pointer: &'static str, row: CodeRow) -> CodeRow {
     CodeRow { pointer: Some(pointer), ..row }
 }
+
+const fn because(reason: &'static str, row: CodeRow) -> CodeRow {
+    CodeRow { reason: Some(reason), ..row }
+}
+
+/// The one code that says two things: the state does not allow it, or another operation is running on the
+/// transaction right now, such as the nightly remittance (cancel page, 2.55, `responseCode` 24).
+pub(super) const STATE_OR_BUSY: &str = "24";
 
 /// `responseCode`. Source: cancel page of the Sherlock's reference, interface 2.55; the classes and what may be
 /// repeated: data dictionary and "Troubleshooting", release 25.2.
@@ -57,7 +67,7 @@ pub const RESPONSE_CODES: &[CodeRow] = &[
     row("14", Declined, "the payment details are not valid"),
     row("17", Declined, "the payer gave up"),
     later(
-        "24",
+        STATE_OR_BUSY,
         StateConflict,
         "not possible in the transaction's state, or another operation is running on it",
     ),
@@ -68,7 +78,10 @@ pub const RESPONSE_CODES: &[CodeRow] = &[
     about("/amount/value", row("51", AmountExceeded, "the amount is too high")),
     row("54", Declined, "the payment means has expired"),
     row("55", Declined, "prepaid cards are not taken"),
-    row("57", StateConflict, "the original payment was charged back, so it cannot be refunded"),
+    because(
+        "charged_back",
+        row("57", StateConflict, "the original payment was charged back, so it cannot be refunded"),
+    ),
     good("60", "the transaction is pending"),
     good("62", "waits for a confirmation"),
     row("63", Declined, "security rules are not met"),
@@ -281,6 +294,7 @@ pub(super) fn from_codes(
         code: Some(code),
         message: Some(message),
         pointer,
+        reason: known.and_then(|row| row.reason).filter(|_| called.is_change()),
     })
 }
 

@@ -3,14 +3,21 @@
 //! A cash operation has no key of its own, so its effect is recognized by the amount that is gone and by the
 //! platform's last operation (Office JSON guide, "What to do without an answer"). What does not fit is neither
 //! proof of the effect nor of its absence: then a person must tell.
+//!
+//! What happened before and after is told by the platform's clock against its own earlier word: the order as read
+//! before. Ours may be hours ahead or behind.
 
 use std::time::Duration;
 
-use super::{status, wire};
+use super::{
+    mapping::{current_amount, last_operation},
+    status, wire,
+};
 use crate::domain::{Order, OrderStatus, Part, Timestamp};
 
-/// How far the platform's clock may be behind ours. It also tells whole seconds only.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+/// How far our clock may be ahead of the platform's. An operation that is older still than what was asked for was not
+/// seen by the read before it: it proves nothing.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a read shows of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,28 +43,22 @@ pub(super) struct Read<'a> {
     pub(super) now: &'a Order,
 }
 
-fn left(order: &Order) -> Option<i64> {
-    wire::amount(order.provider_data.get("currentAmount")?)
-}
-
 impl Read<'_> {
     /// By how much the transaction is less than before.
     fn gone(&self) -> Option<i64> {
-        left(self.before)?.checked_sub(left(self.now)?)
+        current_amount(self.before)?.checked_sub(current_amount(self.now)?)
     }
 
-    /// Whether the platform's last operation is of this name, where it tells one, and later than what was asked for.
+    /// Whether the platform's last operation is of this name, where it tells one, and was made after the order was read
+    /// before: by its own clock, whose seconds are whole.
     fn last_is(&self, prefixes: &[&str]) -> bool {
-        let text = |order: &Order, name: &str| {
-            order.provider_data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned)
-        };
-        let instant =
-            |order: &Order| wire::instant(&text(order, "lastOperationDateTime").unwrap_or_default());
-        let is_named = text(self.now, "lastOperationName")
-            .is_none_or(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
-        // By its own clock it is not older than what was read before, and by ours not older than the intent.
-        let is_later = instant(self.now).is_some_and(|at| {
-            at.plus(CLOCKS_DIFFER) >= self.asked_at && instant(self.before).is_none_or(|before| at >= before)
+        let (name, at) = last_operation(self.now);
+        let (_, before) = last_operation(self.before);
+        let is_named = name.is_none_or(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        let at = at.and_then(wire::instant);
+        let is_later = at.is_some_and(|at| {
+            at.plus(CLOCKS_DIFFER) >= self.asked_at
+                && before.and_then(wire::instant).is_none_or(|before| at >= before)
         });
         is_named && is_later
     }
@@ -81,7 +82,7 @@ impl Read<'_> {
         }
         let phase = status::read(is).phase;
         if self.now.status == OrderStatus::Paid {
-            let is_amount = left(self.now) == Some(self.part.amount.value());
+            let is_amount = current_amount(self.now) == Some(self.part.amount.value());
             let is_ours = is_amount && self.last_is(&["VALIDATE", "CAPTURE", "DEBIT_CAPTURE"]);
             return if is_ours { Shown::Done } else { Shown::Unclear };
         }
@@ -98,16 +99,26 @@ impl Read<'_> {
 
     /// Given back: the amount is gone by a credit.
     pub(super) fn refund(&self) -> Shown {
-        let is_credit = self.last_is(&["CREDIT"]);
         match self.gone() {
-            Some(gone) if gone == self.part.amount.value() && is_credit => {
-                let waits = self.now.provider_status.code == "TO_CONFIRM_CREDIT";
+            Some(gone) if gone == self.part.amount.value() && self.last_is(&["CREDIT"]) => {
+                let waits = self.now.provider_status.code == status::TO_CONFIRM_CREDIT;
                 if waits { Shown::Accepted } else { Shown::Done }
             }
-            // That a refund lowers the amount at once is inferred: a new credit without it proves nothing.
-            Some(0) if !is_credit || self.before.provider_data == self.now.provider_data => Shown::Untouched,
+            Some(0) if self.has_no_new_credit() => Shown::Untouched,
             _ => Shown::Unclear,
         }
+    }
+
+    /// Whether the platform shows that nothing was given back since. That a refund lowers the amount at once is
+    /// inferred, so neither a credit that is new by its name or time, nor a status that tells of one, may be there: a
+    /// refund that is taken for absent would be paid twice. Clocks do not count here.
+    fn has_no_new_credit(&self) -> bool {
+        let (name, at) = last_operation(self.now);
+        let is_credit = name.is_none_or(|name| name.starts_with("CREDIT"));
+        let is_old = name.is_some() && at.is_some() && (name, at) == last_operation(self.before);
+        let (was, is) = (&self.before.provider_status.code, &self.now.provider_status.code);
+        let tells_credit = was != is && status::read(is).phase == status::Phase::Credited;
+        (is_old || !is_credit) && !tells_credit
     }
 }
 
@@ -126,8 +137,19 @@ mod tests {
     }
 
     fn shown(before: &Order, amount: i64, full: bool, now: &Order, kind: OperationKind) -> Shown {
+        shown_at("2026-01-14T10:00:00Z", before, amount, full, now, kind)
+    }
+
+    fn shown_at(
+        asked_at: &str,
+        before: &Order,
+        amount: i64,
+        full: bool,
+        now: &Order,
+        kind: OperationKind,
+    ) -> Shown {
         let amount = Money::new(amount, Currency::new("EUR").unwrap()).unwrap();
-        let asked_at = Timestamp::parse("2026-01-14T10:00:00Z").unwrap();
+        let asked_at = Timestamp::parse(asked_at).unwrap();
         let read = Read { before, part: Part { amount, full }, asked_at, now };
         match kind {
             OperationKind::Cancel => read.cancel(),
@@ -201,6 +223,95 @@ mod tests {
             let now = order(word, current, last, at);
             let is = shown(&before, amount, amount == 1000, &now, OperationKind::Refund);
             assert_eq!(is, expected, "{amount} {word} {current} {last} {at}");
+        }
+    }
+
+    /// What our clock says of the moment at which LATER was asked for: right, hours ahead and hours behind.
+    const CLOCKS: [&str; 7] = [
+        "2026-01-14T10:00:00Z",
+        "2026-01-14T11:00:00Z",
+        "2026-01-14T12:00:00Z",
+        "2026-01-14T21:00:00Z",
+        "2026-01-14T09:00:00Z",
+        "2026-01-14T08:00:00Z",
+        "2026-01-13T23:00:00Z",
+    ];
+
+    #[test]
+    fn a_clock_of_ours_that_is_wrong_by_hours_proves_nothing_wrong() {
+        use OperationKind::{Cancel, Capture, Refund};
+        for asked_at in CLOCKS {
+            for (kind, was, last_was, amount, word, current, last, at, expected) in [
+                (Cancel, "TO_CAPTURE", "AUTHOR", 300, "TO_CAPTURE", 700, "CANCEL", LATER, Shown::Done),
+                (
+                    Cancel,
+                    "TO_CAPTURE",
+                    "AUTHOR",
+                    300,
+                    "TO_CAPTURE",
+                    1000,
+                    "AUTHOR",
+                    EARLIER,
+                    Shown::Untouched,
+                ),
+                (Capture, "TO_VALIDATE", "AUTHOR", 700, "TO_CAPTURE", 700, "VALIDATE", LATER, Shown::Done),
+                (Refund, "CAPTURED", "DEBIT_CAPTURE", 300, "TO_CREDIT", 700, "CREDIT", LATER, Shown::Done),
+                // A credit that does not lower the amount at once is there all the same.
+                (
+                    Refund,
+                    "CAPTURED",
+                    "DEBIT_CAPTURE",
+                    300,
+                    "TO_CREDIT",
+                    1000,
+                    "CREDIT",
+                    LATER,
+                    Shown::Unclear,
+                ),
+                (Refund, "CAPTURED", "DEBIT_CAPTURE", 300, "CAPTURED", 1000, "CREDIT", LATER, Shown::Unclear),
+                (
+                    Refund,
+                    "CAPTURED",
+                    "CREDIT_CAPTURE",
+                    300,
+                    "CAPTURED",
+                    1000,
+                    "CREDIT",
+                    LATER,
+                    Shown::Unclear,
+                ),
+                (Refund, "CAPTURED", "CREDIT", 300, "TO_CREDIT", 1000, "CREDIT", EARLIER, Shown::Unclear),
+                // The credit of another refund, as it was before.
+                (Refund, "CAPTURED", "CREDIT", 300, "CAPTURED", 1000, "CREDIT", EARLIER, Shown::Untouched),
+                (Refund, "TO_CREDIT", "CREDIT", 300, "TO_CREDIT", 1000, "CREDIT", EARLIER, Shown::Untouched),
+                (
+                    Refund,
+                    "CAPTURED",
+                    "AUTHOR",
+                    300,
+                    "CAPTURED",
+                    1000,
+                    "DEBIT_CAPTURE",
+                    LATER,
+                    Shown::Untouched,
+                ),
+            ] {
+                let before = order(was, 1000, last_was, EARLIER);
+                let now = order(word, current, last, at);
+                let is = shown_at(asked_at, &before, amount, false, &now, kind);
+                assert_eq!(is, expected, "{asked_at} {kind:?} {was} {last_was} {word} {current} {last} {at}");
+            }
+        }
+    }
+
+    /// What the platform does not tell is no sign of absence.
+    #[test]
+    fn a_refund_is_not_absent_where_the_last_operation_is_not_told() {
+        let before = order("CAPTURED", 1000, "DEBIT_CAPTURE", EARLIER);
+        for member in ["lastOperationName", "lastOperationDateTime"] {
+            let mut now = order("CAPTURED", 1000, "CREDIT", EARLIER);
+            now.provider_data.remove(member);
+            assert_eq!(shown(&before, 300, false, &now, OperationKind::Refund), Shown::Unclear, "{member}");
         }
     }
 }

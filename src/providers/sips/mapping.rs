@@ -3,16 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::{
-    PROVIDER,
+    PROVIDER, amounts,
     config::Settings,
-    currency, error, reference,
+    currency, dates, error, news, options, reference,
     status::{self, Phase, StatusRow},
     wire,
 };
 use crate::domain::{
-    AccountName, Action, Amounts, AvailableAction, Checkout, Delivery, DeliveryChannel, Notified,
-    OperationKind, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, PlannedOrder,
-    ProviderReference, ProviderStatus, Timestamp, WaitsFor,
+    AccountName, Action, Amounts, AvailableAction, Checkout, Delivery, DeliveryChannel, Notified, Order,
+    OrderId, OrderMemory, OrderStatus, PlannedOrder, ProviderReference, ProviderStatus, Timestamp, WaitsFor,
 };
 
 /// The provider's word while there is no transaction: the code it answers a read with.
@@ -32,15 +31,23 @@ pub(super) struct Shop<'a> {
 }
 
 /// Whether guichet's memory is needed to tell the order: the platform neither tells a cancel from a refund once the
-/// money was taken, nor what only guichet keeps of an order made here.
+/// money was taken, nor which of our operations came to nothing, nor what only guichet keeps of an order made here.
 pub(super) fn asks_memory(reference: &ProviderReference, wire: &wire::TransactionData) -> bool {
     let row = status::read(wire.transaction_status.as_deref().unwrap_or_default());
-    let taken = matches!(row.phase, Phase::Captured | Phase::Credited);
-    let is_reduced = match (wire.origin_amount, left(row, wire)) {
-        (Some(origin), Some(left)) => left < origin,
-        _ => true,
-    };
-    (taken && (is_reduced || row.phase == Phase::Credited)) || reference::operation_of(reference).is_some()
+    let may_be_undone =
+        matches!(row.phase, Phase::Captured | Phase::Credited | Phase::Lapsed | Phase::Unpaid);
+    may_be_undone || reference::operation_of(reference).is_some()
+}
+
+/// What is left of the amount, as an order tells it that was read before.
+pub(super) fn current_amount(order: &Order) -> Option<i64> {
+    wire::amount(order.provider_data.get("currentAmount")?)
+}
+
+/// Name and time of the platform's last operation on an order that was read before.
+pub(super) fn last_operation(order: &Order) -> (Option<&str>, Option<&str>) {
+    let told = |name: &str| order.provider_data.get(name).and_then(Value::as_str);
+    (told("lastOperationName"), told("lastOperationDateTime"))
 }
 
 /// What is left of the amount. `currentAmount` is what `newAmount` is after an operation; `remainingAmount` is
@@ -65,11 +72,15 @@ pub(super) fn order(
     let currency = currency.ok_or("the answer tells no currency known here")?;
     let left = left(row, wire);
     let origin = wire.origin_amount.or(left).ok_or("the answer tells no amount")?;
-    let is_credit = wire.last_operation_name.as_deref().is_some_and(|name| name.starts_with("CREDIT"));
-    let (amounts, gives_back) = amounts(row, origin, left, is_credit, memory);
+    let news = news::of(row, left, memory);
+    let memory = &news::learned(memory, &news);
+    let (amounts, gives_back) = amounts::of(row, wire, origin, left, memory);
     let status = match (row.phase, left) {
         (Phase::Captured, Some(0)) if gives_back => OrderStatus::Refunded,
         (Phase::Captured, _) if gives_back => OrderStatus::PartiallyRefunded,
+        (Phase::Credited, _) if row.word == status::TO_CONFIRM_CREDIT && gives_back => {
+            OrderStatus::PartiallyRefunded
+        }
         _ => row.canonical(left),
     };
     if status == OrderStatus::Unknown {
@@ -77,13 +88,24 @@ pub(super) fn order(
     }
     let changed = wire.last_operation_date_time.as_deref().and_then(wire::instant);
     let created_at = wire.transaction_date_time.as_deref().and_then(wire::instant);
+    let is_settled = changed.or(created_at).is_none_or(|at| now >= at.plus(status::SETTLED_AFTER));
+    let is_final = row.is_final || (row.word == status::CREDITED && is_settled);
+    let pending = amounts.refund_pending.unwrap_or(0);
+    let waits_for = match row.waits_for() {
+        _ if is_final => WaitsFor::Nothing,
+        // A refund that we know of and that is not on its way yet.
+        _ if pending > 0 => WaitsFor::Decision,
+        waits_for => waits_for,
+    };
+    let is_undecided =
+        matches!(row.phase, Phase::Awaiting | Phase::Reserved) && waits_for == WaitsFor::Decision;
     let mut order = Order {
         id: OrderId { account: shop.account.clone(), reference: reference.clone() },
         provider: PROVIDER.to_owned(),
         mode: shop.settings.mode,
         merchant_reference: wire.order_id.clone().filter(|id| id.len() <= TEXT_BYTES_MAX),
         status,
-        is_final: row.is_final,
+        is_final,
         provider_status: ProviderStatus { code: short(word), message: reason(row, wire) },
         amount: origin,
         currency,
@@ -97,10 +119,10 @@ pub(super) fn order(
         updated_at: changed.or(created_at),
         expires_at: None,
         as_of: now,
-        waits_for: WaitsFor::default(),
-        deadline_at: None,
-        news: Vec::new(),
-        available_actions: actions(row, left.map_or(origin, |left| left.min(origin))),
+        waits_for,
+        deadline_at: if is_undecided { deadline(wire, created_at, memory) } else { None },
+        news,
+        available_actions: actions(row, left.map_or(origin, |left| left.min(origin)), pending),
         provider_data: provider_data(wire),
     };
     if let Some(creation) = &memory.creation {
@@ -108,6 +130,20 @@ pub(super) fn order(
         complete(&mut order, &creation.planned);
     }
     Ok(order)
+}
+
+/// When what waits for a decision ends: what is not validated in time expires (feature page "Validate", release 25.2).
+/// `captureLimitDate` tells; without it the delay that our own request named.
+fn deadline(
+    wire: &wire::TransactionData,
+    created_at: Option<Timestamp>,
+    memory: &OrderMemory,
+) -> Option<Timestamp> {
+    let delay = || {
+        let options = &memory.creation.as_ref()?.planned.order.provider_options;
+        dates::end_of_delay(created_at?, options.get(options::CAPTURE_DAY)?.as_i64()?)
+    };
+    wire.capture_limit_date.as_deref().and_then(dates::end_of_limit).or_else(delay)
 }
 
 /// Only what is told is compared: every member of an answer but its seal may be missing.
@@ -192,7 +228,7 @@ pub(super) fn unpaid(
         updated_at: Some(created_at),
         expires_at: None,
         as_of: now,
-        waits_for: WaitsFor::default(),
+        waits_for: WaitsFor::Payment,
         deadline_at: None,
         news: Vec::new(),
         available_actions: vec![
@@ -207,95 +243,11 @@ pub(super) fn unpaid(
     order
 }
 
-/// Cumulative amounts, and whether money was given back.
-///
-/// The platform tells two: what the transaction was made of and what it is now. Before the remittance the difference
-/// was released. After it, it may have been released before, given back, or both: `lastOperationName` and guichet's
-/// own operations and copies tell; where they do not, nobody does.
-fn amounts(
-    row: StatusRow,
-    origin: i64,
-    left: Option<i64>,
-    last_was_credit: bool,
-    memory: &OrderMemory,
-) -> (Amounts, bool) {
-    let off = left.map(|left| origin.saturating_sub(left).max(0));
-    let reserved = Amounts { authorized: Some(origin), canceled: off, ..Amounts::unpaid(origin) };
-    match row.phase {
-        Phase::Awaiting => (Amounts { canceled: off, ..Amounts::unpaid(origin) }, false),
-        Phase::Reserved | Phase::Lapsed => (reserved, false),
-        // Of one canceled while it still waited for its authorization nothing was reserved, which the platform does
-        // not tell; either way nothing is reserved any more.
-        Phase::Canceled => (Amounts { canceled: Some(origin), ..reserved }, false),
-        Phase::Unpaid => (Amounts::unpaid(origin), false),
-        Phase::Untold => (Amounts::untold(origin), false),
-        Phase::Captured | Phase::Credited => {
-            let is_credited = row.phase == Phase::Credited;
-            let Some(off) = off else {
-                return (Amounts { authorized: Some(origin), ..Amounts::untold(origin) }, is_credited);
-            };
-            let (canceled, refunded, gives_back) = split(origin, off, is_credited, last_was_credit, memory);
-            let captured = canceled.map(|canceled| origin.saturating_sub(canceled));
-            let requested = Some(origin);
-            (
-                Amounts {
-                    requested,
-                    authorized: requested,
-                    captured,
-                    canceled,
-                    refunded,
-                    refund_pending: Some(0),
-                },
-                gives_back,
-            )
-        }
-    }
-}
-
-/// What was released and what was given back of `off`, the part of a captured transaction that is gone.
-fn split(
-    origin: i64,
-    off: i64,
-    is_credited: bool,
-    last_was_credit: bool,
-    memory: &OrderMemory,
-) -> (Option<i64>, Option<i64>, bool) {
-    let refunded_here = memory.moved(OperationKind::Refund);
-    if off == 0 {
-        // A refund whose amount the platform does not count before its remittance.
-        let refunded = if is_credited { Some(refunded_here).filter(|sum| *sum > 0) } else { Some(0) };
-        return (Some(0), refunded, is_credited);
-    }
-    let released_here = released_here(origin, memory).min(off);
-    let by_us = refunded_here > 0 && released_here < off;
-    if !(is_credited || last_was_credit || by_us) {
-        return (Some(off), Some(0), false);
-    }
-    // Nothing is released any more once the money was taken: what a copy of that time says stays true.
-    let of_copy = memory.copy.as_ref().filter(|copy| copy.amounts.captured.is_some_and(|sum| sum > 0));
-    let of_copy = of_copy.and_then(|copy| copy.amounts.canceled).filter(|canceled| *canceled <= off);
-    let by_our_own = released_here.checked_add(refunded_here) == Some(off);
-    let canceled = of_copy.or(by_our_own.then_some(released_here));
-    (canceled, canceled.map(|canceled| off.saturating_sub(canceled)), true)
-}
-
-/// What our own cancels and captures released: a capture of a part releases the rest.
-fn released_here(origin: i64, memory: &OrderMemory) -> i64 {
-    let done = memory
-        .movements
-        .iter()
-        .filter(|movement| matches!(movement.status, OperationStatus::Succeeded | OperationStatus::Accepted));
-    let left = done.fold(origin, |left, movement| match movement.kind {
-        OperationKind::Cancel => left.saturating_sub(movement.amount.value()),
-        OperationKind::Capture => left.min(movement.amount.value()),
-        OperationKind::Create | OperationKind::Update | OperationKind::Refund => left,
-    });
-    origin.saturating_sub(left).max(0)
-}
-
 /// What may be done now.
-fn actions(row: StatusRow, left: i64) -> Vec<AvailableAction> {
+fn actions(row: StatusRow, left: i64, pending: i64) -> Vec<AvailableAction> {
     let offered = |action, is_allowed: bool, otherwise: &str| {
+        // What waits to be given back is reserved, though the platform does not count it yet.
+        let left = if action == Action::Refund { left.saturating_sub(pending) } else { left };
         if is_allowed && left > 0 {
             AvailableAction::allowed_up_to(action, left, true)
         } else {
@@ -317,7 +269,11 @@ fn actions(row: StatusRow, left: i64) -> Vec<AvailableAction> {
         Phase::Lapsed | Phase::Unpaid => (row.status.as_str(), row.status.as_str(), "not_paid"),
         Phase::Untold => ("unknown_status", "unknown_status", "unknown_status"),
     };
-    let refund = if row.word == "TO_CONFIRM_CREDIT" { "processing" } else { refund };
+    let refund = match row.word {
+        status::TO_CONFIRM_CREDIT => "processing",
+        _ if pending > 0 => "refund_pending",
+        _ => refund,
+    };
     vec![
         AvailableAction::denied(Action::Update, "unsupported"),
         offered(Action::Cancel, row.cancel, cancel),
@@ -374,6 +330,8 @@ fn provider_data(wire: &wire::TransactionData) -> Map<String, Value> {
 pub(super) fn told_by_notification(order: &mut Order, notified: &Notified) {
     order.status = notified.status;
     order.is_final = false;
+    // Whatever it says, the transaction itself is still to be seen.
+    order.waits_for = WaitsFor::Decision;
     if let Some(word) = &notified.provider_status {
         order.provider_status.code.clone_from(word);
     }

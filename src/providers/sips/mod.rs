@@ -15,11 +15,14 @@
 //! - Numbers that are codes keep their zeros: currencies, response codes, days.
 
 mod adapter;
+mod amounts;
 pub mod config;
 pub mod currency;
+mod dates;
 pub mod error;
 mod evidence;
 mod mapping;
+mod news;
 mod notification;
 mod options;
 mod page;

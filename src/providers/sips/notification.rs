@@ -13,6 +13,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::{
     config::{Key, ReferenceBy, Settings},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     adapter::{Acknowledgement, Notification, NotificationError, RawNotification},
-    domain::{Money, OrderStatus},
+    domain::{Money, OrderStatus, ProviderReference},
 };
 
 /// Padding is accepted and not demanded.
@@ -92,6 +93,9 @@ fn keys(settings: &Settings) -> impl Iterator<Item = &Key> {
     std::iter::once(&settings.key).chain(&settings.previous_key)
 }
 
+/// What these keys are called, in their order.
+const KEY_NAMES: [&str; 2] = ["the account's key", "the account's previous key"];
+
 /// The algorithms it may be sealed with: the one our own requests name, and the one that is used for requests of
 /// others on this shop, which named none.
 fn accepted(settings: &Settings) -> [SealAlgorithm; 2] {
@@ -105,13 +109,15 @@ fn accepted(settings: &Settings) -> [SealAlgorithm; 2] {
 pub(super) fn verify(settings: &Settings, raw: &RawNotification) -> Result<Notification, NotificationError> {
     let envelope = Envelope::read(&raw.body)?;
     let data = envelope.data.as_bytes();
-    let is_ours = keys(settings).any(|key| {
-        accepted(settings).into_iter().any(|algorithm| algorithm.matches(data, &key.secret, &envelope.seal))
+    let fitting = keys(settings).zip(KEY_NAMES).find_map(|(key, name)| {
+        let fits = |algorithm: &SealAlgorithm| algorithm.matches(data, &key.secret, &envelope.seal);
+        Some((accepted(settings).into_iter().find(fits)?, name))
     });
-    if !is_ours {
+    let Some((algorithm, name)) = fitting else {
         return Err(NotificationError::BadSignature(explain(settings, &envelope)));
-    }
-    notification(settings, &members(&envelope.decoded()?)?)
+    };
+    let read = notification(settings, &members(&envelope.decoded()?)?)?;
+    Ok(Notification { signed_with: format!("{} and {name}", algorithm.as_str()), ..read })
 }
 
 /// What a refused notification was really sealed with, in words, as far as that can be told: for operators who look
@@ -135,7 +141,7 @@ fn explain(settings: &Settings, envelope: &Envelope<'_>) -> String {
         (Cow::Owned(envelope.data.trim().to_owned()), "the text without the blanks around it"),
     ];
     for (text, how) in &texts {
-        for (key, which) in keys(settings).zip(["the account's key", "the account's previous key"]) {
+        for (key, which) in keys(settings).zip(KEY_NAMES) {
             let found = SealAlgorithm::ALL
                 .into_iter()
                 .find(|algorithm| !text.is_empty() && algorithm.matches(text.as_bytes(), &key.secret, seal));
@@ -221,16 +227,8 @@ fn notification(
         Some(value) => Some(wire::amount(value).ok_or_else(|| unreadable("its amount is none"))?),
     };
     let amount = amount.zip(told("currencyCode").as_deref().and_then(currency::by_number));
-    let named = |part: Option<&str>| part.unwrap_or_default().to_owned();
     Ok(Notification {
-        // The browser's post and the platform's own are the same news.
-        dedup_key: [
-            named(reference.as_ref().map(|reference| reference.as_str())),
-            named(code.as_deref()),
-            named(at.as_deref()),
-            named(told("paymentAttemptNumber").as_deref()),
-        ]
-        .join(" "),
+        dedup_key: dedup_key(reference.as_ref(), members),
         reference,
         merchant_reference: told("orderId"),
         operation: told("returnContext").and_then(|context| context.parse().ok()),
@@ -239,8 +237,37 @@ fn notification(
         amount: amount.and_then(|(value, currency)| Money::balance(value, currency).ok()),
         occurred_at: at.as_deref().and_then(wire::instant),
         settles: None,
+        signed_with: String::new(),
         acknowledgement: Acknowledgement::EMPTY,
     })
+}
+
+/// Members that matter besides the transaction, its time and its amount: the browser's post and the platform's own are
+/// the same news, whatever else stands in one of them.
+const MATTERING: [&str; 11] = [
+    "responseCode",
+    "acquirerResponseCode",
+    "complementaryCode",
+    "currencyCode",
+    "captureMode",
+    "captureDay",
+    "authorisationId",
+    "guaranteeIndicator",
+    "paymentAttemptNumber",
+    "orderId",
+    "returnContext",
+];
+
+/// The same for everything that says the same in every member that matters, in either format; other news for a change of
+/// an amount alone.
+fn dedup_key(reference: Option<&ProviderReference>, members: &Map<String, Value>) -> String {
+    let at = text(members, "transactionDateTime");
+    let at = at.map(|at| wire::instant(&at).map_or(at, |instant| instant.to_string()));
+    let amount = members.get("amount").and_then(wire::amount).map(|amount| amount.to_string());
+    let mut parts = vec![reference.map(|reference| reference.to_string()), at, amount];
+    parts.extend(MATTERING.iter().map(|name| text(members, name)));
+    // As JSON, so that no two lists of parts are one text.
+    hex::encode(Sha256::digest(Value::from(parts).to_string().as_bytes()))
 }
 
 /// What a payment's result means. The message has no status of its own ("Analysing the response"): accepted with the

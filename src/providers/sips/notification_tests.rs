@@ -1,6 +1,7 @@
 //! Notifications: every vector, both formats, every encoding, and what is refused with which words.
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::{
     super::{
@@ -145,9 +146,35 @@ fn what_is_ours_is_recognized_and_the_same_news_has_the_same_key() {
     let first = read(&data).unwrap();
     assert_eq!(first.operation, Some(operation));
     assert_eq!(first.merchant_reference.as_deref(), Some("cart=42"));
-    assert_eq!(first.dedup_key, "A1 05 2026-01-14T10:31:07+01:00 2");
     assert_eq!(read(&format!("{data}|x=y")).unwrap().dedup_key, first.dedup_key);
     assert_ne!(read(&data.replace("=05", "=00")).unwrap().dedup_key, first.dedup_key);
+    // Whatever the format: as one JSON object, its amounts and days numbers.
+    let post = "amount=1500|captureDay=0|captureMode=VALIDATION|currencyCode=978|responseCode=00|\
+         transactionDateTime=2026-01-14T10:31:07+01:00|transactionReference=A1|walletType=null";
+    let object = json!({"amount": 1500, "captureDay": 0, "captureMode": "VALIDATION", "currencyCode": "978",
+        "responseCode": "00", "transactionDateTime": "2026-01-14.10:31:07+0100", "transactionReference": "A1"});
+    let key = read(post).unwrap().dedup_key;
+    assert_eq!(read(&object.to_string()).unwrap().dedup_key, key);
+    // A change of one member that matters is other news, of an amount alone too.
+    for (member, value) in [
+        ("amount", json!(1400)),
+        ("currencyCode", json!("840")),
+        ("captureMode", json!("AUTHOR_CAPTURE")),
+        ("captureDay", json!(3)),
+        ("responseCode", json!("05")),
+        ("acquirerResponseCode", json!("00")),
+        ("authorisationId", json!("654321")),
+        ("guaranteeIndicator", json!("N")),
+        ("paymentAttemptNumber", json!(2)),
+        ("transactionDateTime", json!("2026-01-14.10:31:08+0100")),
+        ("transactionReference", json!("A2")),
+        ("orderId", json!("cart-42")),
+        ("returnContext", json!("x")),
+    ] {
+        let mut changed = object.clone();
+        changed[member] = value;
+        assert_ne!(read(&changed.to_string()).unwrap().dedup_key, key, "{member}");
+    }
 }
 
 #[test]
@@ -159,7 +186,8 @@ fn the_previous_key_is_taken_during_a_rotation() {
         ("previous_secret_key", KEY),
         ("previous_key_version", "1"),
     ]);
-    assert!(verify(&during, &signed(data)).is_ok());
+    let words = verify(&during, &signed(data)).unwrap().signed_with;
+    assert_eq!(words, "SHA-256 and the account's previous key");
     let after = settings(&[("secret_key", "new_KEY2"), ("key_version", "2")]);
     let words = refusal(&after, &signed(data));
     assert!(words.contains("it names key version 1, the account has 2"), "{words}");

@@ -1,6 +1,8 @@
 //! The platform's words for the state of a transaction, and what they mean here.
 
-use crate::domain::OrderStatus;
+use std::time::Duration;
+
+use crate::domain::{OrderStatus, WaitsFor};
 
 /// How far the money of a transaction is: what its amounts mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,14 @@ const fn refunds(row: StatusRow) -> StatusRow {
     StatusRow { refund: true, ..row }
 }
 
+/// A refund that is not done before it is confirmed.
+pub(super) const TO_CONFIRM_CREDIT: &str = "TO_CONFIRM_CREDIT";
+/// All is given back. The platform's table calls it final; the bank may still reject the credit, which shows as an
+/// amount that is back, so here it is final only some days later (see [`SETTLED_AFTER`]).
+pub(super) const CREDITED: &str = "CREDITED";
+/// How long a bank may take to reject what was sent to it: as long as it is looked at for that (design, "Following").
+pub(super) const SETTLED_AFTER: Duration = Duration::from_secs(15 * 24 * 3_600);
+
 /// Every status of the platform.
 ///
 /// Sources: the words are those of `newStatus` on the cancel page of the Sherlock's reference, interface 2.55; what
@@ -111,13 +121,9 @@ pub const STATUSES: [StatusRow; 21] = [
         Phase::Credited,
         "a refund goes to the bank at the next remittance",
     )),
-    row(
-        "TO_CONFIRM_CREDIT",
-        OrderStatus::PartiallyRefunded,
-        Phase::Credited,
-        "a refund waits for a confirmation",
-    ),
-    over(row("CREDITED", OrderStatus::PartiallyRefunded, Phase::Credited, "refunded")),
+    // Nothing is given back before it is confirmed: what was refunded before decides.
+    row(TO_CONFIRM_CREDIT, OrderStatus::Paid, Phase::Credited, "a refund waits for a confirmation"),
+    row(CREDITED, OrderStatus::PartiallyRefunded, Phase::Credited, "refunded"),
     over(row("CANCELLED", OrderStatus::Canceled, Phase::Canceled, "canceled in full")),
     over(row("EXPIRED", OrderStatus::Expired, Phase::Lapsed, "its time is over")),
     over(row("REFUSED", OrderStatus::Declined, Phase::Unpaid, "refused")),
@@ -139,8 +145,25 @@ impl StatusRow {
     /// What it means when this much is left of the amount. A credit that nobody gives an amount for is a part of it,
     /// except where the word itself says that all is refunded.
     pub(super) fn canonical(&self, left: Option<i64>) -> OrderStatus {
-        let nothing_left = left.map_or(self.word == "CREDITED", |left| left == 0);
-        if self.phase == Phase::Credited && nothing_left { OrderStatus::Refunded } else { self.status }
+        let nothing_left = left.map_or(self.word == CREDITED, |left| left == 0);
+        let gives_back = self.phase == Phase::Credited && self.word != TO_CONFIRM_CREDIT;
+        if gives_back && nothing_left { OrderStatus::Refunded } else { self.status }
+    }
+
+    /// What a transaction of this status waits for, while it is not final.
+    pub(super) fn waits_for(&self) -> WaitsFor {
+        match self.phase {
+            Phase::Awaiting | Phase::Untold => WaitsFor::Decision,
+            Phase::Reserved if self.status == OrderStatus::Paid => WaitsFor::Remittance,
+            Phase::Reserved => WaitsFor::Decision,
+            Phase::Captured => WaitsFor::Settlement,
+            Phase::Credited => match self.word {
+                TO_CONFIRM_CREDIT => WaitsFor::Decision,
+                CREDITED => WaitsFor::Settlement,
+                _ => WaitsFor::Remittance,
+            },
+            Phase::Canceled | Phase::Lapsed | Phase::Unpaid => WaitsFor::Nothing,
+        }
     }
 }
 
@@ -168,10 +191,10 @@ mod tests {
             ("CAPTURE_REFUSED", 1, Failed, true, false, false, false),
             ("TO_CREDIT", 1, PartiallyRefunded, false, false, false, true),
             ("TO_CREDIT", 0, Refunded, false, false, false, true),
-            ("TO_CONFIRM_CREDIT", 1, PartiallyRefunded, false, false, false, false),
-            ("TO_CONFIRM_CREDIT", 0, Refunded, false, false, false, false),
-            ("CREDITED", 1, PartiallyRefunded, true, false, false, false),
-            ("CREDITED", 0, Refunded, true, false, false, false),
+            ("TO_CONFIRM_CREDIT", 1, Paid, false, false, false, false),
+            ("TO_CONFIRM_CREDIT", 0, Paid, false, false, false, false),
+            ("CREDITED", 1, PartiallyRefunded, false, false, false, false),
+            ("CREDITED", 0, Refunded, false, false, false, false),
             ("CANCELLED", 0, Canceled, true, false, false, false),
             ("EXPIRED", 1, Expired, true, false, false, false),
             ("REFUSED", 1, Declined, true, false, false, false),

@@ -4,7 +4,7 @@ use super::{
     adapter::CAPABILITIES,
     config::BRANDS,
     error::{ACQUIRER_CODES, CodeRow, REDIRECTION_CODES, RESPONSE_CODES},
-    status::{Phase, STATUSES},
+    status::{Phase, STATUSES, TO_CONFIRM_CREDIT},
 };
 use crate::adapter::{ErrorRow, StatusRow, Tables};
 
@@ -15,6 +15,9 @@ pub(super) fn tables() -> Tables {
         word: row.word.to_owned(),
         status: row.status,
         note: match row.phase {
+            Phase::Credited if row.word == TO_CONFIRM_CREDIT => {
+                "its amount is in `refund_pending`; `partially_refunded` by what was refunded before"
+            }
             Phase::Credited => "`refunded` when nothing is left",
             Phase::Captured => "less what was given back, on evidence only: `partially_refunded`",
             Phase::Awaiting

@@ -1,6 +1,8 @@
 //! The adapter's pure parts: reading, amounts, actions, planning and the request that opens a page. And what the
 //! other tests are made with.
 
+mod money;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -73,12 +75,16 @@ pub(super) fn money(value: i64, code: &str) -> Money {
 }
 
 fn mapped(data: &Value, memory: &OrderMemory) -> Result<Order, &'static str> {
+    mapped_at(data, memory, Timestamp::from_millis(0))
+}
+
+fn mapped_at(data: &Value, memory: &OrderMemory, now: Timestamp) -> Result<Order, &'static str> {
     let settings = settings(&[]);
     let account = shop_name();
     let wire: wire::TransactionData =
         serde_json::from_value(data.clone()).map_err(|_| "not a transaction")?;
     let shop = Shop { account: &account, settings: &settings };
-    mapping::order(shop, &"ORDER0001".parse().unwrap(), &wire, memory, Timestamp::from_millis(0))
+    mapping::order(shop, &"ORDER0001".parse().unwrap(), &wire, memory, now)
 }
 
 pub(super) fn read_order(data: &Value) -> Order {
@@ -154,6 +160,18 @@ fn reading_is_tolerant_where_nothing_is_lost() {
     let bare = json!({"transactionStatus": "TO_CAPTURE", "currentAmount": 5, "currencyCode": "048"});
     let bare = read_order(&bare);
     assert_eq!((bare.amount, bare.currency.code(), bare.created_at), (5, "BHD", None));
+    // What the transaction was made of is not told: nor is what was authorized.
+    assert_eq!((bare.amounts.requested, bare.amounts.authorized), (Some(5), None));
+    // An empty reference is an absent one.
+    for silent in [
+        json!({"transactionReference": ""}),
+        json!({"s10TransactionReference": {"s10TransactionId": "", "s10TransactionIdDate": ""}}),
+        json!({"s10TransactionReference": {"s10TransactionId": null}}),
+        json!({"s10TransactionReference": {}}),
+        json!({"transactionReference": "", "s10TransactionReference": null}),
+    ] {
+        assert_eq!(read_order(&sample(&silent)).id.to_string(), "shop_ORDER0001", "{silent}");
+    }
     let refused = read_order(&sample(&json!({"transactionStatus": "REFUSED", "acquirerResponseCode": "51"})));
     assert_eq!(refused.provider_status.message.as_deref(), Some("insufficient funds or credit exceeded"));
     assert_eq!((refused.status, refused.is_final), (OrderStatus::Declined, true));
@@ -263,14 +281,10 @@ fn amounts_are_told_as_far_as_anyone_tells_them() {
         let data =
             sample(&json!({"transactionStatus": word, "currentAmount": current, "lastOperationName": last}));
         let order = mapped(&data, &moved(moves)).unwrap();
-        let amounts = Amounts {
-            requested: Some(1000),
-            authorized,
-            captured,
-            canceled,
-            refunded,
-            refund_pending: Some(0),
-        };
+        // Nobody tells what waits where nobody tells anything.
+        let refund_pending = Some(0).filter(|_| status != Unknown);
+        let amounts =
+            Amounts { requested: Some(1000), authorized, captured, canceled, refunded, refund_pending };
         assert_eq!((order.status, order.amounts), (status, amounts), "{word} {current} {last} {moves:?}");
     }
 }
@@ -293,9 +307,12 @@ fn memory_is_asked_only_for_what_the_platform_does_not_tell() {
         ("ORDER0001", "TO_CAPTURE", 700, false),
         ("ORDER0001", "TO_VALIDATE", 1000, false),
         ("ORDER0001", "CANCELLED", 0, false),
-        ("ORDER0001", "CAPTURED", 1000, false),
+        ("ORDER0001", "CAPTURED", 1000, true),
         ("ORDER0001", "CAPTURED", 700, true),
         ("ORDER0001", "CREDITED", 0, true),
+        ("ORDER0001", "CAPTURE_REFUSED", 1000, true),
+        ("ORDER0001", "EXPIRED", 1000, true),
+        ("ORDER0001", "REFUSED", 1000, true),
         (ours.as_str(), "TO_CAPTURE", 1000, true),
     ] {
         let data = sample(&json!({"transactionStatus": word, "currentAmount": current}));

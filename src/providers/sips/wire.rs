@@ -9,12 +9,10 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 
 /// The pair of version 1.0.
-#[derive(Serialize, Deserialize, Clone)]
+#[derive(Serialize, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct S10Reference {
-    #[serde(deserialize_with = "text")]
     pub(super) s10_transaction_id: String,
-    #[serde(deserialize_with = "text")]
     pub(super) s10_transaction_id_date: String,
 }
 
@@ -81,9 +79,13 @@ pub(super) struct TransactionData {
     pub(super) transaction_status: Option<String>,
     #[serde(default, deserialize_with = "maybe_text")]
     pub(super) merchant_id: Option<String>,
-    #[serde(default, deserialize_with = "maybe_text")]
+    #[serde(default, deserialize_with = "maybe_filled")]
     pub(super) transaction_reference: Option<String>,
+    #[serde(default, deserialize_with = "maybe_pair")]
     pub(super) s10_transaction_reference: Option<S10Reference>,
+    /// The bank's number of the authorization; absent on a refusal.
+    #[serde(default, deserialize_with = "maybe_filled")]
+    pub(super) authorisation_id: Option<String>,
     #[serde(default, deserialize_with = "maybe_whole")]
     pub(super) origin_amount: Option<i64>,
     #[serde(default, deserialize_with = "maybe_whole")]
@@ -189,16 +191,28 @@ fn of_text(value: Value) -> Option<String> {
     }
 }
 
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    of_text(Value::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("not a text"))
-}
-
 fn maybe_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     if value.is_null() {
         return Ok(None);
     }
     of_text(value).map(Some).ok_or_else(|| serde::de::Error::custom("not a text"))
+}
+
+/// A text that says something: an empty reference is an absent one (real clients, read 2026-12-01).
+fn maybe_filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(maybe_text(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+/// The pair of version 1.0, when both of its members say something.
+fn maybe_pair<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<S10Reference>, D::Error> {
+    let Value::Object(mut members) = Value::deserialize(deserializer)? else { return Ok(None) };
+    let mut told = |name: &str| members.remove(name).and_then(of_text).filter(|text| !text.is_empty());
+    let pair = told("s10TransactionId").zip(told("s10TransactionIdDate"));
+    Ok(pair.map(|(s10_transaction_id, s10_transaction_id_date)| S10Reference {
+        s10_transaction_id,
+        s10_transaction_id_date,
+    }))
 }
 
 /// An amount in minor units: a whole number that is not negative, or its digits as text.

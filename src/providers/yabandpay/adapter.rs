@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     PROVIDER,
@@ -24,8 +25,9 @@ use crate::{
         Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
     },
     domain::{
-        AccountName, DeliveryChannel, Intent, Mode, NewOrder, Operation, OperationId, OperationKind, Order,
-        OrderMemory, OrderStatus, Part, PlannedOrder, ProviderReference, Timestamp,
+        AccountName, DeliveryChannel, Intent, Mode, Money, NewOrder, Operation, OperationId, OperationKind,
+        OperationNews, OperationStatus, Order, OrderMemory, OrderStatus, Part, PlannedOrder,
+        ProviderReference, Timestamp,
     },
 };
 
@@ -37,6 +39,8 @@ const QUERY_REFUND: &str = "v3.QueryRefundOrder";
 
 /// The member of `provider_data` that a refund's own order carries, to ask for the refund later.
 const REFUND_ID: &str = "refund_id";
+/// Refunds that one read of an order asks for; more at once wait for approval rarely, and the next read is not far.
+const REFUNDS_ASKED_MAX: usize = 5;
 /// A payment that does not exist.
 const NO_PAYMENT: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -152,17 +156,57 @@ impl YabandPay {
         }
     }
 
+    /// Asks for a refund of ours by the platform's id of it.
+    async fn query_refund(
+        &self,
+        operation: OperationId,
+        amount: Money,
+        refund_id: &str,
+        deadline: Deadline,
+    ) -> Result<wire::Refund> {
+        let data = BTreeMap::from([("refund_id", refund_id.to_owned())]);
+        let refund: wire::Refund = self.call(QUERY_REFUND, data, Purpose::Read(deadline)).await?;
+        evidence::is_our_refund(operation, amount, &refund)
+            .map_err(|problem| unusable(QUERY_REFUND, false, problem))?;
+        Ok(refund)
+    }
+
     /// What `v3.QueryRefundOrder` says of a refund. It wants the platform's id, which the answer of the
     /// refund told; there is no query by our own number. So a refund whose answer was lost is settled by its
     /// notification, or by a person.
     async fn settle_refund(&self, operation: &Operation, part: Part, deadline: Deadline) -> Result<Verdict> {
-        let known = operation.order_after.as_ref().and_then(|order| order.provider_data.get(REFUND_ID));
-        let Some(refund_id) = known.and_then(Value::as_str) else { return Ok(Verdict::NoTrace(None)) };
-        let data = BTreeMap::from([("refund_id", refund_id.to_owned())]);
-        let refund: wire::Refund = self.call(QUERY_REFUND, data, Purpose::Read(deadline)).await?;
-        evidence::is_our_refund(operation.id, part, &refund)
-            .map_err(|problem| unusable(QUERY_REFUND, false, problem))?;
+        // Operations of earlier versions have it in the order after them.
+        let of_order = || {
+            let order = operation.order_after.as_ref()?;
+            order.provider_data.get(REFUND_ID).and_then(Value::as_str)
+        };
+        let Some(refund_id) = operation.provider_id.as_deref().or_else(of_order) else {
+            return Ok(Verdict::NoTrace(None));
+        };
+        let refund = self.query_refund(operation.id, part.amount, refund_id, deadline).await?;
         Ok(evidence::of_refund(QUERY_REFUND, &refund))
+    }
+
+    /// What became of the refunds whose end is still to come, as far as the platform tells a last word. What cannot be
+    /// read goes on waiting: nothing is concluded from that.
+    async fn news_of_refunds(&self, memory: &OrderMemory, deadline: Deadline) -> Vec<OperationNews> {
+        let mut news = Vec::new();
+        // The payment has been read: that must not be lost for a refund that is told slowly.
+        let now = Instant::now();
+        let until = now + deadline.saturating_duration_since(now).checked_div(2).unwrap_or_default();
+        let waiting = memory.movements.iter().filter(|movement| {
+            movement.kind == OperationKind::Refund && movement.status == OperationStatus::Accepted
+        });
+        for movement in waiting.take(REFUNDS_ASKED_MAX) {
+            let Some(refund_id) = movement.provider_id.as_deref() else { continue };
+            match self.query_refund(movement.operation, movement.amount, refund_id, until).await {
+                Ok(refund) => news.extend(evidence::news_of_refund(movement, &refund)),
+                Err(error) => {
+                    tracing::warn!(operation_id = %movement.operation, error = %error, "a refund that waits cannot be read");
+                }
+            }
+        }
+        news
     }
 }
 
@@ -263,8 +307,13 @@ impl ProviderAdapter for YabandPay {
         if payment.trade_id.as_deref() != Some(reference.as_str()) {
             return Err(unusable(QUERY, false, "the answer is about another payment"));
         }
-        let memory = self.recall(memory, payment.state.as_deref()).await?;
-        mapping::order(&self.context(), payment, &memory).map_err(|problem| unusable(QUERY, false, problem))
+        let mut memory = self.recall(memory, payment.state.as_deref()).await?;
+        let news = self.news_of_refunds(&memory, deadline).await;
+        mapping::learn(&mut memory, &news);
+        let mut order = mapping::order(&self.context(), payment, &memory)
+            .map_err(|problem| unusable(QUERY, false, problem))?;
+        order.news = news;
+        Ok(order)
     }
 
     fn plan_create(
@@ -339,20 +388,21 @@ impl ProviderAdapter for YabandPay {
         if refund.trade_id.as_deref().is_some_and(|told| told != before.reference().as_str()) {
             return Err(unusable(REFUND, true, "the answer is about another payment"));
         }
-        evidence::is_our_refund(operation, part, &refund)
+        evidence::is_our_refund(operation, part.amount, &refund)
             .map_err(|problem| unusable(REFUND, true, problem))?;
         let state = evidence::state_of_refund(&refund);
         if let Some(state) = state.filter(|state| state.progress == RefundProgress::Refused) {
             return Err(evidence::failed_refund(REFUND, state));
         }
         // Success of the call means accepted: an administrator may have to approve it, the balance may be too
-        // low.
+        // low, or it failed and may be tried again.
         let accepted = state.is_none_or(|state| state.progress == RefundProgress::Accepted);
         let mut order = mapping::after_refund(before, part, accepted, Timestamp::now());
-        if let Some(refund_id) = evidence::refund_id(&refund) {
-            order.provider_data.insert(REFUND_ID.to_owned(), Value::from(refund_id));
+        let provider_id = evidence::refund_id(&refund);
+        if let Some(refund_id) = &provider_id {
+            order.provider_data.insert(REFUND_ID.to_owned(), Value::from(refund_id.as_str()));
         }
-        Ok(Performed { order: Some(order), accepted, ..Performed::default() })
+        Ok(Performed { order: Some(order), accepted, provider_id })
     }
 
     async fn settle(
@@ -370,15 +420,15 @@ impl ProviderAdapter for YabandPay {
             Intent::Update { .. } => Ok(Verdict::NoTrace(None)),
             Intent::Cancel { before, .. } => {
                 let now = self.fetch(before.reference(), memory, deadline).await?;
+                // Only the target state proves it. Where the platform said "cancelled before", the house knows that
+                // finding it otherwise proves nothing.
                 let is_done = now.status == OrderStatus::Canceled;
                 let now = Some(Box::new(now));
                 Ok(if is_done { Verdict::Done(now) } else { Verdict::NoTrace(now) })
             }
             Intent::Capture { before, part } => {
                 let now = self.fetch(before.reference(), memory, deadline).await?;
-                evidence::of_capture(before, *part, now).ok_or_else(|| {
-                    unusable(QUERY, false, "the payment's state does not tell whether it was captured")
-                })
+                Ok(evidence::of_capture(before, *part, now))
             }
             Intent::Refund { part, .. } => self.settle_refund(operation, *part, deadline).await,
         }

@@ -15,7 +15,6 @@ type Pair = (String, String);
 pub(super) fn explain(secrets: &[(&str, &SecretString)], members: &[Pair], signature: &[u8]) -> String {
     let mut sorted = members.to_vec();
     sorted.sort();
-    let filled: Vec<Pair> = sorted.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
     let mut by_letter = members.to_vec();
     by_letter.sort_by_key(|(name, _)| name.to_ascii_lowercase());
     let escaped: Vec<Pair> = sorted
@@ -25,7 +24,6 @@ pub(super) fn explain(secrets: &[(&str, &SecretString)], members: &[Pair], signa
     let message = text(&sorted);
     for (key, secret) in secrets {
         for (members, mistake) in [
-            (&filled, "its empty members left out"),
             (&members.to_vec(), "its members in the order of the message instead of sorted"),
             (&by_letter, "its members sorted without regard to case"),
             (&escaped, "its values URL-encoded"),
@@ -60,7 +58,7 @@ mod tests {
         message.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    /// The published wrong results of the vectors 1, 3 and 5.
+    /// The published wrong results of the vectors 1 and 3. That of the vector 5 is a rule that is taken.
     #[test]
     fn the_known_mistakes_are_named() {
         let first = [
@@ -83,20 +81,6 @@ mod tests {
             ("timeout", "30"),
             ("user", "900001"),
         ];
-        let fifth = [
-            ("amount", "1.00"),
-            ("currency", "CNY"),
-            ("demo", ""),
-            ("description", "x"),
-            ("method", "v3.CreatePayments"),
-            ("notify_url", "https://shop.example/notify"),
-            ("order_id", "ORD-0003"),
-            ("pay_method", "online"),
-            ("redirect_url", ""),
-            ("sub_pay_method", "Alipay"),
-            ("time", "1700000000"),
-            ("user", "900001"),
-        ];
         let current = SecretString::from("other");
         let previous = SecretString::from("made-up-secret-for-tests-0001");
         let secrets = [("secret_key", &current), ("previous_secret_key", &previous)];
@@ -115,11 +99,6 @@ mod tests {
                 &third[..],
                 "f7b7aa0bc6a59bbd802f7b68078edd53750c1bbd8d83d927a1ad6896dbb75775",
                 "its values URL-encoded",
-            ),
-            (
-                &fifth[..],
-                "d3507cd05873b2673c9db6b1f7922886d603d379ce92f21d98d1e5abd43d6ffd",
-                "its empty members left out",
             ),
         ] {
             let told = explain(&secrets, &pairs(message), &hex::decode(signature).unwrap());

@@ -16,6 +16,8 @@ pub struct CodeRow {
     pub kind: ErrorKind,
     /// The member of our API it objects to.
     pub pointer: Option<&'static str>,
+    /// Why the state does not allow it, where the code alone tells.
+    pub reason: Option<&'static str>,
     /// Its meaning in words. The platform's own texts may quote payer data and are never shown.
     pub meaning: &'static str,
     /// Whether the same request may succeed later without being changed.
@@ -24,20 +26,28 @@ pub struct CodeRow {
 
 /// A code that objects to no member and whose request will not succeed later.
 const fn row(code: &'static str, kind: ErrorKind, meaning: &'static str) -> CodeRow {
-    CodeRow { code, kind, pointer: None, meaning, retryable: false }
+    CodeRow { code, kind, pointer: None, reason: None, meaning, retryable: false }
 }
+
+/// A code of a state that is in the way, and the word for that state.
+const fn state(code: &'static str, reason: &'static str, meaning: &'static str) -> CodeRow {
+    CodeRow { reason: Some(reason), ..row(code, StateConflict, meaning) }
+}
+
+/// The one method whose codes are published.
+const CANCEL: &str = "v3.CancelPayment";
 
 /// Every known code. Source: "Cancel Payment Order" of API v3, "Result/Error codes", which has no -4113. The
 /// codes of other methods are not published: any other code is a definite refusal without a known meaning.
 /// That -4114 means the same where a payment is queried or refunded is inferred.
 pub const ERROR_CODES: &[CodeRow] = &[
     row("-4111", WindowClosed, "the time to cancel is over; refund it if it is paid"),
-    row("-4112", StateConflict, "already cleared, cannot be cancelled; refund it instead"),
+    state("-4112", "already_cleared", "already cleared, cannot be cancelled; refund it instead"),
     row("-4113", Refused, "refused for a reason that is not published"),
     row("-4114", NotFound, "no such payment for this cashier"),
     row("-4115", StateConflict, "the payment cannot be cancelled in its present state"),
     row("-4116", AlreadyDone, "cancelled before"),
-    row("-4117", StateConflict, "expired; nothing was or will be paid"),
+    state("-4117", "expired", "expired; nothing was or will be paid"),
 ];
 
 /// Longest code kept of those not known here.
@@ -50,8 +60,13 @@ pub(super) fn from_code(operation: &'static str, code: Option<&str>, is_change: 
         code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(CODE_CHARS_MAX).collect()
     });
     let known = ERROR_CODES.iter().find(|row| Some(row.code) == code.as_deref());
-    let (kind, meaning) = match known {
-        Some(row) => (row.kind, row.meaning),
+    let (kind, meaning, reason) = match known {
+        // What is done before is the cancel. To a capture or a refund it is a state that is in the way; inferred, as the
+        // codes of these are not published.
+        Some(row) if row.kind == AlreadyDone && operation != CANCEL => {
+            (StateConflict, row.meaning, Some("canceled"))
+        }
+        Some(row) => (row.kind, row.meaning, row.reason),
         None => {
             let shown = code.as_deref().unwrap_or("none");
             tracing::warn!(
@@ -60,7 +75,7 @@ pub(super) fn from_code(operation: &'static str, code: Option<&str>, is_change: 
                 code = shown,
                 "the provider answered with an unknown code"
             );
-            (Refused, "refused with a code that has no published meaning")
+            (Refused, "refused with a code that has no published meaning", None)
         }
     };
     let kind = if is_change { kind } else { for_read(kind) };
@@ -71,6 +86,7 @@ pub(super) fn from_code(operation: &'static str, code: Option<&str>, is_change: 
         code: code.filter(|code| !code.is_empty()),
         message: Some(meaning.to_owned()),
         pointer: None,
+        reason: reason.filter(|_| is_change),
     }
 }
 
@@ -97,8 +113,8 @@ mod tests {
             ("4116", Refused, Refused),
             ("", Refused, Refused),
         ] {
-            assert_eq!(from_code("test", Some(code), true).kind, change, "{code}");
-            assert_eq!(from_code("test", Some(code), false).kind, read, "{code}");
+            assert_eq!(from_code(CANCEL, Some(code), true).kind, change, "{code}");
+            assert_eq!(from_code(CANCEL, Some(code), false).kind, read, "{code}");
         }
         assert_eq!(from_code("test", None, true).kind, Refused);
         assert_eq!(ERROR_CODES.len(), 7);

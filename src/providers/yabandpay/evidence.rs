@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     adapter::{ErrorKind, ProviderError, Verdict},
-    domain::{Currency, OperationId, Order, OrderStatus, Part, PlannedOrder},
+    domain::{
+        Currency, Fate, Money, Movement, OperationId, OperationNews, Order, OrderStatus, Part, PlannedOrder,
+    },
 };
 
 /// Longest id of a refund that is kept; the published ones have 20 and 36 characters.
@@ -25,18 +27,26 @@ pub(super) fn of_create(planned: &PlannedOrder, now: Order) -> Verdict {
 }
 
 /// A payment is captured once, so one that was authorized and is paid now was captured since. How much is told
-/// only where the payment's amount became just ours; without that a part proves nothing. `None`: nothing can
-/// be said.
-pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdict> {
+/// only where the payment's amount became just ours; without that a part proves nothing, and all of it is not ours
+/// where another amount is told.
+pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Verdict {
     match now.status {
         OrderStatus::Paid | OrderStatus::PartiallyRefunded | OrderStatus::Refunded => {
             let amount = part.amount.value();
-            let is_told = now.amounts.captured == Some(amount) && before.amount != amount;
+            let is_told = now.amounts.captured == Some(amount);
+            let is_ours = if part.full {
+                is_told || now.amounts.captured.is_none()
+            } else {
+                is_told && before.amount != amount
+            };
+            if !is_ours {
+                return Verdict::Unclear(Some(Box::new(now)));
+            }
             let is_paid = now.status == OrderStatus::Paid;
             let known = if is_paid { mapping::after_found_capture(before, part, &now) } else { now };
-            (part.full || is_told).then(|| Verdict::Done(Some(Box::new(known))))
+            Verdict::Done(Some(Box::new(known)))
         }
-        OrderStatus::Authorized | OrderStatus::Expired => Some(Verdict::NoTrace(Some(Box::new(now)))),
+        OrderStatus::Authorized | OrderStatus::Expired => Verdict::NoTrace(Some(Box::new(now))),
         // A payment may be cancelled after it was captured.
         OrderStatus::Canceled
         | OrderStatus::Pending
@@ -44,7 +54,7 @@ pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdi
         | OrderStatus::InReview
         | OrderStatus::Declined
         | OrderStatus::Failed
-        | OrderStatus::Unknown => None,
+        | OrderStatus::Unknown => Verdict::Unclear(Some(Box::new(now))),
     }
 }
 
@@ -53,7 +63,7 @@ pub(super) fn of_capture(before: &Order, part: Part, now: Order) -> Option<Verdi
 /// for.
 pub(super) fn is_our_refund(
     operation: OperationId,
-    part: Part,
+    amount: Money,
     wire: &wire::Refund,
 ) -> Result<(), &'static str> {
     let is_filled = |text: &&String| !text.is_empty() && text.as_str() != "null";
@@ -62,7 +72,7 @@ pub(super) fn is_our_refund(
     {
         return Err("the answer is about another m_refund_id");
     }
-    let ours = part.amount.currency();
+    let ours = amount.currency();
     let currency = match wire.refund_currency.as_ref().filter(is_filled) {
         Some(code) => Currency::new(code.trim()).map_err(|_| "the answer's currency is not known")?,
         None => ours,
@@ -71,7 +81,7 @@ pub(super) fn is_our_refund(
         return Err("the answer tells another currency than was sent");
     }
     if let Some(told) = wire.refund_amount.as_ref().filter(is_filled)
-        && mapping::amount(Some(told), Some(ours.code()))? != part.amount
+        && mapping::amount(Some(told), Some(ours.code()))? != amount
     {
         return Err("the answer tells another amount than was sent");
     }
@@ -108,6 +118,22 @@ pub(super) fn failed_refund(operation: &'static str, state: &RefundState) -> Pro
         code: Some(state.word.to_owned()),
         ..ProviderError::new(PROVIDER, operation, ErrorKind::Refused, state.meaning)
     }
+}
+
+/// What `v3.QueryRefundOrder` tells of a refund of ours, when it is a last word.
+pub(super) fn news_of_refund(movement: &Movement, wire: &wire::Refund) -> Option<OperationNews> {
+    let state = state_of_refund(wire)?;
+    let fate = match state.progress {
+        RefundProgress::Done => Fate::Done,
+        RefundProgress::Refused => Fate::Undone,
+        RefundProgress::Accepted => return None,
+    };
+    Some(OperationNews {
+        operation: movement.operation,
+        fate,
+        provider_id: movement.provider_id.clone(),
+        provider_status: Some(state.word.to_owned()),
+    })
 }
 
 /// What `v3.QueryRefundOrder` proves about a refund.

@@ -11,13 +11,18 @@ use super::{
     wire::{self, Payment},
 };
 use crate::domain::{
-    AccountName, Action, Amounts, AvailableAction, Currency, Delivery, DeliveryChannel, Mode, Money,
-    OperationKind, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Part, ProviderReference,
-    ProviderStatus, Timestamp, WaitsFor, actions::WINDOW_CLOSED, request::CaptureMode,
+    AccountName, Action, Amounts, AvailableAction, Currency, Delivery, DeliveryChannel, Fate, Mode, Money,
+    OperationKind, OperationNews, OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Part,
+    ProviderReference, ProviderStatus, Timestamp, WaitsFor, actions::WINDOW_CLOSED, request::CaptureMode,
 };
 
 /// Refunds of one payment. Source: "Refund" of API v3, "fewer than 30".
 const REFUNDS_MAX: usize = 29;
+/// `sub_pay_method` of card payments, of the present and of an older edition.
+const CARD_METHODS: [&str; 2] = ["Cards HPP", "Credit Card"];
+/// How long an authorization lasts. Source: list of payment states of API v3, 01, "30 days"; from which moment they
+/// count is not said, so the earliest one is taken.
+const AUTHORIZATION_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Longest state kept of those not known here.
 const WORD_CHARS_MAX: usize = 64;
 /// Longest member of `provider_data`; longer ones are left out.
@@ -62,6 +67,7 @@ pub(super) fn order(
             "the provider told a status not known here"
         );
     }
+    let wire_method = wire.sub_pay_method.clone();
     let creation = memory.creation.as_ref();
     let created_at = seconds(wire.created_at.as_deref())
         .or_else(|| seconds(wire.create_date.as_deref()))
@@ -98,9 +104,30 @@ pub(super) fn order(
     }
     // The wallet's id is empty until the payment is paid.
     let was_paid = wire.transaction_id.as_ref().map(|id| !id.is_empty());
-    order.amounts = amounts(order.status, amount, told, was_paid, memory);
-    finish(&mut order, Refunds::of(memory));
+    let is_card = wire_is_card(wire_method.as_deref());
+    order.amounts = amounts(order.status, Told { amount, told, was_paid, is_card }, memory);
+    finish(&mut order, count_refunds(memory));
     Ok(order)
+}
+
+/// What reads of refunds told, as if the house knew it already: the order that a read tells has it.
+pub(super) fn learn(memory: &mut OrderMemory, news: &[OperationNews]) {
+    memory.movements.retain_mut(|movement| {
+        match news.iter().find(|news| news.operation == movement.operation).map(|news| news.fate) {
+            Some(Fate::Done) => {
+                movement.status = OperationStatus::Succeeded;
+                true
+            }
+            Some(Fate::Undone) => false,
+            None => true,
+        }
+    });
+}
+
+/// Whether a payment is one of `v3.CreateCardPayments`, which alone may be captured later and in part. Source: list
+/// of `sub_pay_method` of API v3.
+fn wire_is_card(method: Option<&str>) -> bool {
+    method.is_some_and(|method| CARD_METHODS.iter().any(|card| card.eq_ignore_ascii_case(method.trim())))
 }
 
 /// The reference of a `trade_id`.
@@ -150,99 +177,119 @@ fn requested(told: Money, memory: &OrderMemory) -> Money {
     known.filter(|known| known.value() > told.value()).unwrap_or(told)
 }
 
+/// What a payment tells of its money, and what was asked for.
+struct Told {
+    /// What the payer was asked for.
+    amount: Money,
+    /// The amount as told now: of an authorized payment what is authorized, of a captured one what was captured.
+    told: Money,
+    /// Whether the wallet gave it a number; `None`: not told.
+    was_paid: Option<bool>,
+    /// Whether it may be captured later and in part.
+    is_card: bool,
+}
+
 /// What state and memory tell of the money. Nobody tells what was taken of a payment that was cancelled after
 /// it was paid, or captured by somebody else; nor refunds made in the merchant portal.
-fn amounts(
-    status: OrderStatus,
-    amount: Money,
-    told: Money,
-    was_paid: Option<bool>,
-    memory: &OrderMemory,
-) -> Amounts {
+///
+/// `authorized` is what the platform told as such: the amount while it is authorized, from a copy of that time once it
+/// is captured, and the amount of a payment that is authorized and taken in one.
+fn amounts(status: OrderStatus, about: Told, memory: &OrderMemory) -> Amounts {
+    let Told { amount, told, was_paid, is_card } = about;
     let all = amount.value();
     let unpaid = Amounts::unpaid(all);
     let captured_here = memory.moved(OperationKind::Capture);
-    let is_by_hand = memory
-        .creation
-        .as_ref()
-        .is_some_and(|creation| creation.planned.order.capture == CaptureMode::Manual);
+    let planned = memory.creation.as_ref().map(|creation| creation.planned.order.capture);
+    let is_by_hand = planned == Some(CaptureMode::Manual);
     let captured = match (captured_here, is_by_hand) {
         (1.., _) => Some(captured_here),
         (_, true) => Some(told.value()).filter(|told| *told < all),
-        (_, false) => Some(all),
+        (_, false) => Some(told.value()),
     };
-    let paid = Amounts { authorized: Some(all), captured, ..unpaid };
+    let at_once = planned == Some(CaptureMode::Automatic) || (planned.is_none() && !is_card);
+    let of_copy = || memory.copy.as_ref()?.amounts.authorized.filter(|authorized| *authorized > 0);
+    let authorized = if at_once { Some(told.value()) } else { of_copy() };
+    let paid = Amounts { authorized, captured, ..unpaid };
     match status {
         OrderStatus::Pending | OrderStatus::Processing => unpaid,
         OrderStatus::InReview => Amounts { authorized: None, captured: None, ..unpaid },
-        OrderStatus::Authorized => Amounts { authorized: Some(all), ..unpaid },
-        OrderStatus::Paid | OrderStatus::PartiallyRefunded => {
-            Amounts { refunded: Some(memory.moved(OperationKind::Refund)), ..paid }
-        }
-        OrderStatus::Refunded => Amounts { refunded: captured.or(Some(all)), ..paid },
+        OrderStatus::Authorized => Amounts { authorized: Some(told.value()), ..unpaid },
+        OrderStatus::Paid | OrderStatus::PartiallyRefunded => Amounts {
+            refunded: Some(refunds(memory, OperationStatus::Succeeded)),
+            refund_pending: Some(refunds(memory, OperationStatus::Accepted)),
+            ..paid
+        },
+        OrderStatus::Refunded => Amounts { refunded: captured, ..paid },
         OrderStatus::Canceled if was_paid == Some(false) => Amounts { canceled: Some(all), ..unpaid },
         OrderStatus::Canceled => Amounts { authorized: None, captured: None, canceled: Some(all), ..unpaid },
         OrderStatus::Expired | OrderStatus::Declined | OrderStatus::Failed => {
-            Amounts { authorized: if was_paid == Some(true) { None } else { Some(0) }, ..unpaid }
+            Amounts { authorized: if was_paid == Some(false) { Some(0) } else { None }, ..unpaid }
         }
         OrderStatus::Unknown => Amounts::untold(all),
     }
 }
 
-/// Refunds known here.
-#[derive(Default)]
-struct Refunds {
-    count: usize,
-    /// Whether each of them is done, not only accepted.
-    are_done: bool,
+/// What our own refunds that are here give back in all. An accepted one may still fail or be withdrawn: that is not
+/// given back yet.
+fn refunds(memory: &OrderMemory, wanted: OperationStatus) -> i64 {
+    let refunds = memory.movements.iter().filter(|movement| {
+        movement.kind == OperationKind::Refund && movement.status == wanted && !movement.is_reversed
+    });
+    refunds.fold(0, |sum: i64, movement| sum.saturating_add(movement.amount.value()))
 }
 
-impl Refunds {
-    fn of(memory: &OrderMemory) -> Self {
-        let count = |wanted: OperationStatus| {
-            let refunds = memory.movements.iter().filter(|movement| movement.kind == OperationKind::Refund);
-            refunds.filter(|movement| movement.status == wanted).count()
-        };
-        let accepted = count(OperationStatus::Accepted);
-        let done = count(OperationStatus::Succeeded);
-        Self { count: accepted.saturating_add(done), are_done: accepted == 0 }
-    }
+/// How many refunds the platform has taken.
+fn count_refunds(memory: &OrderMemory) -> usize {
+    let has_taken = |status| matches!(status, OperationStatus::Accepted | OperationStatus::Succeeded);
+    let refunds = memory.movements.iter().filter(|movement| movement.kind == OperationKind::Refund);
+    refunds.filter(|movement| has_taken(movement.status)).count()
 }
 
-/// What can be given back at most.
-fn refundable(order: &Order) -> i64 {
+/// What was taken and not given back.
+fn kept(order: &Order) -> i64 {
     let captured = order.amounts.captured.unwrap_or(order.amount);
     captured.saturating_sub(order.amounts.refunded.unwrap_or(0)).max(0)
 }
 
-/// Status and actions that follow from the amounts: a payment keeps `paid` when it is refunded.
-fn finish(order: &mut Order, refunds: Refunds) {
-    if order.status == OrderStatus::Paid && order.amounts.refunded.is_some_and(|refunded| refunded > 0) {
-        let is_all = refundable(order) == 0;
-        order.status = if is_all { OrderStatus::Refunded } else { OrderStatus::PartiallyRefunded };
-        // An accepted refund may still be refused.
-        order.is_final = is_all && refunds.are_done;
-    }
-    order.available_actions = actions(order, refunds.count);
+/// What can be given back at most: what waits to be given back is reserved.
+fn refundable(order: &Order) -> i64 {
+    kept(order).saturating_sub(order.amounts.refund_pending.unwrap_or(0)).max(0)
 }
 
-/// The order after a refund that was done or accepted, from the one read before it. Whether earlier refunds are
-/// done is not known here, so only a first one can be the end.
+/// Status, actions and what it waits for, as they follow from the amounts: a payment keeps `paid` when it is refunded.
+fn finish(order: &mut Order, refunds: usize) {
+    if order.status == OrderStatus::Paid && order.amounts.refunded.is_some_and(|refunded| refunded > 0) {
+        let is_all = kept(order) == 0;
+        order.status = if is_all { OrderStatus::Refunded } else { OrderStatus::PartiallyRefunded };
+        // The platform tells of no refund that it takes back once it is done.
+        order.is_final = is_all;
+    }
+    order.waits_for = if order.amounts.refund_pending.is_some_and(|pending| pending > 0) {
+        WaitsFor::Decision
+    } else {
+        WaitsFor::by_status(order.status, order.is_final)
+    };
+    let is_reserved = order.status == OrderStatus::Authorized;
+    order.deadline_at = order.created_at.filter(|_| is_reserved).map(|at| at.plus(AUTHORIZATION_LIFE));
+    order.available_actions = actions(order, refunds);
+}
+
+/// The order after a refund that was done or accepted, from the one read before it.
 pub(super) fn after_refund(before: &Order, part: Part, is_accepted: bool, as_of: Timestamp) -> Order {
-    let mut order = Order { as_of, status: OrderStatus::Paid, ..before.clone() };
-    let refunded = before.amounts.refunded.unwrap_or(0).saturating_add(part.amount.value());
-    order.amounts.refunded = Some(refunded);
-    let is_first = before.amounts.refunded == Some(0);
-    finish(&mut order, Refunds { are_done: is_first && !is_accepted, ..Refunds::default() });
+    let mut order = Order { as_of, status: OrderStatus::Paid, news: Vec::new(), ..before.clone() };
+    let amounts = &mut order.amounts;
+    let grown = if is_accepted { &mut amounts.refund_pending } else { &mut amounts.refunded };
+    *grown = Some(grown.unwrap_or(0).saturating_add(part.amount.value()));
+    finish(&mut order, 0);
     order
 }
 
 /// The order after a capture, from the one read before it.
 pub(super) fn after_capture(before: &Order, part: Part, word: &str, as_of: Timestamp) -> Order {
-    let mut order = Order { as_of, status: OrderStatus::Paid, ..before.clone() };
+    let mut order = Order { as_of, status: OrderStatus::Paid, news: Vec::new(), ..before.clone() };
     order.provider_status = ProviderStatus { code: word.to_owned(), message: None };
     order.amounts.captured = Some(part.amount.value());
-    finish(&mut order, Refunds::default());
+    finish(&mut order, 0);
     order
 }
 
@@ -331,7 +378,11 @@ fn actions(order: &Order, refunds: usize) -> Vec<AvailableAction> {
         }
         OrderStatus::Authorized => (
             cancel(order),
-            AvailableAction::allowed_up_to(Action::Capture, order.amount, true),
+            AvailableAction::allowed_up_to(
+                Action::Capture,
+                order.amounts.authorized.unwrap_or(order.amount),
+                true,
+            ),
             denied(Action::Refund, "not_paid"),
         ),
         OrderStatus::Paid => {
@@ -364,15 +415,26 @@ fn all_denied(why: &str, refund: &str) -> (AvailableAction, AvailableAction, Ava
 /// As a whole, paid or not, inside the window; after a capture what was captured is the whole. Source: "Cancel
 /// Payment Order" of API v3.
 fn cancel(order: &Order) -> AvailableAction {
+    if waits_for_refund(order) {
+        // No cancel once there was any refund. Source: "Cancel Payment Order" of API v3, Refund Limit.
+        return AvailableAction::denied(Action::Cancel, "refund_pending");
+    }
     let whole = order.amounts.captured.filter(|captured| *captured > 0).unwrap_or(order.amount);
     let allowed = AvailableAction::allowed_up_to(Action::Cancel, whole, false);
     within(allowed, order.created_at.and_then(window::cancel_until), order.as_of)
+}
+
+fn waits_for_refund(order: &Order) -> bool {
+    order.amounts.refund_pending.is_some_and(|pending| pending > 0)
 }
 
 /// In parts, at most 29, for one year. Source: "Refund" of API v3.
 fn refund(order: &Order, refunds: usize) -> AvailableAction {
     if refunds >= REFUNDS_MAX {
         return AvailableAction::denied(Action::Refund, "too_many_refunds");
+    }
+    if refundable(order) == 0 && waits_for_refund(order) {
+        return AvailableAction::denied(Action::Refund, "refund_pending");
     }
     let allowed = AvailableAction::allowed_up_to(Action::Refund, refundable(order), true);
     within(allowed, order.created_at.and_then(window::refund_until), order.as_of)

@@ -4,6 +4,9 @@
 //! Source: "Notification" of API v3 and the official PHP library: JSON `{"sign", "data"}`, or in an older
 //! form a form field `resultData` with that JSON. The signature is over the members of `data` alone. Nothing
 //! in it protects against replay, so what money depends on is read at the platform.
+//!
+//! Whether empty members are signed is told in two ways: the official library keeps them, a shipping product drops
+//! them (real clients, read 2026-12-01). Both are taken. An empty member says nothing here in either case.
 
 use std::collections::BTreeMap;
 
@@ -76,12 +79,15 @@ pub(super) fn read(settings: &Settings, raw: &RawNotification) -> Result<Notific
     if signed.data.len() > MEMBERS_MAX {
         return Err(unreadable("`data` has too many members"));
     }
-    let members = verified(settings, &signed)?;
-    Ok(notification(&members))
+    let (members, signed_with) = verified(settings, &signed)?;
+    Ok(Notification { signed_with, ..notification(&members) })
 }
 
-/// The members as they were signed: only these are read.
-fn verified(settings: &Settings, signed: &Signed) -> Result<BTreeMap<String, String>, NotificationError> {
+/// The members that say something, all of them signed, and what they were signed with.
+fn verified(
+    settings: &Settings,
+    signed: &Signed,
+) -> Result<(BTreeMap<String, String>, String), NotificationError> {
     let bad = |why: &str| NotificationError::BadSignature(why.to_owned());
     let sign = signed.sign.as_str().ok_or_else(|| bad("there is no `sign`"))?;
     let signature = hex::decode(sign)
@@ -100,24 +106,35 @@ fn verified(settings: &Settings, signed: &Signed) -> Result<BTreeMap<String, Str
     if !members.keys().all(is_plain) {
         return Err(bad("a member's name has characters that could hide another one"));
     }
-    let message = joined(members.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let mut filled = members.clone();
+    filled.retain(|_, value| !value.is_empty());
+    let rules = [(text(&members), "all members"), (text(&filled), "its filled members only")];
     let mut secrets: Vec<(&str, &SecretString)> = vec![("secret_key", &settings.secret_key)];
     secrets.extend(settings.previous_secret_key.as_ref().map(|secret| ("previous_secret_key", secret)));
-    if secrets.iter().any(|(_, secret)| verifies(secret, &message, &signature)) {
-        return Ok(members);
+    for (message, rule) in &rules {
+        for (name, secret) in &secrets {
+            if verifies(secret, message, &signature) {
+                return Ok((filled, format!("the {name} over {rule}")));
+            }
+        }
     }
     Err(NotificationError::BadSignature(diagnosis::explain(&secrets, &in_order, &signature)))
 }
 
+fn text(members: &BTreeMap<String, String>) -> String {
+    joined(members.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// What these members say; none of them is empty.
 fn notification(members: &BTreeMap<String, String>) -> Notification {
-    let get = |name: &str| members.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let get = |name: &str| members.get(name).map(String::as_str);
     let is_doubtful =
         members.values().any(|value| DECIDING.iter().any(|name| value.contains(&format!("&{name}="))));
     let reference = mapping::reference(get("trade_id")).ok();
-    let message = joined(members.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let nothing = Notification {
-        // The message has no id: the same news is the same text.
-        dedup_key: hex::encode(Sha256::digest(message.as_bytes())),
+        // The message has no id: the same news is the same text of the members that say something. There is no time of
+        // sending in it, so a change of any member, an amount alone too, is other news.
+        dedup_key: hex::encode(Sha256::digest(text(members).as_bytes())),
         reference,
         merchant_reference: get("order_id").map(str::to_owned),
         operation: None,
@@ -126,6 +143,7 @@ fn notification(members: &BTreeMap<String, String>) -> Notification {
         amount: None,
         occurred_at: None,
         settles: None,
+        signed_with: String::new(),
         acknowledgement: OK,
     };
     if is_doubtful {
@@ -165,7 +183,7 @@ fn is_refund(members: &BTreeMap<String, String>) -> bool {
     }
 }
 
-/// How a refund of ours ended, once it has.
+/// How a refund of ours ended, once the platform has said its last word of it. What may still be done has not ended.
 fn settles(number: Option<&str>, state: Option<&str>) -> Option<(OperationId, OperationStatus)> {
     let operation = number?.parse().ok()?;
     match refund_state(state?)?.progress {

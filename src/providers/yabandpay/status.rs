@@ -52,7 +52,7 @@ pub(super) fn payment_state(word: &str) -> Option<&'static PaymentState> {
 /// How far a refund is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundProgress {
-    /// The platform has it and does it later.
+    /// The platform has it and may still do it: its end is not known.
     Accepted,
     /// The money has been given back.
     Done,
@@ -77,13 +77,17 @@ const fn refund(word: &'static str, progress: RefundProgress, meaning: &'static 
 
 /// Every known state of a refund. Source: list of refund states of API v3 (codes 20 to 25); 26 from the
 /// manual of the merchant portal, where its spelling on the wire is inferred.
+///
+/// The last words are 23 and 26. 24 "may be tried again", and then the platform does it after all (real
+/// clients, read 2026-12-01). Of 25 the list says that the platform's support is to be asked, not that the
+/// refund is over: support may still have it paid, so a person settles it.
 pub const REFUND_STATES: &[RefundState] = &[
     refund("to be approval", RefundProgress::Accepted, "20: waits for an administrator"),
     refund("refund pending", RefundProgress::Accepted, "21: balance too low; goes out by itself later"),
     refund("refund processing", RefundProgress::Accepted, "22: submitted"),
     refund("refunded", RefundProgress::Done, "23: done"),
-    refund("refund failed", RefundProgress::Refused, "24: failed, may be tried again"),
-    refund("refund error", RefundProgress::Refused, "25: failed, the platform's support can tell why"),
+    refund("refund failed", RefundProgress::Accepted, "24: failed, may be tried again"),
+    refund("refund error", RefundProgress::Accepted, "25: failed, the platform's support can tell why"),
     refund("refund cancel", RefundProgress::Refused, "26: the refund was withdrawn"),
 ];
 
@@ -153,8 +157,9 @@ mod tests {
             ("refund-processing", Accepted),
             ("refunded", Done),
             ("Refunded", Done),
-            ("refund failed", Refused),
-            ("refund error", Refused),
+            // 24: may be tried again; 25: the platform's support decides.
+            ("refund failed", Accepted),
+            ("refund error", Accepted),
             ("refund cancel", Refused),
             ("refund cancelled", Refused),
         ] {

@@ -26,11 +26,13 @@ pub(super) fn tables() -> Tables {
         member: "refund state",
         word: state.word.to_owned(),
         status: match state.progress {
-            RefundProgress::Accepted | RefundProgress::Done => OrderStatus::PartiallyRefunded,
-            RefundProgress::Refused => OrderStatus::Paid,
+            RefundProgress::Done => OrderStatus::PartiallyRefunded,
+            RefundProgress::Accepted | RefundProgress::Refused => OrderStatus::Paid,
         },
         note: match state.progress {
-            RefundProgress::Accepted => "the refund is `accepted`; `refunded` when it is of all",
+            RefundProgress::Accepted => {
+                "the refund is `accepted`, its amount in `refund_pending`; the status does not change"
+            }
             RefundProgress::Done => "the refund is `succeeded`; `refunded` when it is of all",
             RefundProgress::Refused => "the refund is `refused`",
         },

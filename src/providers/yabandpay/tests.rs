@@ -4,6 +4,7 @@ mod calls;
 mod creating;
 mod notifications;
 mod reading;
+mod refunds;
 
 use std::{sync::Arc, time::Duration};
 

@@ -55,8 +55,11 @@ async fn paid_then_refunded_in_parts_that_a_person_approves() {
     assert_eq!((&sent["refund_amount"], &sent["refund_currency"]), (&json!("3.00"), &json!("EUR")));
     assert_eq!((&sent["trade_id"], &sent["m_refund_id"]), (&json!(order), &json!(id)));
     assert_eq!(sent["notify_url"], format!("{}/notifications/yabandpay", shop.0.url));
+    // It waits for a person: nothing is given back yet, and its amount is reserved.
     let taken = shop.read(&order).await;
-    seen(&taken, "partially_refunded", 300);
+    seen(&taken, "paid", 0);
+    let cancel = action(&taken, "cancel");
+    assert_eq!((&cancel["allowed"], &cancel["reason"]), (&json!(false), &json!("refund_pending")));
     assert_eq!((&taken.json["final"], &action(&taken, "refund")["max"]), (&json!(false), &json!(700)));
     let replay = shop.ask("refund", &order, Some("r1"), Some(300)).await;
     assert_eq!((replay.status, operation(&replay)), (202, id.clone()), "{replay:?}");
@@ -108,9 +111,13 @@ async fn paid_then_refunded_in_parts_that_a_person_approves() {
     // The rest.
     let rest = accepted(&shop.ask("refund", &order, Some("r4"), None).await, 700);
     let all_taken = shop.read(&order).await;
-    seen(&all_taken, "refunded", 1_000);
+    seen(&all_taken, "partially_refunded", 300);
     assert_eq!(all_taken.json["final"], false, "it may still be rejected");
-    assert_eq!(shop.ask("refund", &order, Some("r5"), Some(1)).await.problem(), (409, "already_refunded"));
+    let more = shop.ask("refund", &order, Some("r5"), Some(1)).await;
+    assert_eq!(
+        (more.problem(), &more.json["reason"]),
+        ((409, "order_state_conflict"), &json!("refund_pending"))
+    );
     shop.office(Some(&order), "approve_refund");
     shop.0.ended(&rest).await;
     let types = shop.until(&order, "notification.received", 4).await;
@@ -128,14 +135,10 @@ async fn paid_then_refunded_in_parts_that_a_person_approves() {
 #[tokio::test]
 async fn a_rejected_or_failed_refund_is_read() {
     let shop = Shop::new().await;
-    for (reference, end, word) in [
-        ("a", "reject_refund", "refund cancel"),
-        ("b", "fail_refund", "refund failed"),
-        ("c", "approve_refund", ""),
-    ] {
+    for (reference, end, word) in [("a", "reject_refund", "refund cancel"), ("c", "approve_refund", "")] {
         let order = shop.paid(reference).await;
         let id = accepted(&shop.ask("refund", &order, Some(reference), None).await, 1_000);
-        seen(&shop.read(&order).await, "refunded", 1_000);
+        seen(&shop.read(&order).await, "paid", 0);
         shop.office(Some(&order), end);
         let ended = shop.0.ended(&id).await;
         if word.is_empty() {
@@ -157,6 +160,26 @@ async fn a_rejected_or_failed_refund_is_read() {
         // A new one is a new one.
         accepted(&shop.ask("refund", &order, Some(&format!("{reference}-again")), None).await, 1_000);
     }
+}
+
+/// State 24: "failed, may be tried again" is no end. Neither its notification nor a read of it says one.
+#[tokio::test]
+async fn a_failed_refund_may_still_be_done() {
+    let shop = Shop::notified().await;
+    let order = shop.paid("cart-1").await;
+    shop.until(&order, "notification.received", 1).await;
+    let id = accepted(&shop.ask("refund", &order, Some("r1"), Some(600)).await, 600);
+    shop.office(Some(&order), "fail_refund");
+    let types = shop.until(&order, "notification.received", 2).await;
+    assert_eq!((count(&types, "refund.failed"), count(&types, "operation.refused")), (0, 0), "{types:?}");
+    let read = shop.read(&order).await;
+    seen(&read, "paid", 0);
+    assert_eq!(action(&read, "refund")["max"], 400);
+    assert_eq!(shop.0.get(&format!("/operations/{id}")).await.json["status"], "accepted");
+    // What it may still give back is not given back a second time.
+    let again = shop.ask("refund", &order, Some("r2"), Some(600)).await;
+    assert_eq!(again.problem(), (422, "amount_exceeds_remaining"), "{again:?}");
+    assert_eq!(shop.0.control.requests(REFUND), 1);
 }
 
 #[tokio::test]
@@ -224,7 +247,8 @@ async fn refunds_at_the_same_time_never_exceed_the_payment() {
             assert!(
                 matches!(
                     reply.problem(),
-                    (409, "operation_in_progress" | "already_refunded") | (422, "amount_exceeds_remaining")
+                    (409, "operation_in_progress" | "order_state_conflict")
+                        | (422, "amount_exceeds_remaining")
                 ),
                 "{reply:?}"
             );

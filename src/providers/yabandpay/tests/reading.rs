@@ -1,7 +1,7 @@
 //! Payments as read, with what is remembered of them.
 
 use super::*;
-use crate::domain::{Action, Amounts, AvailableAction, Checkout, CheckoutMethod, OrderStatus};
+use crate::domain::{Action, Amounts, AvailableAction, Checkout, CheckoutMethod, OrderStatus, WaitsFor};
 
 const LATER: &str = "2023-11-14T22:23:20Z";
 
@@ -155,15 +155,16 @@ fn the_windows_close() {
 fn refunds_are_those_remembered() {
     use OperationStatus::{Accepted, NeedsReview, Succeeded, Unknown};
     use OrderStatus::{Paid, PartiallyRefunded, Refunded};
-    for (refunds, status, is_final, refunded, left) in [
-        (vec![], Paid, false, 0, Some(1_250)),
-        (vec![(250, Unknown), (100, NeedsReview)], Paid, false, 0, Some(1_250)),
-        (vec![(250, Accepted)], PartiallyRefunded, false, 250, Some(1_000)),
-        (vec![(250, Succeeded), (250, Accepted)], PartiallyRefunded, false, 500, Some(750)),
-        (vec![(1_000, Succeeded), (250, Accepted)], Refunded, false, 1_250, None),
-        (vec![(1_000, Succeeded), (250, Succeeded)], Refunded, true, 1_250, None),
-        (vec![(1, Succeeded); 28], PartiallyRefunded, false, 28, Some(1_222)),
-        (vec![(1, Succeeded); 29], PartiallyRefunded, false, 29, None),
+    for (refunds, status, is_final, refunded, pending, left) in [
+        (vec![], Paid, false, 0, 0, Some(1_250)),
+        (vec![(250, Unknown), (100, NeedsReview)], Paid, false, 0, 0, Some(1_250)),
+        (vec![(250, Accepted)], Paid, false, 0, 250, Some(1_000)),
+        (vec![(1_250, Accepted)], Paid, false, 0, 1_250, None),
+        (vec![(250, Succeeded), (250, Accepted)], PartiallyRefunded, false, 250, 250, Some(750)),
+        (vec![(1_000, Succeeded), (250, Accepted)], PartiallyRefunded, false, 1_000, 250, None),
+        (vec![(1_000, Succeeded), (250, Succeeded)], Refunded, true, 1_250, 0, None),
+        (vec![(1, Succeeded); 28], PartiallyRefunded, false, 28, 0, Some(1_222)),
+        (vec![(1, Succeeded); 29], PartiallyRefunded, false, 29, 0, None),
     ] {
         let movements =
             refunds.iter().map(|(value, status)| movement(OperationKind::Refund, *value, *status));
@@ -171,10 +172,15 @@ fn refunds_are_those_remembered() {
         let order = mapped(&[], &memory, LATER).unwrap();
         assert_eq!((order.status, order.is_final), (status, is_final), "{refunds:?}");
         assert_eq!(order.amounts.refunded, Some(refunded), "{refunds:?}");
+        assert_eq!(order.amounts.refund_pending, Some(pending), "{refunds:?}");
+        // A refund that waits is followed to its end.
+        let waits_for = if pending > 0 { WaitsFor::Decision } else { WaitsFor::Nothing };
+        assert_eq!(order.waits_for, waits_for, "{refunds:?}");
         assert_eq!(action(&order, Action::Refund).max, left, "{refunds:?}");
         let expected = [(PartiallyRefunded, "partially_refunded"), (Refunded, "already_refunded")]
             .into_iter()
-            .find_map(|(refunded, reason)| (refunded == status).then_some(reason));
+            .find_map(|(refunded, reason)| (refunded == status).then_some(reason))
+            .or((pending > 0).then_some("refund_pending"));
         assert_eq!(action(&order, Action::Cancel).reason.as_deref(), expected, "{refunds:?}");
     }
 }
@@ -193,11 +199,16 @@ fn a_capture_is_as_much_as_was_captured_here() {
         ..OrderMemory::default()
     };
     let elsewhere = mapped(&[], &memory(vec![]), LATER).unwrap();
-    assert_eq!((elsewhere.amounts.authorized, elsewhere.amounts.captured), (Some(1_250), None));
+    assert_eq!((elsewhere.amounts.authorized, elsewhere.amounts.captured), (None, None));
     let here = vec![movement(OperationKind::Capture, 700, OperationStatus::Succeeded)];
     let here = mapped(&[], &memory(here), LATER).unwrap();
-    assert_eq!((here.amounts.authorized, here.amounts.captured), (Some(1_250), Some(700)));
+    assert_eq!((here.amounts.authorized, here.amounts.captured), (None, Some(700)));
     assert_eq!(action(&here, Action::Refund).max, Some(700));
+    // What the platform told while it was authorized is remembered by a copy of that time.
+    let copy = order(&[("state", json!("authorized"))]);
+    let copied = OrderMemory { copy: Some(copy), ..memory(vec![]) };
+    let later = mapped(&[("amount", json!("7.00"))], &copied, LATER).unwrap();
+    assert_eq!((later.amounts.authorized, later.amounts.captured), (Some(1_250), Some(700)));
     let authorized = order(&[("state", json!("authorized"))]);
     let capture = action(&authorized, Action::Capture);
     assert_eq!((capture.max, capture.partial), (Some(1_250), Some(true)));

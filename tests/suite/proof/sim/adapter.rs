@@ -328,6 +328,7 @@ impl ProviderAdapter for Adapter {
             amount: None,
             occurred_at: None,
             settles: operation.map(|operation| (operation, ended)),
+            signed_with: String::new(),
             acknowledgement: Acknowledgement::EMPTY,
         })
     }
