@@ -46,6 +46,8 @@ pub struct Notification {
     pub occurred_at: Option<Timestamp>,
     /// How an accepted operation of ours ended (`succeeded` or `refused`), where the message tells.
     pub settles: Option<(OperationId, OperationStatus)>,
+    /// Whether the message says that the payer cannot try again, whatever became of the last try.
+    pub closes: bool,
     /// What the provider expects to hear.
     pub acknowledgement: Acknowledgement,
 }

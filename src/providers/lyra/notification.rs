@@ -102,6 +102,7 @@ fn read(payment: &Payment) -> Notification {
         }),
         occurred_at: newest.and_then(instant),
         settles: None,
+        closes: false,
         acknowledgement: Acknowledgement::EMPTY,
     }
 }

@@ -239,6 +239,7 @@ fn notification(
         amount: amount.and_then(|(value, currency)| Money::balance(value, currency).ok()),
         occurred_at: at.as_deref().and_then(wire::instant),
         settles: None,
+        closes: false,
         acknowledgement: Acknowledgement::EMPTY,
     })
 }

@@ -126,6 +126,7 @@ fn notification(members: &BTreeMap<String, String>) -> Notification {
         amount: None,
         occurred_at: None,
         settles: None,
+        closes: false,
         acknowledgement: OK,
     };
     if is_doubtful {

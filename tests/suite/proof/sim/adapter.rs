@@ -325,6 +325,7 @@ impl ProviderAdapter for Adapter {
             amount: None,
             occurred_at: None,
             settles: operation.map(|operation| (operation, ended)),
+            closes: false,
             acknowledgement: Acknowledgement::EMPTY,
         })
     }
