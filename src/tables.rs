@@ -112,6 +112,9 @@ fn capabilities(all: &[(ProviderDescription, Tables)]) -> String {
             if methods.is_empty() { "none to choose" } else { &methods }
         );
         let _ = writeln!(text, "Currencies: {}.", tables.capabilities.currencies.join(" "));
+        for note in tables.notes {
+            let _ = writeln!(text, "{note}");
+        }
     }
     text
 }

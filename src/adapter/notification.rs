@@ -48,6 +48,8 @@ pub struct Notification {
     pub settles: Option<(OperationId, OperationStatus)>,
     /// What it was signed with, in words for operators: which secret, and the rule where a provider has several.
     pub signed_with: String,
+    /// Whether the message says that the payer cannot try again, whatever became of the last try.
+    pub closes: bool,
     /// What the provider expects to hear.
     pub acknowledgement: Acknowledgement,
 }

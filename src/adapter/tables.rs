@@ -40,6 +40,8 @@ pub struct Tables {
     pub title: &'static str,
     /// Its white-labels known here.
     pub brands: Vec<&'static str>,
+    /// What a reader of the list of brands and currencies must know besides.
+    pub notes: &'static [&'static str],
     /// Words for states.
     pub statuses: Vec<StatusRow>,
     /// Error codes.

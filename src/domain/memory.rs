@@ -26,6 +26,8 @@ pub struct Notified {
     pub status: OrderStatus,
     /// The provider's own word for it.
     pub provider_status: Option<String>,
+    /// Whether it said that the payer cannot try again.
+    pub closes: bool,
     /// When it was received.
     pub at: Timestamp,
 }

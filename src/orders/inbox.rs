@@ -306,6 +306,7 @@ fn facts(read: &Notification) -> NotificationFacts {
         provider_status: read.provider_status.clone(),
         amount: read.amount,
         settles: read.settles,
+        closes: read.closes,
     }
 }
 

@@ -27,6 +27,9 @@ pub struct NotificationFacts {
     pub amount: Option<Money>,
     /// How an accepted operation of ours ended, where the message tells.
     pub settles: Option<(OperationId, OperationStatus)>,
+    /// Whether the message says that the payer cannot try again.
+    #[serde(default)]
+    pub closes: bool,
 }
 
 /// A verified notification about to be kept.

@@ -1,6 +1,6 @@
 //! One Lyra shop, spoken to in canonical terms.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,41 +13,40 @@ use serde_json::{Value, json};
 
 use super::{
     PROVIDER, check,
-    config::Settings,
-    create, error, evidence, mapping, notification, payments,
-    status::{DetailedStatus, PaymentOrderStatus},
+    config::{LATIN_AMERICA, Settings},
+    create,
+    envelope::{self, Told, unusable},
+    evidence::{self, Found},
+    mapping, news, notification, payments, settling,
+    status::{CreditState, DetailedStatus, PaymentOrderStatus},
     update,
     wire::{self, Transaction},
 };
 use crate::{
     adapter::{
-        AccountSettings, AdapterContext, Answer, Capabilities, Deadline, ErrorKind, Exchange, KeyError,
-        Notification, NotificationError, OperationCapability, Performed, ProviderAdapter, ProviderError,
-        Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
+        AccountSettings, AdapterContext, Capabilities, Deadline, ErrorKind, Exchange, KeyError, Notification,
+        NotificationError, OperationCapability, Performed, ProviderAdapter, ProviderError, Purpose,
+        RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
     },
     domain::{
-        AccountName, Action, DeliveryChannel, Intent, Mode, NewOrder, Operation, OperationId, OperationKind,
-        Order, OrderMemory, OrderPatch, OrderStatus, Part, PlannedOrder, ProviderReference, Timestamp,
+        AccountName, Action, DeliveryChannel, Fate, Intent, Mode, NewOrder, Operation, OperationId,
+        OperationKind, OperationNews, Order, OrderMemory, OrderPatch, OrderStatus, Part, PlannedOrder,
+        ProviderReference, Timestamp,
     },
 };
 
 const CREATE: &str = "Charge/CreatePaymentOrder";
 const GET: &str = "Charge/PaymentOrder/Get";
 const UPDATE: &str = "Charge/PaymentOrder/Update";
-const CANCEL: &str = "Charge/PaymentOrder/Cancel";
+pub(super) const CANCEL: &str = "Charge/PaymentOrder/Cancel";
 const SDK_TEST: &str = "Charge/SDKTest";
 const TRANSACTIONS: &str = "Order/Get";
-const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
+pub(super) const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
 const VALIDATE: &str = "Transaction/Validate";
 const TRANSACTION_UPDATE: &str = "Transaction/Update";
 
-/// The envelope's word for an answer that is no error.
-const SUCCESS: &str = "SUCCESS";
 /// What an answer is that should have been a payment order.
 const NO_ORDER: &str = "the answer is not a payment order";
-
-/// How much earlier than our intent the platform may date an effect of it: its clock is not ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     // Two creations are two orders. A lost one can be found only once somebody has paid it, so only one that the
@@ -103,6 +102,10 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     currencies: check::CURRENCIES,
 };
 
+/// The same at the brands of Latin America, and at a server that names no brand.
+const CAPABILITIES_OF_LATIN_AMERICA: Capabilities =
+    Capabilities { currencies: check::CURRENCIES_OF_LATIN_AMERICA, ..CAPABILITIES };
+
 /// One shop in one mode.
 #[derive(Debug)]
 pub(super) struct Lyra {
@@ -131,14 +134,14 @@ pub(super) fn build(
 }
 
 impl Lyra {
-    /// Calls a service and gives the answer of its envelope; `not_it` says what another answer is not.
-    async fn call<T: DeserializeOwned>(
+    /// Calls a service and gives what its envelope tells; `not_it` says what another answer is not.
+    async fn ask<T: DeserializeOwned>(
         &self,
         service: &'static str,
         body: &(impl Serialize + Sync),
         purpose: Purpose,
         not_it: &str,
-    ) -> Result<T> {
+    ) -> Result<Told<T>> {
         let body = serde_json::to_vec(body).map_err(|_| {
             ProviderError::new(PROVIDER, service, ErrorKind::NotExecuted, "the request cannot be written")
         })?;
@@ -149,22 +152,34 @@ impl Lyra {
         let url = format!("{}V4/{service}", self.settings.base_url);
         let exchange = Exchange { operation: service, url: &url, headers, body: Bytes::from(body), purpose };
         let is_change = matches!(purpose, Purpose::Change);
-        read_content(service, is_change, &self.transport.send(exchange).await?, not_it)
+        let answer = self.transport.send(exchange).await?;
+        envelope::read(service, is_change, self.settings.mode, &answer, not_it)
     }
 
-    /// Calls a service of payment orders and gives the order, which must be the one asked for.
+    /// The same, when nothing but the answer matters.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        service: &'static str,
+        body: &(impl Serialize + Sync),
+        purpose: Purpose,
+        not_it: &str,
+    ) -> Result<T> {
+        self.ask(service, body, purpose, not_it).await.map(|told| told.answer)
+    }
+
+    /// Calls a service of payment orders and gives the order, which must be the one asked for, with the platform's date.
     async fn call_for_order(
         &self,
         service: &'static str,
         body: &(impl Serialize + Sync),
         purpose: Purpose,
         reference: &ProviderReference,
-    ) -> Result<Order> {
+    ) -> Result<(Order, Option<Timestamp>)> {
         let is_change = matches!(purpose, Purpose::Change);
-        let order = self.call(service, body, purpose, NO_ORDER).await?;
-        let order = self.read_order(service, is_change, order)?;
+        let told = self.ask(service, body, purpose, NO_ORDER).await?;
+        let order = self.read_order(service, is_change, told.answer)?;
         if order.reference() == reference {
-            Ok(order)
+            Ok((order, told.server_date))
         } else {
             Err(unusable(service, is_change, "the answer is about another payment order"))
         }
@@ -184,15 +199,23 @@ impl Lyra {
         self.call(service, body, Purpose::Change, "the answer is not a transaction").await
     }
 
-    /// Every transaction with this merchant reference; none when there are too many to tell.
-    async fn transactions(&self, merchant_reference: &str, deadline: Deadline) -> Result<Vec<Transaction>> {
+    /// Every transaction with this merchant reference; `None` when there are more than the platform lists, so that
+    /// nobody can tell which is whose.
+    async fn transactions(
+        &self,
+        merchant_reference: &str,
+        deadline: Deadline,
+    ) -> Result<Option<Told<Vec<Transaction>>>> {
         let body = wire::ByMerchantReference { order_id: merchant_reference };
         let not_it = "the answer is not a list of transactions";
-        match self.call::<wire::OrderTransactions>(TRANSACTIONS, &body, Purpose::Read(deadline), not_it).await
+        match self.ask::<wire::OrderTransactions>(TRANSACTIONS, &body, Purpose::Read(deadline), not_it).await
         {
-            Ok(answer) => Ok(answer.transactions),
-            // PSP_010: none yet. PSP_015: more than the platform lists, so nobody can tell which is this order's.
-            Err(error) if matches!(error.code.as_deref(), Some("PSP_010" | "PSP_015")) => Ok(Vec::new()),
+            Ok(told) => Ok(Some(Told { answer: told.answer.transactions, server_date: told.server_date })),
+            // PSP_010: none yet. PSP_015: more than the platform lists.
+            Err(error) if error.code.as_deref() == Some("PSP_010") => {
+                Ok(Some(Told { answer: Vec::new(), server_date: None }))
+            }
+            Err(error) if error.code.as_deref() == Some("PSP_015") => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -203,9 +226,10 @@ impl Lyra {
         reference: &ProviderReference,
         memory: &dyn Recall,
         deadline: Deadline,
-    ) -> Result<(Order, Vec<Transaction>)> {
+    ) -> Result<Reading> {
         let body = wire::ByReference { payment_order_id: reference.as_str() };
-        let mut order = self.call_for_order(GET, &body, Purpose::Read(deadline), reference).await?;
+        let (mut order, server_date) =
+            self.call_for_order(GET, &body, Purpose::Read(deadline), reference).await?;
         let is_paid = PaymentOrderStatus::read(&order.provider_status.code) == PaymentOrderStatus::Paid;
         let memory = match memory.recall().await {
             Ok(memory) => memory,
@@ -217,17 +241,21 @@ impl Lyra {
             order.metadata.clone_from(&creation.planned.order.metadata);
         }
         if !is_paid {
-            return Ok((order, Vec::new()));
+            let now = server_date.unwrap_or(order.as_of);
+            settling::close(&mut order, memory.notified.as_ref(), now);
+            return Ok(Reading { order, transactions: Vec::new(), memory });
         }
-        let transactions = match order.merchant_reference.clone() {
+        let told = match order.merchant_reference.clone() {
             Some(merchant_reference) => self.transactions(&merchant_reference, deadline).await?,
-            None => Vec::new(),
+            None => None,
         };
-        let creation = memory.creation.map(|creation| creation.operation);
-        let payment = payments::of(&order, &transactions, creation);
-        payments::apply(&mut order, payment.as_ref());
+        let (transactions, server_date) =
+            told.map_or((Vec::new(), None), |told| (told.answer, told.server_date));
+        let creation = memory.creation.as_ref().map(|creation| creation.operation);
+        payments::apply(&mut order, &transactions, creation, server_date);
+        order.news = news::of(&memory, &transactions);
         order.as_of = Timestamp::now();
-        Ok((order, transactions))
+        Ok(Reading { order, transactions, memory })
     }
 
     /// Cancels an accepted payment that is not remitted yet, all or part of it.
@@ -264,6 +292,14 @@ impl Lyra {
     }
 }
 
+/// What a read told, with what was remembered for it.
+struct Reading {
+    order: Order,
+    /// Of a paid order.
+    transactions: Vec<Transaction>,
+    memory: OrderMemory,
+}
+
 /// The payment behind an order as read.
 fn payment_of<'a>(order: &'a Order, service: &'static str) -> Result<&'a str> {
     order.provider_data.get(payments::UUID).and_then(Value::as_str).ok_or_else(|| {
@@ -276,53 +312,23 @@ fn expect(service: &'static str, holds: bool, problem: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(unusable(service, true, problem)) }
 }
 
-#[cfg(test)]
-pub(super) fn read_answer(service: &'static str, is_change: bool, answer: &Answer) -> Result<Value> {
-    read_content(service, is_change, answer, "the answer is not JSON")
+/// Adds to the order that a lost operation was found, with the number that the platform gave it.
+fn tell_found(order: &mut Order, operation: &Operation, number: String, word: Option<String>) {
+    order.news.retain(|news| news.operation != operation.id);
+    order.news.push(OperationNews {
+        operation: operation.id,
+        fate: Fate::Done,
+        provider_id: Some(number),
+        provider_status: word,
+    });
 }
 
-/// The answer inside the envelope as what it has to be, or what it says went wrong. The envelope decides; HTTP only says
-/// whether there is one.
-fn read_content<T: DeserializeOwned>(
-    service: &'static str,
-    is_change: bool,
-    answer: &Answer,
-    not_it: &str,
-) -> Result<T> {
-    let has_envelope = matches!(answer.status, 200 | 401);
-    // Absent is accepted: the body says it as well.
-    let is_json = answer
-        .content_type
-        .as_deref()
-        .is_none_or(|media| media.ends_with("/json") || media.ends_with("+json"));
-    if !has_envelope || !is_json {
-        return Err(unusable(service, is_change, "the answer did not come from the provider's service"));
+/// The platform did take the change, and says of it that it came to nothing.
+fn came_to_nothing(operation: &'static str, word: String) -> ProviderError {
+    ProviderError {
+        code: Some(word),
+        ..ProviderError::new(PROVIDER, operation, ErrorKind::Refused, "it came to nothing at the platform")
     }
-    // Most answers are this, and read once.
-    if let Ok(wire::Complete { status, answer }) = serde_json::from_slice::<wire::Complete<T>>(&answer.body)
-        && status == SUCCESS
-    {
-        return Ok(answer);
-    }
-    let Ok(envelope) = serde_json::from_slice::<wire::Envelope>(&answer.body) else {
-        return Err(unusable(service, is_change, "the answer is not the provider's envelope"));
-    };
-    match envelope.status.as_str() {
-        SUCCESS => Err(unusable(service, is_change, not_it)),
-        "ERROR" => match serde_json::from_slice::<wire::Complete<wire::ServiceError>>(&answer.body) {
-            Ok(wire::Complete { answer, .. }) => {
-                Err(error::from_code(service, &answer.error_code, is_change))
-            }
-            Err(_) => Err(unusable(service, is_change, "the provider's error has no code")),
-        },
-        _ => Err(unusable(service, is_change, "the envelope tells neither success nor error")),
-    }
-}
-
-/// An answer that proves nothing: a read learned nothing, a change may have happened.
-fn unusable(service: &'static str, is_change: bool, problem: &str) -> ProviderError {
-    let kind = if is_change { ErrorKind::OutcomeUnknown } else { ErrorKind::Protocol };
-    ProviderError::new(PROVIDER, service, kind, problem)
 }
 
 #[async_trait]
@@ -344,7 +350,8 @@ impl ProviderAdapter for Lyra {
     }
 
     fn capabilities(&self) -> &'static Capabilities {
-        &CAPABILITIES
+        let may_have_more = self.settings.brand.as_deref().is_none_or(|brand| LATIN_AMERICA.contains(&brand));
+        if may_have_more { &CAPABILITIES_OF_LATIN_AMERICA } else { &CAPABILITIES }
     }
 
     fn accepts_reference(&self, reference: &ProviderReference) -> bool {
@@ -373,7 +380,7 @@ impl ProviderAdapter for Lyra {
         memory: &dyn Recall,
         deadline: Deadline,
     ) -> Result<Order> {
-        self.read(reference, memory, deadline).await.map(|(order, _)| order)
+        self.read(reference, memory, deadline).await.map(|reading| reading.order)
     }
 
     fn plan_create(
@@ -403,7 +410,8 @@ impl ProviderAdapter for Lyra {
     }
 
     fn check_update(&self, before: &Order, patch: &OrderPatch) -> std::result::Result<(), Vec<Violation>> {
-        let violations = check::update(before, patch, Timestamp::now());
+        let currencies = self.capabilities().currencies;
+        let violations = check::update(before, patch, currencies, Timestamp::now());
         if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
 
@@ -417,7 +425,7 @@ impl ProviderAdapter for Lyra {
         let creation = memory.recall().await?.creation;
         let body = update::request(before, patch, creation.as_ref(), &self.notifications)
             .ok_or_else(|| ProviderError::unsupported(PROVIDER, OperationKind::Update))?;
-        let mut after = self.call_for_order(UPDATE, &body, Purpose::Change, before.reference()).await?;
+        let (mut after, _) = self.call_for_order(UPDATE, &body, Purpose::Change, before.reference()).await?;
         expect(
             UPDATE,
             after.amount == body.amount && after.currency.code() == body.currency,
@@ -439,7 +447,7 @@ impl ProviderAdapter for Lyra {
             return Err(ProviderError::unsupported(PROVIDER, OperationKind::Cancel));
         }
         let body = wire::ByReference { payment_order_id: before.reference().as_str() };
-        let mut after = self.call_for_order(CANCEL, &body, Purpose::Change, before.reference()).await?;
+        let (mut after, _) = self.call_for_order(CANCEL, &body, Purpose::Change, before.reference()).await?;
         expect(CANCEL, after.status == OrderStatus::Canceled, "the answer does not tell a canceled order")?;
         after.metadata.clone_from(&before.metadata);
         Ok(Performed { order: Some(after), ..Performed::default() })
@@ -456,11 +464,12 @@ impl ProviderAdapter for Lyra {
             DetailedStatus::read(&after.detailed_status),
             DetailedStatus::Authorised
                 | DetailedStatus::Captured
+                | DetailedStatus::CapturePending
                 | DetailedStatus::WaitingAuthorisation
                 | DetailedStatus::Suspended
         );
         expect(VALIDATE, after.uuid == uuid && is_validated, "the answer does not tell a validated payment")?;
-        Ok(Performed::default())
+        Ok(Performed { provider_id: Some(after.uuid), ..Performed::default() })
     }
 
     async fn refund(&self, operation: OperationId, before: &Order, part: Part) -> Result<Performed> {
@@ -473,15 +482,25 @@ impl ProviderAdapter for Lyra {
             currency: Some(currency),
             comment: operation.to_string(),
         };
-        let credit = self.call_for_transaction(CANCEL_OR_REFUND, &body).await?;
-        let is_ours = credit.operation_type.as_deref() == Some("CREDIT")
+        let credit = match self.call_for_transaction(CANCEL_OR_REFUND, &body).await {
+            Ok(credit) => credit,
+            // Cancelled before is no refund that was done before.
+            Err(error) if error.kind == ErrorKind::AlreadyDone => {
+                return Err(ProviderError { kind: ErrorKind::StateConflict, ..error });
+            }
+            Err(error) => return Err(error),
+        };
+        let is_ours = credit.is_credit()
             && credit.amount == amount
             && credit.currency == currency
             && credit.parent().is_none_or(|parent| parent == uuid);
         expect(CANCEL_OR_REFUND, is_ours, "the answer does not tell this refund")?;
-        let status = DetailedStatus::read(&credit.detailed_status);
-        expect(CANCEL_OR_REFUND, status.gives_back(), "the answer tells a refund that gives nothing back")?;
-        Ok(Performed::default())
+        let accepted = match credit.credit_state() {
+            CreditState::GivesBack => false,
+            CreditState::Waits => true,
+            CreditState::Undone => return Err(came_to_nothing(CANCEL_OR_REFUND, credit.detailed_status)),
+        };
+        Ok(Performed { order: None, accepted, provider_id: Some(credit.uuid) })
     }
 
     async fn settle(
@@ -491,39 +510,49 @@ impl ProviderAdapter for Lyra {
         deadline: Deadline,
     ) -> Result<Verdict> {
         if let Intent::Create { planned } = &operation.intent {
-            // Found only once it is paid, and then without its number: no read tells which order it is.
-            let transactions = self.transactions(&planned.order.merchant_reference, deadline).await?;
+            // Found only once somebody tried to pay it, and then without its number: no read tells which order it is.
+            let reference = &planned.order.merchant_reference;
+            let Some(told) = self.transactions(reference, deadline).await? else {
+                return Ok(Verdict::Unclear(None));
+            };
             let ours = operation.id.to_string();
-            let is_paid =
-                transactions.iter().any(|transaction| transaction.creation() == Some(ours.as_str()));
-            return Ok(if is_paid { Verdict::Done(None) } else { Verdict::NoTrace(None) });
+            let is_there = told.answer.iter().any(|one| one.creation() == Some(ours.as_str()));
+            return Ok(if is_there { Verdict::Done(None) } else { Verdict::NoTrace(None) });
         }
         let Some(before) = operation.intent.before() else { return Ok(Verdict::NoTrace(None)) };
-        let (mut now, transactions) = self.read(before.reference(), memory, deadline).await?;
-        let is_done = match &operation.intent {
-            Intent::Create { .. } => false,
-            Intent::Update { before, patch } => evidence::shows_update(before, patch, &now),
-            Intent::Cancel { before, part } => evidence::shows_cancel(before, *part, &now),
-            Intent::Capture { before, .. } => evidence::shows_capture(before, &now),
+        let Reading { order: mut now, transactions, memory } =
+            self.read(before.reference(), memory, deadline).await?;
+        let found = match &operation.intent {
+            Intent::Create { .. } => Found::Unclear,
+            Intent::Update { before, patch } => evidence::of_update(before, patch, &now),
+            Intent::Cancel { before, part } => evidence::of_cancel(before, *part, &now, &transactions),
+            Intent::Capture { before, .. } => evidence::of_capture(before, &transactions),
             Intent::Refund { before, part } => {
-                let since = operation.created_at.minus(CLOCK_SKEW);
-                evidence::shows_refund(before, *part, &now, &transactions, since)
+                evidence::of_refund(operation, before, *part, &now, &transactions, &memory)
             }
         };
-        if let Intent::Update { patch, .. } = &operation.intent
-            && is_done
-            && let Some(mut creation) = memory.recall().await?.creation
-        {
-            // What is remembered does not know of this update before it is settled.
-            creation.planned.order.apply(patch);
-            now.metadata = creation.planned.order.metadata;
-        }
-        let changed_otherwise = !is_done && evidence::changed_otherwise(&operation.intent, &now);
-        let now = Some(Box::new(now));
-        Ok(match (is_done, changed_otherwise) {
-            (true, _) => Verdict::Done(now),
-            (false, true) => Verdict::Unclear(now),
-            (false, false) => Verdict::NoTrace(now),
+        Ok(match found {
+            Found::Done(number) => {
+                if let Some(number) = number {
+                    let word = transactions.iter().find(|one| one.uuid == number);
+                    let word = word.map(|one| one.detailed_status.clone());
+                    tell_found(&mut now, operation, number, word);
+                }
+                if let (Intent::Update { patch, .. }, Some(mut creation)) =
+                    (&operation.intent, memory.creation)
+                {
+                    // What is remembered does not know of this update before it is settled.
+                    creation.planned.order.apply(patch);
+                    now.metadata = creation.planned.order.metadata;
+                }
+                Verdict::Done(Some(Box::new(now)))
+            }
+            Found::Accepted => Verdict::Accepted(Some(Box::new(now))),
+            Found::Refused(word) => {
+                Verdict::Refused(Box::new(came_to_nothing(operation.kind.as_str(), word)))
+            }
+            Found::Unclear => Verdict::Unclear(Some(Box::new(now))),
+            Found::NoTrace => Verdict::NoTrace(Some(Box::new(now))),
         })
     }
 
@@ -532,121 +561,5 @@ impl ProviderAdapter for Lyra {
         raw: &RawNotification,
     ) -> std::result::Result<Notification, NotificationError> {
         notification::verify(&self.settings, raw)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-        task::JoinHandle,
-        time::Instant,
-    };
-
-    use super::{
-        super::tests::{UPDATED, money, order},
-        *,
-    };
-    use crate::domain::Field;
-
-    /// An order nobody here knows more about.
-    struct Nothing;
-
-    #[async_trait]
-    impl Recall for Nothing {
-        async fn recall(&self) -> Result<OrderMemory> {
-            Ok(OrderMemory::default())
-        }
-    }
-
-    fn part(value: i64, full: bool) -> Part {
-        Part { amount: money(value, "EUR"), full }
-    }
-
-    /// An adapter whose provider answers its first call so; the task gives the request it got.
-    async fn against(envelope: Value) -> (Arc<dyn ProviderAdapter>, JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/api-payment", listener.local_addr().unwrap());
-        let task = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = String::new();
-            while !request.ends_with('}') {
-                let mut part = [0; 4096];
-                let length = stream.read(&mut part).await.unwrap();
-                request.push_str(std::str::from_utf8(&part[..length]).unwrap());
-            }
-            let body = envelope.to_string();
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json;charset=utf-8";
-            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            request
-        });
-        let pairs = [("base_url", url.as_str()), ("shop_id", "69876357"), ("password", "testpassword_x")];
-        let account = AccountSettings::from_pairs("shop", "lyra", pairs);
-        let second = Duration::from_secs(1);
-        let context = AdapterContext {
-            connect_timeout: second,
-            provider_timeout: second,
-            public_url: "http://127.0.0.1:8080".to_owned(),
-        };
-        (build(&"shop".parse().unwrap(), &account, &context).unwrap(), task)
-    }
-
-    fn envelope(changes: &[(&str, Value)]) -> Value {
-        let mut envelope: Value = serde_json::from_str(UPDATED).unwrap();
-        for (member, value) in changes {
-            envelope["answer"][*member] = value.clone();
-        }
-        envelope
-    }
-
-    #[tokio::test]
-    async fn an_answer_counts_only_when_it_is_about_what_was_asked() {
-        let before = order(UPDATED);
-        let other = ("paymentOrderId", json!("fd8f6060f824427ba687d0161e46af8f"));
-        let canceled = ("paymentOrderStatus", json!("CANCELED"));
-        let patch = OrderPatch { amount: Field::Set(money(20_000, "EUR")), ..OrderPatch::default() };
-        let unknown = Some(ErrorKind::OutcomeUnknown);
-        for (service, changes, expected) in [
-            (GET, vec![], None),
-            (GET, vec![other.clone()], Some(ErrorKind::Protocol)),
-            (UPDATE, vec![], None),
-            (UPDATE, vec![other.clone()], unknown),
-            (UPDATE, vec![("amount", json!(20_001))], unknown),
-            (UPDATE, vec![("currency", json!("USD"))], unknown),
-            (CANCEL, vec![canceled.clone()], None),
-            (CANCEL, vec![canceled, other], unknown),
-            (CANCEL, vec![], unknown),
-        ] {
-            let (lyra, request) = against(envelope(&changes)).await;
-            let id = OperationId::generate();
-            let result = match service {
-                GET => {
-                    let deadline = Instant::now() + Duration::from_secs(1);
-                    lyra.fetch(before.reference(), &Nothing, deadline).await.map(Some)
-                }
-                UPDATE => lyra.update(id, &before, &patch, &Nothing).await.map(Some),
-                _ => lyra.cancel(id, &before, part(20_000, true)).await.map(|done| done.order),
-            };
-            assert_eq!(result.err().map(|error| error.kind), expected, "{service} {changes:?}");
-            let request = request.await.unwrap();
-            assert!(
-                request.starts_with(&format!("POST /api-payment/V4/{service} HTTP/1.1\r\n")),
-                "{request}"
-            );
-            assert!(request.contains("authorization: Basic "), "{request}");
-            assert!(request.contains(r#"{"paymentOrderId":"d63e7f507a6f4dfa86cb40a833ecfd85""#), "{request}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_part_cannot_be_canceled_and_nothing_is_sent() {
-        let (lyra, request) = against(json!({})).await;
-        let result = lyra.cancel(OperationId::generate(), &order(UPDATED), part(1, false)).await;
-        assert_eq!(result.unwrap_err().kind, ErrorKind::Unsupported);
-        assert!(!request.is_finished());
     }
 }

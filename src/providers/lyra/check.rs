@@ -20,6 +20,14 @@ pub(super) const CURRENCIES: &[&str] = &[
     "TWD", "USD", "XOF", "XPF", "ZAR",
 ];
 
+/// The same with the currencies that only the brands of Latin America have besides. Source: Lyra's published plugin for
+/// them (CLP without decimals, the others with two), read 2026-12-01.
+pub(super) const CURRENCIES_OF_LATIN_AMERICA: &[&str] = &[
+    "ARS", "AUD", "BRL", "CAD", "CHF", "CLP", "COP", "CRC", "CZK", "DKK", "EUR", "GBP", "GTQ", "HKD", "HNL",
+    "HUF", "INR", "JPY", "KRW", "KWD", "MAD", "MXN", "MYR", "NIO", "NOK", "NZD", "PEN", "PHP", "PLN", "RUB",
+    "SEK", "SGD", "SVC", "THB", "TND", "TRY", "TWD", "USD", "UYU", "XOF", "XPF", "ZAR",
+];
+
 /// Longest merchant reference.
 const REFERENCE_CHARS_MAX: usize = 64;
 /// Furthest end of an order's life.
@@ -97,16 +105,21 @@ fn taken(channel: Option<DeliveryChannel>) -> &'static [&'static str] {
     }
 }
 
-/// Everything that is wrong with a change.
-pub(super) fn update(before: &Order, patch: &OrderPatch, now: Timestamp) -> Vec<Violation> {
+/// Everything that is wrong with a change; `currencies` are those of the account.
+pub(super) fn update(
+    before: &Order,
+    patch: &OrderPatch,
+    currencies: &[&str],
+    now: Timestamp,
+) -> Vec<Violation> {
     let mut violations = Vec::new();
     cleared(patch, &mut violations);
     if let Some(money) = patch.amount.value()
-        && !CURRENCIES.contains(&money.currency().code())
+        && !currencies.contains(&money.currency().code())
     {
         violations.push(Violation::unsupported(
             "/amount/currency",
-            &format!("must be one of {}", CURRENCIES.join(", ")),
+            &format!("must be one of {}", currencies.join(", ")),
         ));
     }
     if let Some(wanted) = patch.merchant_reference.value() {

@@ -11,8 +11,10 @@ use crate::{
     domain::Mode,
 };
 
-/// Brands and their REST servers. Source: the brands' public documentation and Lyra's published plugins.
-pub(super) const BRANDS: [(&str, &str); 14] = [
+/// Brands and their REST servers. Source: the brands' public documentation and Lyra's published plugins; Monetico Retail:
+/// its plugin, read 2026-12-01. The server of PayZen India is gone, as seen by a third party; read 2026-12-01. The
+/// brand stays, so that a configuration that names it is still read; a new server is given as `base_url`.
+pub(super) const BRANDS: [(&str, &str); 15] = [
     ("systempay", "https://api.systempay.fr/api-payment/"),
     ("epaync", "https://epaync.nc/api-payment/"),
     ("payzen", "https://api.payzen.eu/api-payment/"),
@@ -27,7 +29,20 @@ pub(super) const BRANDS: [(&str, &str); 14] = [
     ("payzen-india", "https://secure.payzen.co.in/api-payment/"),
     ("cobroinmediato", "https://api.cobroinmediato.tech/api-payment/"),
     ("payty", "https://api.payty.com/api-payment/"),
+    ("monetico-retail", "https://api.gateway.monetico-retail.com/api-payment/"),
 ];
+
+/// Brands of Latin America, whose shops may have contracts for more currencies.
+pub(super) const LATIN_AMERICA: [&str; 4] =
+    ["micuentaweb", "payzen-latam", "payzen-brasil", "cobroinmediato"];
+
+/// The platform's word for a mode, in envelopes and notifications.
+pub(super) fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Test => "TEST",
+        Mode::Live => "PRODUCTION",
+    }
+}
 
 /// The keys an account may have besides those common to all.
 const KEYS: [&str; 4] = ["shop_id", "password", "previous_password", "base_url"];

@@ -121,7 +121,7 @@ pub const ERROR_CODES: &[CodeRow] = &[
     row("INT_922", InvalidRequest, "", "successUrl not valid"),
     row("INT_923", InvalidRequest, "", "refusedUrl not valid"),
     row("INT_924", InvalidRequest, "", "errorUrl not valid"),
-    row("INT_926", InvalidRequest, "", "ipnTargetUrl not valid"),
+    row("INT_926", Misconfigured, "", "ipnTargetUrl not valid: it is made of `server.public_url`"),
     row("INT_927", InvalidRequest, "", "returnMode not valid"),
     row("INT_928", InvalidRequest, "", "instalment options not valid"),
     row("INT_929", InvalidRequest, "", "instalment options not valid"),
@@ -155,8 +155,8 @@ pub const ERROR_CODES: &[CodeRow] = &[
     ),
     later("PSP_1028", Incident, "", "SMS not sent, reason unknown"),
     later("PSP_1044", Incident, "", "SMS gateway down"),
-    row("PSP_1029", Refused, "", "SMS account refused"),
-    row("PSP_1030", Refused, "", "SMS account out of credit"),
+    row("PSP_1029", Misconfigured, "", "SMS account refused"),
+    row("PSP_1030", Misconfigured, "", "SMS account out of credit"),
     row("PSP_1031", InvalidRequest, "/delivery/recipient", "phone number or recipient address not valid"),
     row("PSP_1032", InvalidRequest, "/delivery/recipient", "phone number or recipient address not valid"),
     row("PSP_1033", InvalidRequest, "/delivery/recipient", "phone number or recipient address not valid"),
@@ -165,13 +165,13 @@ pub const ERROR_CODES: &[CodeRow] = &[
     row("PSP_1045", Refused, "", "invoice order: form conflict or reference already used"),
     row("PSP_1046", Refused, "", "invoice order: form conflict or reference already used"),
     row("PSP_1035", CurrencyNotSupported, "/amount/currency", "currency differs from the shop's"),
-    row("PSP_1101", StateConflict, "", "the order is already cancelled"),
+    row("PSP_1101", AlreadyDone, "", "the order is already cancelled"),
     // Common codes: documentation of the platform, its published code and third-party clients.
     row("INT_901", InvalidRequest, "", "no such web service"),
     row("INT_905", Misconfigured, "", "wrong shop id or password"),
     row("INT_912", Misconfigured, "", "the password does not match the transaction"),
-    row("PSP_010", NotFound, "", "transaction not found"),
-    row("PSP_502", NotFound, "", "transaction not found"),
+    row("PSP_010", StateConflict, "", "transaction not found"),
+    row("PSP_502", StateConflict, "", "transaction not found"),
     row("PSP_011", StateConflict, "", "not possible in the transaction's present state"),
     row("PSP_503", StateConflict, "", "not possible in the transaction's present state"),
     row("PSP_015", Refused, "", "too many results"),
@@ -196,36 +196,11 @@ pub const ERROR_CODES: &[CodeRow] = &[
     row("PSP_510", AmountExceeded, "", "refund above the payment"),
     row("PSP_511", AmountExceeded, "", "refund above what is left"),
     row("PSP_021", CurrencyNotSupported, "/amount/currency", "unknown currency"),
-    row(
-        "PSP_521",
-        CurrencyNotSupported,
-        "/amount/currency",
-        "no usable contract for this amount, currency or mode",
-    ),
-    row(
-        "PSP_522",
-        CurrencyNotSupported,
-        "/amount/currency",
-        "no usable contract for this amount, currency or mode",
-    ),
-    row(
-        "PSP_523",
-        CurrencyNotSupported,
-        "/amount/currency",
-        "no usable contract for this amount, currency or mode",
-    ),
-    row(
-        "PSP_524",
-        CurrencyNotSupported,
-        "/amount/currency",
-        "no usable contract for this amount, currency or mode",
-    ),
-    row(
-        "PSP_610",
-        CurrencyNotSupported,
-        "/amount/currency",
-        "no usable contract for this amount, currency or mode",
-    ),
+    row("PSP_521", Refused, "", "no usable contract for this amount, currency or mode"),
+    row("PSP_522", Refused, "", "no usable contract for this amount, currency or mode"),
+    row("PSP_523", Refused, "", "no usable contract for this amount, currency or mode"),
+    row("PSP_524", Refused, "", "no usable contract for this amount, currency or mode"),
+    row("PSP_610", CurrencyNotSupported, "/amount/currency", "currency without a contract of the merchant"),
     row("PSP_100", Misconfigured, "", "the offer does not include the REST API"),
     row("PSP_109", Misconfigured, "", "production mode not opened for the shop"),
     later("PSP_099", Temporary, "", "too many attempts"),
@@ -258,11 +233,27 @@ pub const ERROR_CODES: &[CodeRow] = &[
     later("PSP_998", Incident, "", "internal error of the platform"),
     later("PSP_999", Incident, "", "internal error of the platform"),
     later("PSP_9999", Incident, "", "internal error of the platform"),
+    // Seen as declines by third-party clients, read 2026-12-01.
+    row("PSP_003", Declined, "", "declined"),
+    row("PSP_042", Declined, "", "declined"),
+    row("PSP_112", Declined, "", "declined"),
+    row("PSP_136", Declined, "", "declined"),
+    row("PSP_202", Declined, "", "declined"),
+    row("PSP_203", Declined, "", "declined"),
+    row("PSP_204", Declined, "", "declined"),
+    row("PSP_205", Declined, "", "declined"),
+    row("PSP_508", Declined, "", "declined"),
+    row("PSP_536", Declined, "", "declined"),
+    row("PSP_539", Declined, "", "declined"),
     row("ACQ_001", Declined, "", "refused by the acquirer"),
     later("ACQ_999", Incident, "", "technical error at the acquirer"),
     later("AUTH_999", Incident, "", "technical error in authentication"),
     row("AUTH_149", Declined, "", "3-D Secure timed out"),
 ];
+
+/// The services of which "already cancelled" says that what is asked for is done. Asked of another one it is a state
+/// that does not allow it.
+const CANCELS: [&str; 2] = [super::adapter::CANCEL, super::adapter::CANCEL_OR_REFUND];
 
 /// Longest code kept of those not known here.
 const CODE_CHARS_MAX: usize = 16;
@@ -284,6 +275,7 @@ pub(super) fn from_code(operation: &'static str, code: &str, is_change: bool) ->
             (by_prefix(&code), "a code not known here", None)
         }
     };
+    let kind = if kind == AlreadyDone && !CANCELS.contains(&operation) { StateConflict } else { kind };
     let (kind, pointer) = if is_change { (for_change(kind), pointer) } else { (for_read(kind), None) };
     ProviderError {
         provider: PROVIDER,

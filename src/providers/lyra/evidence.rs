@@ -1,16 +1,52 @@
-//! Whether a fresh read shows the effect of an update whose answer was lost.
+//! Whether a fresh read shows the effect of a change whose answer was lost.
+//!
+//! Nothing here compares our clock with the platform's: what is new is what the read before the change did not show.
 
 use serde_json::Value;
 
-use super::{options, payments::UUID, status::DetailedStatus, wire::Transaction};
-use crate::domain::{Action, Field, Intent, Order, OrderPatch, OrderStatus, Part, Timestamp, card};
+use super::{
+    options,
+    payments::{CREDITS, DETAILED_STATUS, UUID},
+    status::{CreditState, DetailedStatus},
+    wire::Transaction,
+};
+use crate::domain::{
+    Action, Field, Operation, OperationStatus, Order, OrderMemory, OrderPatch, OrderStatus, Part, Timestamp,
+    card,
+};
+
+/// What a read shows of a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its effect, and the number that the platform gave it, where it has one.
+    Done(Option<String>),
+    /// It is there and waits.
+    Accepted,
+    /// The platform says that it came to nothing; its word for that.
+    Refused(String),
+    /// Something else, or not enough.
+    Unclear,
+    /// Nothing of it.
+    NoTrace,
+}
+
+/// What the read shows of an update.
+pub(super) fn of_update(before: &Order, patch: &OrderPatch, now: &Order) -> Found {
+    if shows_update(before, patch, now) {
+        Found::Done(None)
+    } else if before.updated_at != now.updated_at || before.amount != now.amount {
+        Found::Unclear
+    } else {
+        Found::NoTrace
+    }
+}
 
 /// Whether `after` is what the update was to make of `before`, and the update is what made it so.
 ///
 /// Every named member that a read tells must be as wanted. That proves the update only when one of them was
 /// different before, or the platform says the order was changed since; or when nothing else was named, so that
 /// nothing is left to be done.
-pub(super) fn shows_update(before: &Order, patch: &OrderPatch, after: &Order) -> bool {
+fn shows_update(before: &Order, patch: &OrderPatch, after: &Order) -> bool {
     let wanted_in = |order: &Order| visible_members(patch, order);
     let all_there = wanted_in(after).iter().all(|is_there| *is_there);
     let was_different = wanted_in(before).iter().any(|is_there| !*is_there);
@@ -18,59 +54,138 @@ pub(super) fn shows_update(before: &Order, patch: &OrderPatch, after: &Order) ->
     all_there && (was_different || was_changed || !names_invisible(patch))
 }
 
-/// Whether `now` is what the cancel was to make of `before`: canceled, or less by exactly the part. A part is taken
-/// off by naming what remains, so that state is its proof.
-pub(super) fn shows_cancel(before: &Order, part: Part, now: &Order) -> bool {
-    if part.full {
-        return now.status == OrderStatus::Canceled;
+/// What the read shows of a cancel: of a payment that it is cancelled, or less by exactly the part. A part is taken off
+/// by naming what remains, so that state is its proof.
+pub(super) fn of_cancel(before: &Order, part: Part, now: &Order, transactions: &[Transaction]) -> Found {
+    if before.provider_data.get(UUID).is_none() {
+        // Nobody had paid: the order itself was to be cancelled.
+        let is_done = part.full && now.status == OrderStatus::Canceled;
+        return if is_done { Found::Done(None) } else { Found::NoTrace };
     }
-    let wanted = before.amounts.canceled.map(|canceled| canceled.saturating_add(part.amount.value()));
-    wanted.is_some() && now.amounts.canceled == wanted
+    let Some(payment) = payment_of(before, transactions) else { return Found::Unclear };
+    let present = before.action(Action::Cancel).and_then(|action| action.max).unwrap_or(before.amount);
+    let is_as_before = payment.amount == present && is_in_the_state_of(before, payment);
+    let is_done = if part.full {
+        payment.state() == DetailedStatus::Cancelled
+    } else {
+        payment.amount == present.saturating_sub(part.amount.value())
+    };
+    match (is_done, part.full) {
+        (true, _) => Found::Done(None),
+        // A payment in any other known state was not cancelled.
+        (false, true) if payment.state() != DetailedStatus::Unknown => Found::NoTrace,
+        (false, false) if is_as_before => Found::NoTrace,
+        (false, _) => Found::Unclear,
+    }
 }
 
-/// Whether a payment that waited for its validation waits no more and was not released.
-pub(super) fn shows_capture(before: &Order, now: &Order) -> bool {
-    let waits = |order: &Order| order.action(Action::Capture).is_some_and(|action| action.allowed);
-    waits(before) && !waits(now) && matches!(now.status, OrderStatus::Paid | OrderStatus::Processing)
+/// What the read shows of a capture: whether the payment waits no more and was not released.
+pub(super) fn of_capture(before: &Order, transactions: &[Transaction]) -> Found {
+    let waited = before.action(Action::Capture).is_some_and(|action| action.allowed);
+    let Some(payment) = payment_of(before, transactions).filter(|_| waited) else { return Found::Unclear };
+    match payment.state() {
+        DetailedStatus::Authorised
+        | DetailedStatus::Captured
+        | DetailedStatus::CapturePending
+        | DetailedStatus::WaitingAuthorisation
+        | DetailedStatus::Suspended => Found::Done(Some(payment.uuid.clone())),
+        DetailedStatus::CaptureFailed | DetailedStatus::Refused | DetailedStatus::Error => {
+            Found::Refused(payment.detailed_status.clone())
+        }
+        DetailedStatus::AuthorisedToValidate
+        | DetailedStatus::WaitingAuthorisationToValidate
+        | DetailedStatus::Cancelled
+        | DetailedStatus::Expired
+        | DetailedStatus::Abandoned => Found::NoTrace,
+        DetailedStatus::PartiallyAuthorised
+        | DetailedStatus::Accepted
+        | DetailedStatus::PreAuthorised
+        | DetailedStatus::WaitingForPayment
+        | DetailedStatus::Pending
+        | DetailedStatus::UnderVerification
+        | DetailedStatus::Initial
+        | DetailedStatus::RefundToRetry
+        | DetailedStatus::NotCreated
+        | DetailedStatus::Unknown => Found::Unclear,
+    }
 }
 
-/// Whether exactly this refund came on top of what had been given back: a credit of its amount, made since the
-/// intent, that explains the difference. Nothing else runs on the order meanwhile but what its back office does.
-pub(super) fn shows_refund(
+/// What the read shows of a refund. Its credit is known by its number; where the answer that told it was lost, it is the
+/// one credit that the read before the refund did not show, when its amount is ours and no other refund made it.
+pub(super) fn of_refund(
+    operation: &Operation,
     before: &Order,
     part: Part,
     now: &Order,
     transactions: &[Transaction],
-    since: Timestamp,
-) -> bool {
-    let amount = part.amount.value();
-    let (Some(was), Some(is)) = (before.amounts.refunded, now.amounts.refunded) else { return false };
-    let payment = before.provider_data.get(UUID).and_then(Value::as_str);
-    let made_since = |transaction: &Transaction| {
-        let date = transaction.creation_date.as_deref().and_then(|date| Timestamp::parse(date).ok());
-        date.is_some_and(|date| date >= since)
+    memory: &OrderMemory,
+) -> Found {
+    let Some(payment) = payment_of(before, transactions) else { return Found::Unclear };
+    let credits = transactions.iter().filter(|transaction| transaction.is_credit());
+    if let Some(number) = &operation.provider_id {
+        return credits.into_iter().find(|credit| credit.uuid == *number).map_or(Found::Unclear, of_credit);
+    }
+    let of_others: Vec<&str> = memory
+        .movements
+        .iter()
+        .filter(|movement| movement.operation != operation.id)
+        .filter_map(|movement| movement.provider_id.as_deref())
+        .collect();
+    let known = before.provider_data.get(CREDITS).and_then(Value::as_array);
+    let was_known = |credit: &Transaction| {
+        known.is_some_and(|known| known.iter().any(|uuid| uuid.as_str() == Some(credit.uuid.as_str())))
     };
-    let mut credits = transactions.iter();
-    let is_there = credits.any(|transaction| {
-        transaction.operation_type.as_deref() == Some("CREDIT")
-            && transaction.amount == amount
-            && transaction.currency == part.amount.currency().code()
-            && transaction.parent().is_none_or(|parent| Some(parent) == payment)
-            && DetailedStatus::read(&transaction.detailed_status).gives_back()
-            && made_since(transaction)
-    });
-    is.saturating_sub(was) == amount && is_there
+    let is_accepted = operation.status == OperationStatus::Accepted;
+    let new: Vec<&Transaction> = credits
+        .filter(|credit| credit.parent().is_none_or(|parent| parent == payment.uuid))
+        // One that came to nothing is no trace of ours, unless ours was seen to wait before.
+        .filter(|credit| is_accepted || credit.credit_state() != CreditState::Undone)
+        .filter(|credit| !was_known(credit) && !of_others.contains(&credit.uuid.as_str()))
+        .collect();
+    // Whose a credit is cannot be told, or something was given back that the list does not show.
+    if now.amounts.refunded.is_none() || gives_back_more_than_listed(payment, transactions) {
+        return Found::Unclear;
+    }
+    match new.as_slice() {
+        [] => Found::NoTrace,
+        // An intent of an earlier version did not keep what the read before it showed.
+        [credit]
+            if known.is_some()
+                && credit.amount == part.amount.value()
+                && credit.currency == part.amount.currency().code() =>
+        {
+            of_credit(credit)
+        }
+        _ => Found::Unclear,
+    }
 }
 
-/// Whether the order shows a change that is not the wanted one, so that its absence proves nothing.
-pub(super) fn changed_otherwise(intent: &Intent, now: &Order) -> bool {
-    match intent {
-        Intent::Create { .. } => false,
-        Intent::Update { before, .. } => before.updated_at != now.updated_at || before.amount != now.amount,
-        Intent::Cancel { before, part } => !part.full && before.amounts != now.amounts,
-        Intent::Capture { .. } => false,
-        Intent::Refund { before, .. } => before.amounts.refunded != now.amounts.refunded,
+fn of_credit(credit: &Transaction) -> Found {
+    match credit.credit_state() {
+        CreditState::GivesBack => Found::Done(Some(credit.uuid.clone())),
+        CreditState::Waits => Found::Accepted,
+        CreditState::Undone => Found::Refused(credit.detailed_status.clone()),
     }
+}
+
+/// The payment behind the order as it was before the change. A list without it proves nothing.
+fn payment_of<'a>(before: &Order, transactions: &'a [Transaction]) -> Option<&'a Transaction> {
+    let uuid = before.provider_data.get(UUID)?.as_str()?;
+    transactions.iter().find(|transaction| transaction.uuid == uuid)
+}
+
+fn is_in_the_state_of(before: &Order, payment: &Transaction) -> bool {
+    let was = before.provider_data.get(DETAILED_STATUS).and_then(Value::as_str);
+    was == Some(payment.detailed_status.as_str())
+}
+
+fn gives_back_more_than_listed(payment: &Transaction, transactions: &[Transaction]) -> bool {
+    let listed = transactions
+        .iter()
+        .filter(|transaction| transaction.is_credit())
+        .filter(|credit| credit.parent().is_none_or(|parent| parent == payment.uuid))
+        .fold(0_i64, |sum, credit| sum.saturating_add(credit.amount));
+    payment.refund_amount() > listed
 }
 
 /// For each named member that a read tells: whether the order has it as wanted.

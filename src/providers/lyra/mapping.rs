@@ -32,13 +32,14 @@ pub(super) fn order(
     }
     let provider_data = provider_data(&wire);
     let to_validate = provider_data.get("manualValidation").and_then(Value::as_str) == Some("YES");
+    let canonical = status.canonical(to_validate);
     let delivery = wire.channel_details.as_ref().map(delivery);
     Ok(Order {
         id: OrderId { account: account.clone(), reference },
         provider: PROVIDER.to_owned(),
         mode,
         merchant_reference: wire.order_id,
-        status: status.canonical(to_validate),
+        status: canonical,
         is_final: status.is_final(),
         provider_status: ProviderStatus { code: wire.payment_order_status, message: None },
         amount: wire.amount,
@@ -60,7 +61,8 @@ pub(super) fn order(
         updated_at: instant("updateDate", wire.update_date),
         expires_at: instant("expirationDate", wire.expiration_date),
         as_of,
-        waits_for: WaitsFor::default(),
+        // Of a paid one its transactions decide: see `settling`.
+        waits_for: WaitsFor::by_status(canonical, status.is_final()),
         deadline_at: None,
         news: Vec::new(),
         provider_data,

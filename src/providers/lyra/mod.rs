@@ -12,18 +12,25 @@
 //!   old amount.
 //! - A `PAID` order does not tell what became of its money; its transactions do, found by the merchant's reference
 //!   (`payments`). A payment that cannot be told from another order's is not moved.
+//! - What the bank rejects after a success is told: the credit, or the payment, changes its state. The numbers of both are
+//!   kept with the operation that made them (`news`).
+//! - Its dates are compared with each other, never with our clock.
 //! - Members without a value are `null` or absent, and new members and codes appear without notice.
 
+mod actions;
 mod adapter;
 mod check;
 mod config;
 mod create;
+mod envelope;
 pub mod error;
 mod evidence;
 mod mapping;
+mod news;
 mod notification;
 mod options;
 mod payments;
+mod settling;
 mod signature;
 pub mod status;
 mod tables;

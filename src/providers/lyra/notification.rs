@@ -5,16 +5,17 @@
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 
 use super::{
-    config::Settings,
+    config::{Settings, mode_word},
+    payments,
     signature::verifies,
-    status::DetailedStatus,
     wire::{Payment, Transaction},
 };
 use crate::{
     adapter::{Acknowledgement, Notification, NotificationError, RawNotification},
-    domain::{Currency, Mode, Money, OperationId, Timestamp},
+    domain::{Currency, Money, OperationId, OrderStatus},
 };
 
 /// Verifies and reads a notification.
@@ -41,14 +42,11 @@ pub(super) fn verify(settings: &Settings, raw: &RawNotification) -> Result<Notif
         return Err(unreadable("it is about another shop"));
     }
     let mode = payment.order_details.as_ref().and_then(|details| details.mode.as_deref());
-    let wanted = match settings.mode {
-        Mode::Test => "TEST",
-        Mode::Live => "PRODUCTION",
-    };
-    if mode.is_some_and(|mode| mode != wanted) {
+    if mode.is_some_and(|mode| mode != mode_word(settings.mode)) {
         return Err(unreadable("it is of the other mode"));
     }
-    Ok(read(&payment))
+    // Not among what is signed: it can close a refused order, never move money.
+    Ok(read(&payment, field("kr-src")))
 }
 
 /// The text as it was signed: as received, or with the slashes that some servers escape again taken back.
@@ -69,46 +67,86 @@ fn signed_text(settings: &Settings, answer: &str, hash: &str) -> Result<String, 
     ))
 }
 
-fn read(payment: &Payment) -> Notification {
+/// `kr-src` of what was done in the back office. Source: the platform's published plugins, read 2026-12-01.
+const BACK_OFFICE: &str = "MERCH_BO";
+
+fn read(payment: &Payment, source: Option<&str>) -> Notification {
     // The newest first is not promised: what is told last in time counts.
-    let newest = payment.transactions.iter().max_by_key(|transaction| instant(transaction));
-    let mut parts: Vec<String> = payment
-        .transactions
-        .iter()
-        .map(|transaction| format!("{} {}", transaction.uuid, transaction.detailed_status))
-        .collect();
-    parts.sort_unstable();
-    let details = payment.order_details.as_ref();
-    let merchant_reference = details.and_then(|details| details.order_id.clone());
-    if parts.is_empty() {
-        parts.push(format!(
-            "{} {}",
-            merchant_reference.as_deref().unwrap_or_default(),
-            payment.order_status.as_deref().unwrap_or_default()
-        ));
-    }
+    let newest = payment.transactions.iter().max_by_key(|transaction| transaction.created());
+    // No other try follows on a closed cycle, nor on what the merchant's own staff did.
+    let closes = payment.order_cycle.as_deref() == Some("CLOSED") || source == Some(BACK_OFFICE);
     Notification {
-        dedup_key: parts.join(", "),
+        dedup_key: dedup_key(payment, closes),
         reference: None,
-        merchant_reference,
+        merchant_reference: payment.order_details.as_ref().and_then(|details| details.order_id.clone()),
         operation: payment
             .transactions
             .iter()
             .find_map(|transaction| transaction.creation()?.parse::<OperationId>().ok()),
-        status: newest.map(|transaction| DetailedStatus::read(&transaction.detailed_status).canonical()),
+        status: status(payment),
         provider_status: payment.order_status.clone(),
         amount: newest.and_then(|transaction| {
             Money::new(transaction.amount, Currency::new(&transaction.currency).ok()?).ok()
         }),
-        occurred_at: newest.and_then(instant),
+        occurred_at: newest.and_then(Transaction::created),
         settles: None,
         signed_with: "the password, or the previous one".to_owned(),
+        closes,
         acknowledgement: Acknowledgement::EMPTY,
     }
 }
 
-fn instant(transaction: &Transaction) -> Option<Timestamp> {
-    Timestamp::parse(transaction.creation_date.as_deref()?).ok()
+/// What it says of the order: as a read would, from its payment and what was given back of it. A message about a refund
+/// alone says nothing of the order.
+fn status(payment: &Payment) -> Option<OrderStatus> {
+    if !payment.transactions.is_empty() {
+        return payments::told(&payment.transactions).map(|payment| payment.canonical());
+    }
+    match payment.order_status.as_deref()? {
+        "PAID" => Some(OrderStatus::Paid),
+        "UNPAID" => Some(OrderStatus::Declined),
+        "ABANDONED" => Some(OrderStatus::Failed),
+        "RUNNING" => Some(OrderStatus::Processing),
+        _ => Some(OrderStatus::Unknown),
+    }
+}
+
+/// The same for two messages only when they say the same in every member that matters here. The hash and the date are
+/// new with every delivery, and a delivery that is repeated may tell a newer state.
+fn dedup_key(payment: &Payment, closes: bool) -> String {
+    let word = |text: Option<&str>| text.unwrap_or("-").to_owned();
+    let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let mut lines: Vec<String> = payment
+        .transactions
+        .iter()
+        .map(|transaction| {
+            [
+                transaction.uuid.clone(),
+                word(transaction.operation_type.as_deref()),
+                word(transaction.status.as_deref()),
+                transaction.detailed_status.clone(),
+                transaction.amount.to_string(),
+                transaction.currency.clone(),
+                word(transaction.parent()),
+                number(transaction.authorized()),
+                transaction.refund_amount().to_string(),
+                number(transaction.captured().map(|date| date.as_millis())),
+            ]
+            .join("\n")
+        })
+        .collect();
+    lines.sort_unstable();
+    let details = payment.order_details.as_ref();
+    lines.extend([
+        word(payment.order_status.as_deref()),
+        word(payment.order_cycle.as_deref()),
+        closes.to_string(),
+        word(details.and_then(|details| details.order_id.as_deref())),
+        number(details.and_then(|details| details.order_total_amount)),
+        number(details.and_then(|details| details.order_effective_amount)),
+        word(details.and_then(|details| details.order_currency.as_deref())),
+    ]);
+    hex::encode(Sha256::digest(lines.join("\n")))
 }
 
 #[cfg(test)]
@@ -151,7 +189,7 @@ mod tests {
             for text in [TEXT.trim_end().to_owned(), TEXT.trim_end().replace('/', "\\/")] {
                 let read = verify(&settings, &raw(&[("kr-answer", &text)])).unwrap();
                 assert_eq!(read.merchant_reference.as_deref(), Some("order-42"));
-                assert_eq!(read.dedup_key, "0123456789abcdef0123456789abcdef AUTHORISED");
+                assert!(read.closes);
                 assert_eq!(read.status, Some(crate::domain::OrderStatus::Paid));
                 assert_eq!(read.amount.map(|amount| amount.value()), Some(2000));
                 assert_eq!(read.acknowledgement, Acknowledgement::EMPTY);

@@ -13,6 +13,13 @@ pub(super) fn verifies(key: &str, message: &str, hash: &str) -> bool {
     mac.verify_slice(&hash).is_ok()
 }
 
+/// The hash that the platform would send with this text.
+#[cfg(test)]
+pub(super) fn sign(key: &str, message: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    hex::encode(mac.chain_update(message).finalize().into_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

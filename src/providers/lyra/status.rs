@@ -72,6 +72,8 @@ pub enum DetailedStatus {
     Authorised,
     /// Remitted to the bank.
     Captured,
+    /// On its way to the bank.
+    CapturePending,
     /// Part of the amount was accepted.
     PartiallyAuthorised,
     /// A card verification succeeded; no payment.
@@ -86,7 +88,9 @@ pub enum DetailedStatus {
     WaitingAuthorisationToValidate,
     /// The payer has something to do elsewhere.
     WaitingForPayment,
-    /// The acquirer checks.
+    /// Not decided yet.
+    Pending,
+    /// The acquirer checks, or a refund is being checked.
     UnderVerification,
     /// No answer of the acquirer yet.
     Initial,
@@ -106,16 +110,20 @@ pub enum DetailedStatus {
     Error,
     /// The payer left.
     Abandoned,
+    /// No transaction came of it.
+    NotCreated,
     /// A word this version does not know.
     Unknown,
 }
 
 impl DetailedStatus {
     /// Every known status with the platform's word and what it means for the order of a payment.
-    /// Source: Lyra REST API V4, transaction statuses.
-    pub const TABLE: [(Self, &'static str, OrderStatus); 19] = [
+    /// Source: Lyra REST API V4, transaction statuses. `PENDING`, `NOT_CREATED` (old) and `CAPTURE_PENDING` (2026) are in
+    /// the platform's own published code only, read 2026-12-01.
+    pub const TABLE: [(Self, &'static str, OrderStatus); 22] = [
         (Self::Authorised, "AUTHORISED", OrderStatus::Paid),
         (Self::Captured, "CAPTURED", OrderStatus::Paid),
+        (Self::CapturePending, "CAPTURE_PENDING", OrderStatus::Paid),
         // Only a part was accepted: neither paid nor unpaid, and nobody has decided which.
         (Self::PartiallyAuthorised, "PARTIALLY_AUTHORISED", OrderStatus::Unknown),
         // No payment: it never stands behind a paid order.
@@ -125,6 +133,7 @@ impl DetailedStatus {
         (Self::WaitingAuthorisation, "WAITING_AUTHORISATION", OrderStatus::Processing),
         (Self::WaitingAuthorisationToValidate, "WAITING_AUTHORISATION_TO_VALIDATE", OrderStatus::Processing),
         (Self::WaitingForPayment, "WAITING_FOR_PAYMENT", OrderStatus::Processing),
+        (Self::Pending, "PENDING", OrderStatus::Processing),
         (Self::UnderVerification, "UNDER_VERIFICATION", OrderStatus::Processing),
         (Self::Initial, "INITIAL", OrderStatus::Processing),
         (Self::Suspended, "SUSPENDED", OrderStatus::Processing),
@@ -135,6 +144,7 @@ impl DetailedStatus {
         (Self::CaptureFailed, "CAPTURE_FAILED", OrderStatus::Failed),
         (Self::Error, "ERROR", OrderStatus::Failed),
         (Self::Abandoned, "ABANDONED", OrderStatus::Failed),
+        (Self::NotCreated, "NOT_CREATED", OrderStatus::Unknown),
     ];
 
     /// Reads the platform's word.
@@ -150,17 +160,18 @@ impl DetailedStatus {
             .map_or(OrderStatus::Unknown, |(_, _, canonical)| *canonical)
     }
 
-    /// Whether a credit of this status gives money back or will.
-    pub(super) fn gives_back(self) -> bool {
+    /// Whether a payment of this status is over and brought no money.
+    pub(super) fn is_over(self) -> bool {
         match self {
             Self::Refused
-            | Self::Cancelled
-            | Self::Expired
-            | Self::CaptureFailed
+            | Self::Abandoned
             | Self::Error
-            | Self::Abandoned => false,
+            | Self::Expired
+            | Self::Cancelled
+            | Self::CaptureFailed => true,
             Self::Authorised
             | Self::Captured
+            | Self::CapturePending
             | Self::PartiallyAuthorised
             | Self::Accepted
             | Self::PreAuthorised
@@ -168,11 +179,51 @@ impl DetailedStatus {
             | Self::WaitingAuthorisation
             | Self::WaitingAuthorisationToValidate
             | Self::WaitingForPayment
+            | Self::Pending
             | Self::UnderVerification
             | Self::Initial
             | Self::Suspended
             | Self::RefundToRetry
-            | Self::Unknown => true,
+            | Self::NotCreated
+            | Self::Unknown => false,
         }
     }
+
+    /// What a credit of this status does. `REFUND_TO_RETRY` may still be done, so it is no end.
+    pub(super) fn of_a_credit(self) -> CreditState {
+        match self {
+            Self::Authorised | Self::Captured | Self::CapturePending => CreditState::GivesBack,
+            Self::Refused
+            | Self::Cancelled
+            | Self::Expired
+            | Self::CaptureFailed
+            | Self::Error
+            | Self::Abandoned => CreditState::Undone,
+            Self::PartiallyAuthorised
+            | Self::Accepted
+            | Self::PreAuthorised
+            | Self::AuthorisedToValidate
+            | Self::WaitingAuthorisation
+            | Self::WaitingAuthorisationToValidate
+            | Self::WaitingForPayment
+            | Self::Pending
+            | Self::UnderVerification
+            | Self::Initial
+            | Self::Suspended
+            | Self::RefundToRetry
+            | Self::NotCreated
+            | Self::Unknown => CreditState::Waits,
+        }
+    }
+}
+
+/// What a credit does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CreditState {
+    /// It gives money back, or will with nothing left to do.
+    GivesBack,
+    /// It waits for a check, a person or another try: it may give money back or not.
+    Waits,
+    /// It came to nothing.
+    Undone,
 }

@@ -16,10 +16,17 @@ pub(super) fn tables() -> Tables {
             member: "paymentOrderStatus",
             word: (*word).to_owned(),
             status: status.canonical(false),
-            note: if status == PaymentOrderStatus::Paid {
-                "when exactly one payment fits, its `detailedStatus` decides; else `authorized` if `manualValidation` is `YES`"
-            } else {
-                ""
+            note: match status {
+                PaymentOrderStatus::Paid => {
+                    "when exactly one payment fits, its `detailedStatus` decides; else `authorized` if `manualValidation` is `YES`"
+                }
+                PaymentOrderStatus::Refused => {
+                    "final when the newest notification said `orderCycle` `CLOSED` or came from the back office (`kr-src` `MERCH_BO`), or when the page has ended"
+                }
+                PaymentOrderStatus::Running
+                | PaymentOrderStatus::Expired
+                | PaymentOrderStatus::Canceled
+                | PaymentOrderStatus::Unknown => "",
             },
         }
     });
@@ -29,13 +36,19 @@ pub(super) fn tables() -> Tables {
         status: *status,
         note: match *word {
             "CAPTURED" => "less what was given back: `partially_refunded`, `refunded`",
-            "REFUSED" | "ABANDONED" => "a try that does not count",
+            "REFUSED" | "ABANDONED" | "ERROR" | "EXPIRED" | "CANCELLED" | "CAPTURE_FAILED" => {
+                "does not count while another payment remains; of several such the latest decides"
+            }
             _ => "",
         },
     });
     Tables {
         title: "Lyra REST API V4",
         brands: BRANDS.iter().map(|(brand, _)| *brand).collect(),
+        notes: &[
+            "Brands of Latin America (`micuentaweb`, `payzen-latam`, `payzen-brasil`, `cobroinmediato`), and accounts that name their server instead: CLP CRC GTQ HNL NIO SVC UYU too.",
+            "The server of `payzen-india` is gone (seen by a third party, read 2026-12-01): name another as `base_url`.",
+        ],
         statuses: orders.chain(payments).collect(),
         errors: ERROR_CODES
             .iter()

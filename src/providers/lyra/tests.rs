@@ -1,13 +1,19 @@
 //! The adapter's pure parts against the published samples.
 
+mod answers;
+mod evidence;
+mod following;
+mod payments;
+mod scripted;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{adapter::read_answer, check, error, mapping, options, update, wire};
+use super::{DESCRIPTION, check, envelope, error, mapping, options, update, wire};
 use crate::{
-    adapter::{Answer, ErrorKind, ProviderError},
+    adapter::{AccountSettings, AdapterContext, Answer, ErrorKind, ProviderError},
     domain::{
         Action, Amounts, Currency, DeliveryChannel, Field, Mode, Money, Order, OrderPatch, OrderStatus,
         Timestamp, request::DeliveryPatch,
@@ -26,6 +32,11 @@ fn answer(status: u16, content_type: Option<&str>, body: &str) -> Answer {
         content_type: content_type.map(str::to_owned),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
+}
+
+fn read_answer(service: &'static str, is_change: bool, answer: &Answer) -> Result<Value, ProviderError> {
+    let told = envelope::read(service, is_change, Mode::Test, answer, "the answer is not JSON")?;
+    Ok(told.answer)
 }
 
 fn mapped(answer: Value) -> Result<Order, &'static str> {
@@ -60,7 +71,10 @@ pub(super) fn options_of(value: Value) -> Field<Map<String, Value>> {
 }
 
 fn pointers(before: &Order, patch: &OrderPatch) -> Vec<String> {
-    check::update(before, patch, Timestamp::now()).into_iter().map(|violation| violation.pointer).collect()
+    check::update(before, patch, check::CURRENCIES, Timestamp::now())
+        .into_iter()
+        .map(|violation| violation.pointer)
+        .collect()
 }
 
 #[test]
@@ -164,15 +178,16 @@ fn only_the_envelope_decides() {
 
 #[test]
 fn every_code_of_the_table_means_what_it_says() {
+    let service = "Charge/PaymentOrder/Cancel";
     for row in error::ERROR_CODES {
         let twins = error::ERROR_CODES.iter().filter(|other| other.code == row.code).count();
         assert_eq!(twins, 1, "{}", row.code);
-        let ProviderError { kind, code, message, pointer, .. } = error::from_code("test", row.code, true);
+        let ProviderError { kind, code, message, pointer, .. } = error::from_code(service, row.code, true);
         let expected = if row.kind == ErrorKind::Incident { ErrorKind::OutcomeUnknown } else { row.kind };
         assert_eq!((kind, code.as_deref()), (expected, Some(row.code)));
         assert_eq!((message.as_deref(), pointer), (Some(row.meaning), row.pointer));
         assert!(!row.kind.may_be_repeated() || row.retryable, "{}", row.code);
-        let read = error::from_code("test", row.code, false).kind;
+        let read = error::from_code(service, row.code, false).kind;
         assert!(
             matches!(
                 read,
@@ -194,7 +209,65 @@ fn every_code_of_the_table_means_what_it_says() {
         ("PSP_7777", ErrorKind::Refused),
         ("?", ErrorKind::Refused),
     ] {
-        assert_eq!(error::from_code("test", code, true).kind, kind, "{code}");
+        assert_eq!(error::from_code(service, code, true).kind, kind, "{code}");
+    }
+}
+
+/// A code means what its own text says, and no other text that it shares a kind with.
+#[test]
+fn codes_of_one_kind_mean_that_kind() {
+    let of_kind = |kind| {
+        let rows = error::ERROR_CODES.iter().filter(|row| row.kind == kind);
+        rows.map(|row| row.code).collect::<Vec<_>>()
+    };
+    // No code of this platform says "busy", and none "the window has closed" or "that reference is taken".
+    for kind in [ErrorKind::Busy, ErrorKind::WindowClosed, ErrorKind::ReferenceInUse] {
+        assert_eq!(of_kind(kind), [""; 0], "{kind:?}");
+    }
+    assert_eq!(of_kind(ErrorKind::AlreadyDone), ["PSP_1101", "PSP_105", "PSP_678"]);
+    assert_eq!(of_kind(ErrorKind::AlreadyRefunded), ["PSP_104"]);
+    assert_eq!(of_kind(ErrorKind::AmountExceeded), ["PSP_510", "PSP_511"]);
+    // What speaks of the currency, not of an amount or a mode as well.
+    let currencies = ["PSP_519", "PSP_606", "PSP_1035", "PSP_021", "PSP_610"];
+    assert_eq!(of_kind(ErrorKind::CurrencyNotSupported), currencies);
+    // What speaks of the order. A missing transaction is a state that the order is not in.
+    assert_eq!(of_kind(ErrorKind::NotFound), ["PSP_1000", "PSP_1011", "PSP_1010"]);
+    let operators = ["INT_926", "PSP_1029", "PSP_1030", "INT_905", "INT_912", "PSP_100", "PSP_109"];
+    assert_eq!(of_kind(ErrorKind::Misconfigured), operators);
+    let declines = "PSP_003 PSP_042 PSP_112 PSP_136 PSP_202 PSP_203 PSP_204 PSP_205 PSP_508 PSP_536 PSP_539";
+    let declines: Vec<_> = declines.split(' ').chain(["ACQ_001", "AUTH_149"]).collect();
+    assert_eq!(of_kind(ErrorKind::Declined), declines);
+    let temporary = ["PSP_099", "PSP_106", "PSP_728", "PSP_648", "PSP_650"];
+    assert_eq!(of_kind(ErrorKind::Temporary), temporary);
+}
+
+#[test]
+fn only_the_brands_of_latin_america_have_its_currencies() {
+    let more: Vec<_> = check::CURRENCIES_OF_LATIN_AMERICA
+        .iter()
+        .filter(|code| !check::CURRENCIES.contains(code))
+        .map(|code| (*code, Currency::new(code).unwrap().exponent()))
+        .collect();
+    let expected = [("CLP", 0), ("CRC", 2), ("GTQ", 2), ("HNL", 2), ("NIO", 2), ("SVC", 2), ("UYU", 2)];
+    assert_eq!(more, expected);
+    assert!(check::CURRENCIES.iter().all(|code| check::CURRENCIES_OF_LATIN_AMERICA.contains(code)));
+    for (brand, has_them) in [
+        ("systempay", false),
+        ("monetico-retail", false),
+        ("micuentaweb", true),
+        ("payzen-latam", true),
+        ("payzen-brasil", true),
+        ("cobroinmediato", true),
+    ] {
+        let pairs = [("brand", brand), ("shop_id", "69876357"), ("password", "testpassword_x")];
+        let account = AccountSettings::from_pairs("shop", "lyra", pairs);
+        let context = AdapterContext {
+            connect_timeout: Duration::from_secs(1),
+            provider_timeout: Duration::from_secs(1),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        };
+        let adapter = (DESCRIPTION.build)(&"shop".parse().unwrap(), &account, &context).unwrap();
+        assert_eq!(adapter.capabilities().currencies.contains(&"CLP"), has_them, "{brand}");
     }
 }
 

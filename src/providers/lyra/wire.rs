@@ -5,17 +5,26 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::status::{CreditState, DetailedStatus};
+use crate::domain::{Timestamp, money::MAX_MINOR};
+
 /// What every service answers, whatever is inside.
 #[derive(Deserialize)]
 pub(super) struct Envelope {
     /// `SUCCESS` or `ERROR`.
     pub(super) status: String,
+    /// `TEST` or `PRODUCTION`, in newer releases.
+    pub(super) mode: Option<String>,
 }
 
 /// The envelope with its inside: the business object, or the error.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Complete<T> {
     pub(super) status: String,
+    pub(super) mode: Option<String>,
+    /// When the platform answered.
+    pub(super) server_date: Option<String>,
     /// Absent is as good as null.
     pub(super) answer: T,
 }
@@ -208,6 +217,8 @@ pub(super) struct Transaction {
     #[serde(deserialize_with = "whole")]
     pub(super) amount: i64,
     pub(super) currency: String,
+    /// The coarser word for the same.
+    pub(super) status: Option<String>,
     pub(super) detailed_status: String,
     /// `DEBIT`, `CREDIT` or `VERIFICATION`; a payment when absent.
     pub(super) operation_type: Option<String>,
@@ -221,14 +232,25 @@ pub(super) struct Transaction {
 #[serde(rename_all = "camelCase")]
 pub(super) struct PaymentDetails {
     pub(super) parent_transaction_uuid: Option<String>,
-    pub(super) card_details: Option<PaymentCard>,
+    pub(super) card_details: Option<MeansDetails>,
+    /// The same of what is no card. Source: a recorded transfer of 2024.
+    pub(super) payment_method_details: Option<MeansDetails>,
 }
 
-/// `cardDetails` of a transaction.
+/// `cardDetails` and `paymentMethodDetails` of a transaction.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PaymentCard {
+pub(super) struct MeansDetails {
+    pub(super) authorization_response: Option<AuthorizationResponse>,
     pub(super) capture_response: Option<CaptureResponse>,
+}
+
+/// `authorizationResponse`.
+#[derive(Deserialize)]
+pub(super) struct AuthorizationResponse {
+    #[serde(default, deserialize_with = "whole_if_told")]
+    pub(super) amount: Option<i64>,
+    pub(super) currency: Option<String>,
 }
 
 /// `captureResponse`.
@@ -237,6 +259,7 @@ pub(super) struct PaymentCard {
 pub(super) struct CaptureResponse {
     #[serde(default, deserialize_with = "maybe_whole")]
     pub(super) refund_amount: Option<i64>,
+    pub(super) capture_date: Option<String>,
 }
 
 /// `orderDetails`.
@@ -245,6 +268,11 @@ pub(super) struct CaptureResponse {
 pub(super) struct OrderDetails {
     pub(super) order_id: Option<String>,
     pub(super) mode: Option<String>,
+    #[serde(default, deserialize_with = "whole_if_told")]
+    pub(super) order_total_amount: Option<i64>,
+    #[serde(default, deserialize_with = "whole_if_told")]
+    pub(super) order_effective_amount: Option<i64>,
+    pub(super) order_currency: Option<String>,
 }
 
 /// `V4/Payment`, the text of a notification.
@@ -252,6 +280,8 @@ pub(super) struct OrderDetails {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Payment {
     pub(super) shop_id: Option<String>,
+    /// `OPEN` or `CLOSED`: whether another try may follow.
+    pub(super) order_cycle: Option<String>,
     pub(super) order_status: Option<String>,
     pub(super) order_details: Option<OrderDetails>,
     #[serde(default)]
@@ -264,6 +294,32 @@ impl Transaction {
         self.metadata.as_ref()?.get(OUR_LABEL)?.as_str()
     }
 
+    pub(super) fn is_debit(&self) -> bool {
+        self.operation_type.as_deref().unwrap_or("DEBIT") == "DEBIT"
+    }
+
+    pub(super) fn is_credit(&self) -> bool {
+        self.operation_type.as_deref() == Some("CREDIT")
+    }
+
+    pub(super) fn state(&self) -> DetailedStatus {
+        DetailedStatus::read(&self.detailed_status)
+    }
+
+    pub(super) fn credit_state(&self) -> CreditState {
+        self.state().of_a_credit()
+    }
+
+    /// When the platform made it.
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        Timestamp::parse(self.creation_date.as_deref()?).ok()
+    }
+
+    /// When it was remitted.
+    pub(super) fn captured(&self) -> Option<Timestamp> {
+        Timestamp::parse(self.capture_response()?.capture_date.as_deref()?).ok()
+    }
+
     /// The payment that a credit gives back.
     pub(super) fn parent(&self) -> Option<&str> {
         self.transaction_details.as_ref()?.parent_transaction_uuid.as_deref()
@@ -271,9 +327,24 @@ impl Transaction {
 
     /// What the platform says was given back of this payment, in minor units.
     pub(super) fn refund_amount(&self) -> i64 {
-        let card = self.transaction_details.as_ref().and_then(|details| details.card_details.as_ref());
-        let response = card.and_then(|card| card.capture_response.as_ref());
-        response.and_then(|response| response.refund_amount).unwrap_or(0)
+        self.capture_response().and_then(|response| response.refund_amount).unwrap_or(0)
+    }
+
+    /// What the bank authorized, in minor units of the transaction's currency, where the platform tells it.
+    pub(super) fn authorized(&self) -> Option<i64> {
+        let response = self.means().find_map(|means| means.authorization_response.as_ref())?;
+        let is_comparable = response.currency.as_ref().is_none_or(|currency| *currency == self.currency);
+        response.amount.filter(|amount| is_comparable && (0..=MAX_MINOR).contains(amount))
+    }
+
+    fn capture_response(&self) -> Option<&CaptureResponse> {
+        self.means().find_map(|means| means.capture_response.as_ref())
+    }
+
+    fn means(&self) -> impl Iterator<Item = &MeansDetails> {
+        let details = self.transaction_details.as_ref();
+        let card = details.and_then(|details| details.card_details.as_ref());
+        card.into_iter().chain(details.and_then(|details| details.payment_method_details.as_ref()))
     }
 }
 
@@ -370,6 +441,11 @@ fn maybe_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>
         }
         Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Err(wrong()),
     }
+}
+
+/// A whole number, or nothing when it is none: an amount that is only shown or compared fails no read.
+fn whole_if_told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(maybe_whole(Value::deserialize(deserializer)?).unwrap_or(None))
 }
 
 /// A boolean, or the strings that the published samples show.

@@ -238,6 +238,7 @@ fn notification(
         occurred_at: at.as_deref().and_then(wire::instant),
         settles: None,
         signed_with: String::new(),
+        closes: false,
         acknowledgement: Acknowledgement::EMPTY,
     })
 }

@@ -36,6 +36,7 @@ pub(super) fn tables() -> Tables {
     Tables {
         title: "Worldline Sips 2.0, Office and Paypage",
         brands: BRANDS.iter().map(|brand| brand.id).collect(),
+        notes: &[],
         statuses: statuses.collect(),
         errors: codes
             .into_iter()

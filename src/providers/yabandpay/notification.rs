@@ -144,6 +144,7 @@ fn notification(members: &BTreeMap<String, String>) -> Notification {
         occurred_at: None,
         settles: None,
         signed_with: String::new(),
+        closes: false,
         acknowledgement: OK,
     };
     if is_doubtful {

@@ -40,6 +40,7 @@ pub(super) fn tables() -> Tables {
     Tables {
         title: "YabandPay API v3",
         brands: Vec::new(),
+        notes: &[],
         statuses: payments.chain(refunds).collect(),
         errors: ERROR_CODES
             .iter()

@@ -116,7 +116,12 @@ pub(super) fn notified(connection: &Connection, order: &OrderId) -> Result<Optio
         let facts: NotificationFacts = decode("a notification", &text)?;
         if let Some(status) = facts.status {
             let at = Timestamp::from_millis(row.get(1)?);
-            return Ok(Some(Notified { status, provider_status: facts.provider_status, at }));
+            return Ok(Some(Notified {
+                status,
+                provider_status: facts.provider_status,
+                closes: facts.closes,
+                at,
+            }));
         }
     }
     Ok(None)

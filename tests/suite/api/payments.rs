@@ -90,9 +90,10 @@ async fn paid_remitted_refunded_in_parts() {
     rig.remit(&order);
     let rest = rig.act("refund", &order, Some("r2"), None).await;
     done(&rest, "refunded", [1_000, 1_000, 1_000, 0, 1_000]);
+    // The bank may still reject what was given back.
     assert_eq!(
         (&rest.json["final"], &rest.json["operation"]["amount"]["value"]),
-        (&json!(true), &json!(700))
+        (&json!(false), &json!(700))
     );
     for (key, cents) in [("r3", None), ("r4", Some(1))] {
         let late = rig.act("refund", &order, Some(key), cents).await;

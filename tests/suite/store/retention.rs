@@ -87,6 +87,7 @@ fn facts(operation: Option<OperationId>) -> NotificationFacts {
         provider_status: Some("PAID".to_owned()),
         amount: None,
         settles: None,
+        closes: false,
     }
 }
 

@@ -329,6 +329,7 @@ impl ProviderAdapter for Adapter {
             occurred_at: None,
             settles: operation.map(|operation| (operation, ended)),
             signed_with: String::new(),
+            closes: false,
             acknowledgement: Acknowledgement::EMPTY,
         })
     }
