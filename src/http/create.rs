@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     body::Body,
-    extract::State,
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue},
     response::Response,
 };
@@ -15,6 +15,7 @@ use super::{
     Api,
     auth::Authenticated,
     body::{Members, fingerprint, instant, money, object, read_object, text, word},
+    cursor::no_query,
     dto::{ChangedOrderDto, OpenOperationDto},
     error::Failed,
     forms::{customer, delivery, locale, metadata, return_url},
@@ -56,11 +57,13 @@ use crate::{
 pub(super) async fn create_order(
     State(api): State<Api>,
     authenticated: Authenticated,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersCreate)?;
+    no_query(query.as_deref())?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
     let (account, order) = read(&body)?;
     let key =

@@ -42,6 +42,13 @@ pub(super) fn unknown_parameter(name: &str) -> Violation {
     Violation::invalid(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown query parameter")
 }
 
+/// Refuses a query where there is none to give: an amount that is written into the address would not be read, and all that
+/// is left would be moved.
+pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
+    let unknown: Vec<Violation> = pairs(query).iter().map(|(name, _)| unknown_parameter(name)).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid(unknown)) }
+}
+
 /// What a list shows and to whom: everything a cursor is bound to.
 pub(super) fn scope(list: &str, caller: &Caller, filter: &str) -> String {
     format!("{list}\n{:?}\n{filter}", caller.client)

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::HeaderMap,
     response::Response,
 };
@@ -13,6 +13,7 @@ use super::{
     Api,
     auth::Authenticated,
     body::{Members, fingerprint, money, read_object},
+    cursor::no_query,
     dto::{ChangedOrderDto, OpenOperationDto},
     error::Failed,
     openapi::PartBody,
@@ -45,6 +46,7 @@ pub(super) async fn cancel_order(
     State(api): State<Api>,
     authenticated: Authenticated,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
@@ -54,7 +56,7 @@ pub(super) async fn cancel_order(
         key: KeyIs::RequiredWithAmount,
         request: |amount| ChangeRequest::Cancel { amount },
     };
-    movement.handle(&api, authenticated, &id, &headers, body).await
+    movement.handle(&api, authenticated, &id, query.as_deref(), &headers, body).await
 }
 
 /// Capture what is reserved.
@@ -81,6 +83,7 @@ pub(super) async fn capture_order(
     State(api): State<Api>,
     authenticated: Authenticated,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
@@ -90,7 +93,7 @@ pub(super) async fn capture_order(
         key: KeyIs::RequiredWithAmount,
         request: |amount| ChangeRequest::Capture { amount },
     };
-    movement.handle(&api, authenticated, &id, &headers, body).await
+    movement.handle(&api, authenticated, &id, query.as_deref(), &headers, body).await
 }
 
 /// Refund what was paid.
@@ -117,6 +120,7 @@ pub(super) async fn refund_order(
     State(api): State<Api>,
     authenticated: Authenticated,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
@@ -126,7 +130,7 @@ pub(super) async fn refund_order(
         key: KeyIs::Required,
         request: |amount| ChangeRequest::Refund { amount },
     };
-    movement.handle(&api, authenticated, &id, &headers, body).await
+    movement.handle(&api, authenticated, &id, query.as_deref(), &headers, body).await
 }
 
 /// When the caller must send an `Idempotency-Key`.
@@ -150,12 +154,14 @@ impl Movement {
         api: &Api,
         authenticated: Authenticated,
         id: &str,
+        query: Option<&str>,
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Response, Failed> {
         let deadline = Instant::now() + api.request_timeout;
         let caller = authenticated.with(self.scope)?;
         let id = order_id(api, &caller, id)?;
+        no_query(query)?;
         let body = read_object(headers, body, api.body_bytes, JSON).await?;
         let amount = part(&body)?;
         let key = idempotency_key(headers, self.key == KeyIs::Required || amount.is_some())?;

@@ -15,7 +15,7 @@ use super::{
     Api,
     auth::Authenticated,
     body::{Members, fingerprint, instant, money, object, read_object, text},
-    cursor::{self, pairs, read_limit, unknown_parameter},
+    cursor::{self, no_query, pairs, read_limit, unknown_parameter},
     dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto, OrderListDto},
     error::Failed,
     forms::{customer, delivery, locale, metadata, return_url},
@@ -98,12 +98,14 @@ pub(super) async fn update_order(
     State(api): State<Api>,
     authenticated: Authenticated,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersUpdate)?;
     let id = order_id(&api, &caller, &id)?;
+    no_query(query.as_deref())?;
     let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
     let patch = patch(&body)?;
     let key = idempotency_key(&headers, false)?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     documented::validator,
-    rig::{Rig, path},
+    rig::{Rig, new_order, path},
 };
 
 /// `null` where an amount belongs is most often a variable that was never set. Reading it as "all that is left" would
@@ -37,6 +37,30 @@ async fn an_amount_of_null_moves_nothing() {
         (200, &json!(1_000)),
         "{refunded:?}"
     );
+}
+
+/// An amount that is written into the address is not read, and must not be taken for "all that is left".
+#[tokio::test]
+async fn an_amount_in_the_address_moves_nothing() {
+    let rig = Rig::new().await;
+    let order = rig.captured("cart-1").await;
+    let sent = rig.changes_sent();
+    for action in ["cancel", "capture", "refund"] {
+        let place = format!("/orders/systempay_{order}/{action}?amount=100&currency=EUR");
+        let reply = rig.post(&place, &[("idempotency-key", action)], None).await;
+        assert_eq!(
+            (reply.problem(), reply.pointer()),
+            ((400, "validation_failed"), Some("/amount")),
+            "{action}"
+        );
+    }
+    let reply = rig.patch(&format!("{}?locale=fr-FR", path()), &[], &json!({"locale": "fr-FR"})).await;
+    assert_eq!((reply.problem(), reply.pointer()), ((400, "validation_failed"), Some("/locale")));
+    let body = new_order("cart-2").to_string();
+    let headers = [("idempotency-key", "k")];
+    let reply = rig.send(reqwest::Method::POST, "/orders?capture=manual", &headers, Some(&body)).await;
+    assert_eq!((reply.problem(), reply.pointer()), ((400, "validation_failed"), Some("/capture")));
+    assert_eq!(rig.changes_sent(), sent);
 }
 
 /// In a merge patch `null` means to clear. An amount cannot be cleared, and nothing is sent.
