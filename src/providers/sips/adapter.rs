@@ -203,10 +203,8 @@ impl Sips {
             && is_told_elsewhere(copy.status)
         {
             // What it told of operations is known by now. Its transaction is still to be seen.
-            let waits_for = match copy.waits_for {
-                WaitsFor::Nothing if !copy.is_final => WaitsFor::Decision,
-                waits_for => waits_for,
-            };
+            let is_unseen = copy.waits_for == WaitsFor::Nothing && !copy.is_final;
+            let waits_for = if is_unseen { WaitsFor::Decision } else { copy.waits_for };
             return Ok(Order { as_of: now, waits_for, news: Vec::new(), ..copy.clone() });
         }
         let Some(creation) = remembered.creation else {

@@ -91,11 +91,13 @@ pub(super) fn order(
     let is_settled = changed.or(created_at).is_none_or(|at| now >= at.plus(status::SETTLED_AFTER));
     let is_final = row.is_final || (row.word == status::CREDITED && is_settled);
     let pending = amounts.refund_pending.unwrap_or(0);
-    let waits_for = match row.waits_for() {
-        _ if is_final => WaitsFor::Nothing,
+    let waits_for = if is_final {
+        WaitsFor::Nothing
+    } else if pending > 0 {
         // A refund that we know of and that is not on its way yet.
-        _ if pending > 0 => WaitsFor::Decision,
-        waits_for => waits_for,
+        WaitsFor::Decision
+    } else {
+        row.waits_for()
     };
     let is_undecided =
         matches!(row.phase, Phase::Awaiting | Phase::Reserved) && waits_for == WaitsFor::Decision;
