@@ -279,6 +279,16 @@ impl Orders {
         self.store.operation_of_page(token).await.map_err(store_problem)?.ok_or_else(not_found)
     }
 
+    /// Whether the order that a page was made for is paid or being paid, by its newest copy.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn is_being_paid(&self, creation: &Operation) -> Result<bool, Problem> {
+        let Some(order) = &creation.order_id else { return Ok(false) };
+        let copy = self.store.order_copy(order).await.map_err(store_problem)?;
+        Ok(copy.is_some_and(|copy| copy.status.moves_money()))
+    }
+
     /// The timeline of an order, from the event after number `after`.
     ///
     /// # Errors

@@ -35,6 +35,24 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// Whether money was given, is reserved or is about to be: nobody should be asked to pay once more.
+    pub fn moves_money(self) -> bool {
+        match self {
+            Self::Processing
+            | Self::InReview
+            | Self::Authorized
+            | Self::Paid
+            | Self::PartiallyRefunded
+            | Self::Refunded => true,
+            Self::Pending
+            | Self::Canceled
+            | Self::Expired
+            | Self::Declined
+            | Self::Failed
+            | Self::Unknown => false,
+        }
+    }
+
     /// Every status, in the order of the design's table.
     pub const ALL: [Self; 12] = [
         Self::Pending,

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Api, error::Failed, notifications};
 use crate::{
-    domain::{Checkout, CheckoutMethod, Intent, PlannedOrder, Timestamp},
+    domain::{Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp},
     orders::Received,
     problem::{Problem, ProblemCode},
 };
@@ -31,9 +31,8 @@ pub(super) fn router() -> Router<Api> {
         .route("/return/{token}", get(come_back).post(come_back))
 }
 
-/// The creation behind a token.
-async fn planned(api: &Api, token: &str) -> Result<(PlannedOrder, Option<Checkout>), Problem> {
-    let operation = api.orders.page(token).await?;
+/// What was planned by the creation behind a token, and how to send the payer on.
+fn planned(operation: Operation) -> Result<(PlannedOrder, Option<Checkout>), Problem> {
     match operation.intent {
         Intent::Create { planned } => Ok((*planned, operation.order_after.and_then(|order| order.checkout))),
         Intent::Update { .. } | Intent::Cancel { .. } | Intent::Capture { .. } | Intent::Refund { .. } => {
@@ -44,7 +43,13 @@ async fn planned(api: &Api, token: &str) -> Result<(PlannedOrder, Option<Checkou
 
 /// Sends the payer to the provider's page, by a form that submits itself where the provider wants a POST.
 async fn pay(State(api): State<Api>, Path(token): Path<String>) -> Result<Response, Failed> {
-    let (planned, checkout) = planned(&api, &token).await?;
+    let operation = api.orders.page(&token).await?;
+    let is_being_paid = api.orders.is_being_paid(&operation).await?;
+    let (planned, checkout) = planned(operation)?;
+    if is_being_paid {
+        // A payer who comes once more must not pay twice.
+        return Ok(back_to_the_shop(planned.order.return_url));
+    }
     if Timestamp::now() > planned.expires_at {
         let text = page("This payment page has expired", "<p>Go back to the shop to start again.</p>", "");
         return Ok((StatusCode::GONE, plain_policy(), Html(text)).into_response());
@@ -87,13 +92,18 @@ async fn come_back(
             tracing::warn!(%error, "what a payer's browser brought back could not be kept");
         }
     }
-    let (planned, _) = planned(&api, &token).await?;
+    let (planned, _) = planned(operation)?;
+    Ok(back_to_the_shop(planned.order.return_url))
+}
+
+/// Sends the payer to the caller's address, or says that all is done where there is none.
+fn back_to_the_shop(address: Option<String>) -> Response {
     // Orders of before have addresses that were hardly checked. A payer who has paid is told so all the same.
-    match planned.order.return_url.filter(|address| HeaderValue::from_str(address).is_ok()) {
-        Some(address) => Ok(see_other(&address)),
+    match address.filter(|address| HeaderValue::from_str(address).is_ok()) {
+        Some(address) => see_other(&address),
         None => {
             let text = page("Thank you", "<p>You can close this page now.</p>", "");
-            Ok((plain_policy(), Html(text)).into_response())
+            (plain_policy(), Html(text)).into_response()
         }
     }
 }

@@ -374,7 +374,11 @@ pub(super) fn not_begun(
                 code: "merchant_reference_in_use",
                 detail: other.map_or_else(
                     || "an order that is being made has it".to_owned(),
-                    |other| format!("the order {other} has it, which is paid or can still be paid; cancel it first"),
+                    |other| {
+                        format!(
+                            "the order {other} has it, which is paid or can still be paid; cancel it first"
+                        )
+                    },
                 ),
             }],
             ..Problem::plain(ProblemCode::MerchantReferenceInUse)

@@ -196,7 +196,7 @@ impl Orders {
         order: Option<&OrderId>,
     ) -> Result<bool, StoreError> {
         let (Some(id), Some(order)) = (due.facts.operation, order) else { return Ok(true) };
-        if !due.facts.status.is_some_and(moves_money) {
+        if !due.facts.status.is_some_and(OrderStatus::moves_money) {
             return Ok(true);
         }
         let Some(operation) = self.store.operation(id).await? else { return Ok(true) };
@@ -277,24 +277,6 @@ fn undone(operation: &Operation, facts: &NotificationFacts) -> Problem {
 /// The evidence of a signed notification.
 fn proof(facts: &NotificationFacts, order: Option<OrderId>) -> Proof {
     Proof { source: "notification", provider_status: facts.provider_status.clone(), order }
-}
-
-/// Whether an order of this status holds money or is about to: then its creation cannot have come to nothing.
-fn moves_money(status: OrderStatus) -> bool {
-    match status {
-        OrderStatus::Processing
-        | OrderStatus::InReview
-        | OrderStatus::Authorized
-        | OrderStatus::Paid
-        | OrderStatus::PartiallyRefunded
-        | OrderStatus::Refunded => true,
-        OrderStatus::Pending
-        | OrderStatus::Canceled
-        | OrderStatus::Expired
-        | OrderStatus::Declined
-        | OrderStatus::Failed
-        | OrderStatus::Unknown => false,
-    }
 }
 
 fn facts(read: &Notification) -> NotificationFacts {

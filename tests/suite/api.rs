@@ -24,6 +24,7 @@ mod sips_create;
 mod sips_lost;
 mod sips_rig;
 mod traces;
+mod truth;
 mod webhooks;
 mod yabandpay;
 mod yabandpay_create;

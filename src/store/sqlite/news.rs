@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{events, orders, rows};
+use super::{events, inbox, orders, rows};
 use crate::{
     domain::{
         Cause, Contradiction, Fate, NewEvent, Operation, OperationKind, OperationNews, OperationStatus,
@@ -39,7 +39,10 @@ pub(super) fn hear(
             let reason = word.unwrap_or_else(|| source.to_owned());
             reverse(connection, operation, Reversal { at, reason }, cause)?;
         }
-        Fate::Done | Fate::Undone => {}
+        // One that is still open is settled by its own check, which is due now.
+        Fate::Done | Fate::Undone => {
+            inbox::hasten(connection, None, Some(news.operation), at)?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use guichet::{
     store::{StoreError, sqlite::SqliteStore},
 };
 
-use super::rig::{Kind, Sqlite, copy, order_id};
+use super::rig::{Kind, Sqlite, copy, keep, order_id};
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(&format!("sqlite://{}", path.display()))
@@ -53,7 +53,7 @@ async fn a_second_service_finds_the_first_by_every_name() {
     refused(&path);
     // Looking did not take away what SQLite holds: another process that ends would delete the log under it.
     assert_eq!(locks_of_sqlite(&path), 1);
-    store.save_copies(vec![copy("a", OrderStatus::Paid, 0)], Default::default()).await.unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::Paid, 0)]).await;
     store.close().await;
 
     // A file of two names would have two logs: what is in one of them would be forgotten under the other.
@@ -73,7 +73,7 @@ async fn a_second_service_finds_the_first_by_every_name() {
 async fn others_may_look_but_not_serve() {
     let kind = Sqlite::new();
     let store = kind.open().unwrap();
-    store.save_copies(vec![copy("a", OrderStatus::Paid, 0)], Default::default()).await.unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::Paid, 0)]).await;
     let path = kind.path();
     // As util-linux: a process of its own, with a handle of its own.
     let try_lock = || {
