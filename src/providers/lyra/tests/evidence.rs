@@ -133,7 +133,7 @@ async fn what_cannot_be_seen_proves_nothing() {
         page_token: None,
     };
     for (code, expected) in [("PSP_015", "unclear"), ("PSP_010", "no trace")] {
-        let scripted = Scripted::new(vec![refusal(code)]).await;
+        let scripted = Scripted::new(vec![refusal(code)]);
         let create = operation(Intent::Create { planned: Box::new(planned.clone()) }, clocks()[0], None);
         let found = scripted.adapter.settle(&create, &Remembered(OrderMemory::default()), soon()).await;
         assert_eq!(word(&found.unwrap()), expected, "{code}");
@@ -221,12 +221,14 @@ async fn an_accepted_refund_is_followed_by_its_number() {
 }
 
 async fn answered(answer: Value, kind: OperationKind, before: &Order) -> Result<Performed, ErrorKind> {
-    let scripted = Scripted::new(vec![answer]).await;
+    let scripted = Scripted::new(vec![answer]);
     let id = OURS.parse().unwrap();
     let done = match kind {
         OperationKind::Refund => scripted.adapter.refund(id, before, part(300, false)).await,
         OperationKind::Capture => scripted.adapter.capture(id, before, part(20_000, true)).await,
-        _ => scripted.adapter.cancel(id, before, part(20_000, true)).await,
+        OperationKind::Create | OperationKind::Update | OperationKind::Cancel => {
+            scripted.adapter.cancel(id, before, part(20_000, true)).await
+        }
     };
     done.map_err(|error| error.kind)
 }
@@ -270,14 +272,14 @@ async fn an_answer_of_the_other_mode_is_not_ours() {
     for (mode, is_ours) in [(json!("TEST"), true), (Value::Null, true), (json!("PRODUCTION"), false)] {
         let paid = in_mode(transactions(&[debit(DEBIT, "CAPTURED")]), mode.clone());
         for answers in [vec![in_mode(order_in("RUNNING"), mode.clone())], vec![order_in("PAID"), paid]] {
-            let read = Scripted::new(answers).await.fetch(OrderMemory::default()).await;
+            let read = Scripted::new(answers).fetch(OrderMemory::default()).await;
             assert_eq!(
                 read.err().map(|error| error.kind),
                 (!is_ours).then_some(ErrorKind::Misconfigured),
                 "{mode}"
             );
         }
-        let ping = Scripted::new(vec![in_mode(success(json!({"value": "guichet"})), mode.clone())]).await;
+        let ping = Scripted::new(vec![in_mode(success(json!({"value": "guichet"})), mode.clone())]);
         assert_eq!(ping.adapter.test_connection(soon()).await.is_ok(), is_ours, "{mode}");
         for (kind, before, answer) in [
             (OperationKind::Refund, &before, credit(CREDIT, 300, "AUTHORISED")),
@@ -300,7 +302,7 @@ async fn an_answer_of_the_other_mode_is_not_ours() {
 async fn done_before_is_said_only_where_the_code_means_it() {
     let captured = paid_with(&[debit(DEBIT, "CAPTURED")], OrderMemory::default()).await;
     let waiting = paid_with(&[debit(DEBIT, "AUTHORISED_TO_VALIDATE")], OrderMemory::default()).await;
-    let open = Scripted::new(vec![order_in("RUNNING")]).await.fetch(OrderMemory::default()).await.unwrap();
+    let open = Scripted::new(vec![order_in("RUNNING")]).fetch(OrderMemory::default()).await.unwrap();
     for (code, kind, before, expected) in [
         ("PSP_105", OperationKind::Cancel, &waiting, ErrorKind::AlreadyDone),
         ("PSP_678", OperationKind::Cancel, &waiting, ErrorKind::AlreadyDone),

@@ -86,7 +86,7 @@ async fn an_operation_not_known_as_done_is_told_done_by_its_number() {
 async fn refused(page_end: &str, memory: OrderMemory) -> crate::domain::Order {
     let mut answer = order_in("REFUSED");
     answer["answer"]["expirationDate"] = json!(page_end);
-    Scripted::new(vec![answer]).await.fetch(memory).await.unwrap()
+    Scripted::new(vec![answer]).fetch(memory).await.unwrap()
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_refusal_is_final_only_when_the_platform_closed_it() {
         assert_eq!(order.waits_for, waits_for, "{case}");
     }
     // An order that is open is not closed by what was said of an earlier try.
-    let running = Scripted::new(vec![order_in("RUNNING")]).await;
+    let running = Scripted::new(vec![order_in("RUNNING")]);
     let order = running.fetch(notified(OrderStatus::Declined, true)).await.unwrap();
     assert_eq!((order.is_final, order.waits_for), (false, WaitsFor::Payment));
     // The page of this sample ended long ago, and the platform says that it is open: its word counts.
@@ -126,7 +126,7 @@ async fn said(text: &Value, source: Option<&str>) -> Notification {
         form.append_pair("kr-src", source);
     }
     let raw = RawNotification { content_type: None, body: Bytes::from(form.finish()) };
-    Scripted::new(Vec::new()).await.adapter.verify_notification(&raw).unwrap()
+    Scripted::new(Vec::new()).adapter.verify_notification(&raw).unwrap()
 }
 
 fn message(cycle: &str, status: &str, list: &[Value]) -> Value {

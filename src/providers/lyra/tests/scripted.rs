@@ -1,15 +1,17 @@
 //! An adapter whose platform answers as a test says, and what the house would remember.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{NOTIFICATIONS, UPDATED, money};
 use crate::{
@@ -38,61 +40,85 @@ impl Recall for Remembered {
     }
 }
 
-/// An adapter, and the bodies of the requests that its platform gets.
+/// What the platform of one thread answers next, and what it was asked.
+#[derive(Default)]
+struct Script {
+    answers: VecDeque<Value>,
+    requests: Vec<String>,
+}
+
+/// An adapter, and its platform with one script at a time.
+#[derive(Clone)]
 pub(in crate::providers::lyra) struct Scripted {
     pub(in crate::providers::lyra) adapter: Arc<dyn ProviderAdapter>,
-    requests: JoinHandle<Vec<String>>,
+    script: Arc<Mutex<Script>>,
+}
+
+thread_local! {
+    // An adapter loads the certificates of the system, which takes longer than a test.
+    static PLATFORM: Scripted = Scripted::start();
 }
 
 /// One request, head and body.
-async fn request(stream: &mut TcpStream) -> String {
+fn request(stream: &mut TcpStream) -> Option<String> {
     let mut request = String::new();
     loop {
         let mut part = [0; 4096];
-        let length = stream.read(&mut part).await.unwrap();
+        let length = stream.read(&mut part).ok().filter(|length| *length > 0)?;
         request.push_str(std::str::from_utf8(&part[..length]).unwrap());
         if let Some((head, body)) = request.split_once("\r\n\r\n") {
             let told = head.to_ascii_lowercase();
             let told = told.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned));
             if told.and_then(|told| told.parse().ok()) == Some(body.len()) {
-                return request;
+                return Some(request);
             }
         }
     }
 }
 
 impl Scripted {
-    /// A platform that gives these answers, one to each call, and is gone then.
-    pub(in crate::providers::lyra) async fn new(answers: Vec<Value>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/api-payment", listener.local_addr().unwrap());
-        let requests = tokio::spawn(async move {
-            let mut requests = Vec::new();
-            for answer in answers {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                requests.push(request(&mut stream).await);
-                let body = answer.to_string();
-                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
-                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                stream.write_all(answer.as_bytes()).await.unwrap();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let asked = Arc::clone(&script);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let Some(request) = request(&mut stream) else { continue };
+                let mut script = asked.lock().unwrap();
+                script.requests.push(request);
+                // Without an answer the connection ends, which fails the call.
+                if let Some(answer) = script.answers.pop_front() {
+                    let body = answer.to_string();
+                    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+                    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
             }
-            requests
         });
         let pairs = [("base_url", url.as_str()), ("shop_id", "69876357"), ("password", "testpassword_x")];
         let account = AccountSettings::from_pairs("shop", "lyra", pairs);
-        let second = Duration::from_secs(1);
+        let second = Duration::from_secs(10);
         let context = AdapterContext {
             connect_timeout: second,
             provider_timeout: second,
             public_url: NOTIFICATIONS.trim_end_matches("/notifications/shop").to_owned(),
         };
         let adapter = (DESCRIPTION.build)(&"shop".parse().unwrap(), &account, &context).unwrap();
-        Self { adapter, requests }
+        Self { adapter, script }
     }
 
-    /// What was sent, once every answer was given.
-    pub(in crate::providers::lyra) async fn requests(self) -> Vec<String> {
-        self.requests.await.unwrap()
+    /// A platform that gives these answers, one to each call, and none then. The one before it is forgotten.
+    pub(in crate::providers::lyra) fn new(answers: Vec<Value>) -> Self {
+        let platform = PLATFORM.with(Clone::clone);
+        *platform.script.lock().unwrap() = Script { answers: answers.into(), requests: Vec::new() };
+        platform
+    }
+
+    /// What was sent.
+    pub(in crate::providers::lyra) fn requests(&self) -> Vec<String> {
+        self.script.lock().unwrap().requests.clone()
     }
 
     pub(in crate::providers::lyra) async fn fetch(&self, memory: OrderMemory) -> Result<Order> {
@@ -105,7 +131,7 @@ pub(in crate::providers::lyra) fn reference() -> ProviderReference {
 }
 
 pub(in crate::providers::lyra) fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(1)
+    Instant::now() + Duration::from_secs(10)
 }
 
 /// An envelope around this.
@@ -157,7 +183,7 @@ pub(in crate::providers::lyra) fn transactions(list: &[Value]) -> Value {
 
 /// The order as read when it is `PAID` with these transactions.
 pub(in crate::providers::lyra) async fn paid_with(list: &[Value], memory: OrderMemory) -> Order {
-    let scripted = Scripted::new(vec![order_in("PAID"), transactions(list)]).await;
+    let scripted = Scripted::new(vec![order_in("PAID"), transactions(list)]);
     scripted.fetch(memory).await.unwrap()
 }
 
@@ -229,6 +255,6 @@ pub(in crate::providers::lyra) async fn verdict(
     list: &[Value],
     memory: OrderMemory,
 ) -> Verdict {
-    let scripted = Scripted::new(vec![order_in("PAID"), transactions(list)]).await;
+    let scripted = Scripted::new(vec![order_in("PAID"), transactions(list)]);
     scripted.adapter.settle(operation, &Remembered(memory), soon()).await.unwrap()
 }
