@@ -208,15 +208,11 @@ async fn a_payer_goes_to_the_page_and_comes_back() {
         (Some("no-store"), Some("nosniff"))
     );
     let policy = page.header("content-security-policy").unwrap();
-    let host = url::Url::parse(checkout["url"].as_str().unwrap()).unwrap().origin().ascii_serialization();
-    for part in [
-        "default-src 'none'",
-        "frame-ancestors 'none'",
-        "script-src 'sha256-",
-        &format!("form-action {host}"),
-    ] {
+    for part in ["default-src 'none'", "frame-ancestors 'none'", "script-src 'sha256-"] {
         assert!(policy.contains(part), "{policy}");
     }
+    // It stops a browser when the platform answers the form with a redirect to another host.
+    assert!(!policy.contains("form-action"), "{policy}");
     assert!(!policy.contains("script-src 'unsafe"), "{policy}");
     let (address, fields) = form(&page.text);
     assert_eq!(address, checkout["url"].as_str().unwrap());

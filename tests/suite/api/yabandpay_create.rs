@@ -13,7 +13,7 @@ async fn a_payment_is_made_shown_and_paid() {
     let shop = Shop::notified().await;
     let changes = json!({
         "amount": {"value": 2_499, "currency": "EUR"}, "description": "Café & 订单 = 7+1", "payment_method": "wechat_pay",
-        "return_url": "https://shop.example/back?o=1&x=a b", "metadata": {"cart": "42"}
+        "return_url": "https://shop.example/back?o=1&x=a+b", "metadata": {"cart": "42"}
     });
     let made = shop.create("cart-42", &changes).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -42,7 +42,7 @@ async fn a_payment_is_made_shown_and_paid() {
         ("amount", "24.99"),
         ("currency", "EUR"),
         ("description", "Café & 订单 = 7+1"),
-        ("redirect_url", "https://shop.example/back?o=1&x=a b"),
+        ("redirect_url", "https://shop.example/back?o=1&x=a+b"),
         ("timeout", "1440"),
         ("demo", operation(&made).as_str()),
         ("notify_url", format!("{}/notifications/yabandpay", shop.0.url).as_str()),
