@@ -4,6 +4,11 @@ mod begin;
 mod copies;
 mod create;
 mod file;
+#[cfg(feature = "faults")]
+mod grown;
+mod lists;
+#[cfg(feature = "faults")]
+mod plans;
 mod random;
 mod retention;
 mod rig;
@@ -72,5 +77,9 @@ store_suite! {
             sequences_have_no_gap_under_load,
             a_read_sees_what_was_committed_before_it,
             it_says_that_it_can_write;
+        lists:
+            orders_are_listed_in_order_whatever_the_filter,
+            operations_are_listed_in_order_whatever_the_filter,
+            pages_hold_while_orders_come;
     ]
 }

@@ -19,6 +19,9 @@ use crate::{
 pub(super) const COLUMNS: &str = "e.id, e.position, e.account, e.order_id, e.sequence, e.event_type, \
                                   e.operation_id, e.occurred_at, e.data, e.request_id, e.traceparent";
 
+/// How many events one page, or one step of a replay, looks at. Positions have no gaps.
+pub(super) const LOOKED_AT: i64 = 2_000;
+
 /// See [`crate::store::outbox::OutboxStore::events_after`].
 pub(super) fn after(
     connection: &Connection,
@@ -33,11 +36,13 @@ pub(super) fn after(
     if newest <= after {
         return Ok(EventPage { items: Vec::new(), position: after });
     }
-    let mut values = vec![Value::from(after)];
+    let end = newest.min(after.saturating_add(LOOKED_AT));
+    let mut values = vec![Value::from(after), Value::from(end)];
     let conditions = conditions(accounts, types, &mut values);
     values.push(Value::from(i64::from(limit)));
     let sql = format!(
-        "SELECT {COLUMNS} FROM events e WHERE e.position > ?{conditions} ORDER BY e.position LIMIT ?"
+        "SELECT {COLUMNS} FROM events e WHERE e.position > ? AND e.position <= ?{conditions} \
+         ORDER BY e.position LIMIT ?"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
@@ -46,7 +51,7 @@ pub(super) fn after(
         items.push(placed(row)?);
     }
     let is_full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let position = items.last().filter(|_| is_full).map_or(newest, |last| last.position);
+    let position = items.last().filter(|_| is_full).map_or(end, |last| last.position);
     Ok(EventPage { items, position })
 }
 

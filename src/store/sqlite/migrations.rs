@@ -12,6 +12,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0003_retention", include_str!("../../../migrations/0003_retention.sql")),
     ("0004_causes", include_str!("../../../migrations/0004_causes.sql")),
     ("0005_inbox", include_str!("../../../migrations/0005_inbox.sql")),
+    ("0006_lists", include_str!("../../../migrations/0006_lists.sql")),
 ];
 
 /// Applies what is missing, each change in its own transaction.
