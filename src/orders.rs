@@ -41,7 +41,7 @@ use crate::{
     config::{AllowedAccounts, RouteRule},
     domain::{Event, Operation, OperationId, Order, OrderId, Timestamp},
     problem::{Problem, ProblemCode},
-    store::{OperationFilter, OrderFilter, Place, Store},
+    store::{ListPage, OperationFilter, OrderFilter, Place, Sort, Store},
     trace::Tracer,
 };
 
@@ -241,7 +241,7 @@ impl Orders {
             .ok_or_else(not_found)
     }
 
-    /// Orders known here, oldest first.
+    /// A page of the orders known here.
     ///
     /// # Errors
     /// The store is away.
@@ -249,14 +249,15 @@ impl Orders {
         &self,
         caller: &Caller,
         filter: OrderFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Order)>, Problem> {
+    ) -> Result<ListPage<Order>, Problem> {
         let filter = OrderFilter { accounts: caller.accounts.names(), ..filter };
-        self.store.list_orders(filter, after, limit).await.map_err(store_problem)
+        self.store.list_orders(filter, sort, after, limit).await.map_err(store_problem)
     }
 
-    /// Operations, oldest first.
+    /// A page of the operations.
     ///
     /// # Errors
     /// The store is away.
@@ -264,11 +265,12 @@ impl Orders {
         &self,
         caller: &Caller,
         filter: OperationFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Operation)>, Problem> {
+    ) -> Result<ListPage<Operation>, Problem> {
         let filter = OperationFilter { accounts: caller.accounts.names(), ..filter };
-        self.store.list_operations(filter, after, limit).await.map_err(store_problem)
+        self.store.list_operations(filter, sort, after, limit).await.map_err(store_problem)
     }
 
     /// The creation behind a payer's page.

@@ -478,9 +478,9 @@ impl EventDto {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderList)]
 pub(super) struct OrderListDto<'a> {
-    /// Oldest first, as they were read last.
+    /// Orders as they were read last, in the order asked for.
     pub(super) items: Vec<OrderDto<'a>>,
-    /// For the next page; `null` on the last one.
+    /// For the next page, which may be there although this one is not full; `null` on the last page.
     pub(super) next_cursor: Option<String>,
 }
 
@@ -488,9 +488,9 @@ pub(super) struct OrderListDto<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OperationList)]
 pub(super) struct OperationListDto {
-    /// Oldest first.
+    /// Operations, in the order asked for.
     pub(super) items: Vec<OperationDto>,
-    /// For the next page; `null` on the last one.
+    /// For the next page, which may be there although this one is not full; `null` on the last page.
     pub(super) next_cursor: Option<String>,
 }
 

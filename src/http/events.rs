@@ -43,9 +43,10 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Follow everything that happened.
 ///
 /// Events of every account the client may use, in the order they were written down. Without `cursor` the list begins
-/// with the oldest event; `next_cursor` is never `null`: when `items` is empty, ask again with it later and nothing is
-/// missed. A cursor belongs to the client and to `account` and `types`, and it names the event at its place: when the store
-/// was restored and has another event there, or none yet, it is 400 `invalid_cursor`. Begin again without it then.
+/// with the oldest event; `next_cursor` is never `null`: ask again with it, and nothing is missed. A page looks at a bounded
+/// number of events, so `items` may be empty although there is more: only when `next_cursor` is the cursor that you gave
+/// is there nothing new. A cursor belongs to the client and to `account` and `types`, and it names the event at its place: when
+/// the store was restored and has another event there, or none yet, it is 400 `invalid_cursor`. Begin again without it then.
 ///
 /// With `Accept: text/event-stream` the same events come as a stream: `id` is a cursor, `event` the type, `data` the
 /// event. The stream begins after `Last-Event-ID` or `cursor`, else with the next event; a comment every 15 seconds
@@ -206,7 +207,7 @@ impl Follower {
                 return None;
             }
             // Before the read: what is committed during it wakes the wait below.
-            self.newest.borrow_and_update();
+            let newest = *self.newest.borrow_and_update();
             let (account, types) = (self.asked.account.as_deref(), &self.asked.types);
             let page = self
                 .api
@@ -216,7 +217,8 @@ impl Follower {
                 .ok()?;
             self.position = page.position;
             self.ready.extend(page.items);
-            if !self.ready.is_empty() {
+            // A page looks at a bounded number of events: without a wanted one there may be more after it.
+            if !self.ready.is_empty() || self.position < newest {
                 continue;
             }
             tokio::select! {

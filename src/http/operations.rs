@@ -16,25 +16,28 @@ use super::{
     dto::{OpenOperationDto, OperationDto, OperationListDto},
     error::Failed,
     openapi::SettleBody,
-    orders::JSON,
+    orders::{JSON, wrong_sort},
 };
 use crate::{
     adapter::Violation,
     config::Scope,
     domain::OperationStatus,
     problem::{Problem, ProblemCode},
-    store::OperationFilter,
+    store::{OperationFilter, Sort},
 };
 
 /// List operations.
 ///
-/// All that were asked for here on accounts the client may use, oldest first. Scope: `orders:read`.
+/// All that were asked for here on accounts the client may use, in the order in which they were begun. Scope:
+/// `orders:read`.
 #[utoipa::path(
     get, path = "/operations", operation_id = "listOperations", tag = "operations",
     params(
         ("status" = Option<String>, Query, description = "Only operations of this status, such as `unknown` or `needs_review`"),
         ("account" = Option<String>, Query, description = "Only operations of this account", pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
         ("order_id" = Option<String>, Query, description = "Only operations of this order"),
+        ("sort" = Option<String>, Query, description = "`created_at` for oldest first, `-created_at` for newest first; a cursor belongs to one of them",
+            pattern = "^-?created_at$", example = "-created_at"),
         ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -49,11 +52,11 @@ pub(super) async fn list_operations(
     let caller = authenticated.with(Scope::OrdersRead)?;
     let mut filter = OperationFilter::default();
     let mut errors = Vec::new();
-    let (mut limit, mut cursor) = (cursor::LIMIT, None);
+    let (mut limit, mut cursor, mut sort) = (cursor::LIMIT, None, Sort::default());
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
             "status" => match OperationStatus::from_word(&value) {
-                Some(status) => filter.status = Some(status),
+                Some(status) => filter.statuses = vec![status],
                 None => errors.push(Violation::invalid("/status", "a status of operations, such as unknown")),
             },
             "account" => match value.parse() {
@@ -63,6 +66,10 @@ pub(super) async fn list_operations(
             "order_id" => match value.parse() {
                 Ok(order) => filter.order = Some(order),
                 Err(_) => errors.push(Violation::invalid("/order_id", "the id of an order")),
+            },
+            "sort" => match Sort::from_word(&value) {
+                Some(word) => sort = word,
+                None => errors.push(wrong_sort()),
             },
             "limit" => match read_limit(&value) {
                 Some(number) => limit = number,
@@ -75,11 +82,12 @@ pub(super) async fn list_operations(
     if !errors.is_empty() {
         return Err(Problem::invalid(errors).into());
     }
-    let scope = cursor::scope("operations", &caller, &format!("{filter:?}"));
+    let scope = cursor::scope("operations", &caller, &format!("{filter:?} {sort:?}"));
     let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
-    let found = api.orders.list_operations(&caller, filter, after, limit.saturating_add(1)).await?;
-    let (operations, next_cursor) = api.cursors.page(found, limit, &scope);
-    Ok(Json(OperationListDto { items: operations.iter().map(OperationDto::new).collect(), next_cursor }))
+    let page = api.orders.list_operations(&caller, filter, sort, after, limit).await?;
+    let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));
+    let items = page.items.iter().map(|(_, operation)| OperationDto::new(operation)).collect();
+    Ok(Json(OperationListDto { items, next_cursor }))
 }
 
 /// See what became of an operation.

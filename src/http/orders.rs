@@ -28,7 +28,7 @@ use crate::{
     domain::{Operation, OperationKind, OperationStatus, OrderId, OrderPatch, OrderStatus},
     orders::{Caller, ChangeRequest, Changed, NewChange, Precondition, ReadOptions},
     problem::{Problem, ProblemCode},
-    store::OrderFilter,
+    store::{OrderFilter, Sort},
 };
 
 pub(super) const JSON: &[&str] = &["application/json"];
@@ -162,13 +162,16 @@ pub(super) async fn list_order_events(
 
 /// List the orders known here.
 ///
-/// Orders made, changed or notified here, as they were read last (`as_of`), oldest first. Scope: `orders:read`.
+/// Orders made, changed or notified here, as they were read last (`as_of`), in the order in which guichet first heard of
+/// them. Scope: `orders:read`.
 #[utoipa::path(
     get, path = "/orders", operation_id = "listOrders", tag = "orders",
     params(
         ("account" = Option<String>, Query, description = "Only orders of this account", pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
         ("status" = Option<String>, Query, description = "Only orders of this status"),
         ("merchant_reference" = Option<String>, Query, description = "Only orders with this merchant reference"),
+        ("sort" = Option<String>, Query, description = "`created_at` for oldest first, `-created_at` for newest first; a cursor belongs to one of them",
+            pattern = "^-?created_at$", example = "-created_at"),
         ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -183,7 +186,7 @@ pub(super) async fn list_orders(
     let caller = authenticated.with(Scope::OrdersRead)?;
     let mut filter = OrderFilter::default();
     let mut errors = Vec::new();
-    let (mut limit, mut cursor) = (cursor::LIMIT, None);
+    let (mut limit, mut cursor, mut sort) = (cursor::LIMIT, None, Sort::default());
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
             "account" => match value.parse() {
@@ -191,10 +194,14 @@ pub(super) async fn list_orders(
                 Err(_) => errors.push(Violation::invalid("/account", "the name of an account")),
             },
             "status" => match OrderStatus::from_word(&value) {
-                Some(status) => filter.status = Some(status),
+                Some(status) => filter.statuses = vec![status],
                 None => errors.push(Violation::invalid("/status", "a status of orders, such as paid")),
             },
             "merchant_reference" => filter.merchant_reference = Some(value),
+            "sort" => match Sort::from_word(&value) {
+                Some(word) => sort = word,
+                None => errors.push(wrong_sort()),
+            },
             "limit" => match read_limit(&value) {
                 Some(number) => limit = number,
                 None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
@@ -206,12 +213,16 @@ pub(super) async fn list_orders(
     if !errors.is_empty() {
         return Err(Problem::invalid(errors).into());
     }
-    let scope = cursor::scope("orders", &caller, &format!("{filter:?}"));
+    let scope = cursor::scope("orders", &caller, &format!("{filter:?} {sort:?}"));
     let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
-    let found = api.orders.list_orders(&caller, filter, after, limit.saturating_add(1)).await?;
-    let (orders, next_cursor) = api.cursors.page(found, limit, &scope);
-    let items = orders.iter().map(|order| OrderDto::new(order, false)).collect();
+    let page = api.orders.list_orders(&caller, filter, sort, after, limit).await?;
+    let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));
+    let items = page.items.iter().map(|(_, order)| OrderDto::new(order, false)).collect();
     Ok(axum::Json(OrderListDto { items, next_cursor }).into_response())
+}
+
+pub(super) fn wrong_sort() -> Violation {
+    Violation::invalid("/sort", "created_at or -created_at")
 }
 
 /// The id in the path; what is no id is as absent as an unknown order.

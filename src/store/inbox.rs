@@ -1,12 +1,11 @@
-//! What the store keeps of notifications, lists, and orders that are followed.
+//! What the store keeps of notifications.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountName, Cause, Money, OperationId, OperationStatus, OrderId, OrderStatus, ProviderReference,
-    Timestamp,
+    AccountName, Cause, Money, OperationId, OperationStatus, OrderStatus, ProviderReference, Timestamp,
 };
 
 /// What was read from a verified notification.
@@ -80,32 +79,3 @@ pub struct DueNotification {
     /// The request that brought it.
     pub cause: Cause,
 }
-
-/// Which orders a list shows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OrderFilter {
-    /// The accounts the client may use; `None` means all.
-    pub accounts: Option<Vec<String>>,
-    /// Only this account.
-    pub account: Option<AccountName>,
-    /// Only this status.
-    pub status: Option<OrderStatus>,
-    /// Only this merchant reference.
-    pub merchant_reference: Option<String>,
-}
-
-/// Which operations a list shows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OperationFilter {
-    /// The accounts the client may use; `None` means all.
-    pub accounts: Option<Vec<String>>,
-    /// Only this account.
-    pub account: Option<AccountName>,
-    /// Only this status.
-    pub status: Option<OperationStatus>,
-    /// Only this order.
-    pub order: Option<OrderId>,
-}
-
-/// The place of an item in a list: its time in milliseconds and its id.
-pub type Place = (i64, String);

@@ -4,6 +4,7 @@
 //! change (the call to the provider, the answer to the caller) may rely on it.
 
 mod inbox;
+mod lists;
 pub mod outbox;
 pub mod retention;
 pub mod sqlite;
@@ -11,7 +12,8 @@ pub mod sqlite;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-pub use inbox::{DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place};
+pub use inbox::{DueNotification, NewNotification, NotificationFacts};
+pub use lists::{ListPage, OperationFilter, OrderFilter, Place, Sort};
 
 use crate::domain::{
     AccountName, Cause, Event, Operation, OperationId, OperationStatus, Order, OrderId, OrderMemory, Reading,
@@ -305,21 +307,24 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How long the read of an account's orders that is longest overdue has been due; zero when none is.
     async fn reads_overdue(&self, account: &AccountName, now: Timestamp) -> Result<Duration, StoreError>;
 
-    /// Copies of orders known here after a place, oldest first, each with its place.
+    /// Copies of orders known here after a place, in the order of when they were first heard of here. What is looked
+    /// at is bounded: by `limit` for each account and status, and by a fixed number of orders that do not fit.
     async fn list_orders(
         &self,
         filter: OrderFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Order)>, StoreError>;
+    ) -> Result<ListPage<Order>, StoreError>;
 
-    /// Operations after a place, oldest first, each with its place.
+    /// Operations after a place, in the order in which they were begun; bounded as [`Store::list_orders`].
     async fn list_operations(
         &self,
         filter: OperationFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Operation)>, StoreError>;
+    ) -> Result<ListPage<Operation>, StoreError>;
 
     /// Proves that the store can write.
     async fn check_writable(&self) -> Result<(), StoreError>;

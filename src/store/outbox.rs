@@ -290,7 +290,8 @@ pub struct Replayed {
 /// Events on their way out. Every method that changes something returns only after its effect is synced to disk.
 #[async_trait]
 pub trait OutboxStore: fmt::Debug + Send + Sync {
-    /// Events of these accounts and types with a position above `after`, in the order of positions.
+    /// Events of these accounts and types with a position above `after`, in the order of positions. What is looked at is
+    /// bounded: a page may hold nothing although there is more after its position.
     async fn events_after(
         &self,
         after: i64,
@@ -356,7 +357,8 @@ pub trait OutboxStore: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Delivery>, StoreError>;
 
     /// Makes deliveries pending again, from the first attempt on, for events of these accounts with a position above
-    /// `after`, at most `limit` of them. For a range: what the endpoint's filter wants, up to its position.
+    /// `after`, at most `limit` of them. For a range: what the endpoint's filter wants, up to its position. What is looked
+    /// at is bounded: a part may queue nothing although there is more.
     async fn replay(
         &self,
         id: EndpointId,

@@ -1,7 +1,7 @@
 //! The default store: one SQLite file, one process, one writer.
 //!
 //! A thread of its own owns the only writing connection and commits in groups; two more threads read from
-//! snapshots. The callers wait for answers, never for locks or the disk, so the runtime is never blocked.
+//! snapshots, and another two list. The callers wait for answers, never for locks or the disk, so the runtime is never blocked.
 
 mod backlog;
 mod commands;
@@ -12,6 +12,7 @@ mod following;
 mod inbox;
 mod keys;
 mod known;
+mod lists;
 mod location;
 mod migrations;
 mod news;
@@ -19,6 +20,8 @@ mod orders;
 mod reader;
 mod retention;
 mod rows;
+#[cfg(feature = "faults")]
+pub mod watch;
 mod webhooks;
 mod writer;
 
@@ -30,10 +33,15 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::{known::Known, location::Lock, reader::Readers, writer::Writer};
+use self::{
+    known::{Known, Loading},
+    location::Lock,
+    reader::Readers,
+    writer::Writer,
+};
 use super::{
-    Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter, OrderFilter,
-    Place, Settled, Settlement, Store, StoreError,
+    Backlog, Begun, ChangeView, DueNotification, ListPage, NewNotification, NewOperation, OperationFilter,
+    OrderFilter, Place, Settled, Settlement, Sort, Store, StoreError,
     outbox::CursorKey,
     retention::{Erased, Limits, Sweep, Swept},
 };
@@ -52,7 +60,8 @@ struct Inner {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
-    known: Known,
+    known: Arc<Known>,
+    loading: Mutex<Option<Loading>>,
     run: i64,
     cursor_key: CursorKey,
     lock: Mutex<Option<Lock>>,
@@ -80,12 +89,13 @@ impl SqliteStore {
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
         let cursor_key = keys::cursors(&connection).map_err(named)?;
-        let known = Known::load(&connection).map_err(named)?;
         let run = events::next(&connection, "runs").map_err(named)?;
+        let known = Arc::<Known>::default();
+        let loading = known::load(&known, &connection, &path).map_err(named)?;
         let readers = Readers::start(&path).map_err(named)?;
         let writer = Writer::start(connection)?;
         let lock = Mutex::new(Some(lock));
-        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, run, cursor_key, lock }) })
+        Ok(Self { inner: Arc::new(Inner { path, writer, readers, known, loading, run, cursor_key, lock }) })
     }
 
     /// Asks the service that uses the store at `url`, now or at its next start, to erase the payer data of one order. Does
@@ -136,6 +146,10 @@ impl Inner {
     /// Readers go first: the writer empties its log at the end, which a reader would hold up. The lock
     /// goes last.
     fn stop(&self) {
+        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(loading) = loading {
+            loading.stop();
+        }
         self.readers.stop();
         self.writer.stop();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -235,11 +249,11 @@ impl Store for SqliteStore {
 
     async fn order_events(&self, id: &OrderId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let id = id.clone();
-        self.inner.readers.run(move |connection| events::of_order(connection, &id, after, limit)).await
+        self.inner.readers.list(move |connection| events::of_order(connection, &id, after, limit)).await
     }
 
     async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
-        self.inner.readers.run(move |connection| backlog::read(connection, now)).await
+        self.inner.readers.list(move |connection| backlog::read(connection, now)).await
     }
 
     async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError> {
@@ -262,6 +276,9 @@ impl Store for SqliteStore {
         order: Option<OrderId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if let Some(order) = &order {
+            self.inner.known.add(order);
+        }
         let id = id.to_owned();
         self.inner.writer.run(move |connection| inbox::finish(connection, &id, order.as_ref(), now)).await
     }
@@ -330,21 +347,23 @@ impl Store for SqliteStore {
     async fn list_orders(
         &self,
         filter: OrderFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Order)>, StoreError> {
-        self.inner.readers.run(move |connection| inbox::list_orders(connection, filter, after, limit)).await
+    ) -> Result<ListPage<Order>, StoreError> {
+        self.inner.readers.list(move |connection| lists::orders(connection, filter, sort, after, limit)).await
     }
 
     async fn list_operations(
         &self,
         filter: OperationFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Operation)>, StoreError> {
+    ) -> Result<ListPage<Operation>, StoreError> {
         self.inner
             .readers
-            .run(move |connection| inbox::list_operations(connection, filter, after, limit))
+            .list(move |connection| lists::operations(connection, filter, sort, after, limit))
             .await
     }
 
@@ -354,7 +373,7 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, limits: Limits, from: Sweep) -> Result<Swept, StoreError> {
         let stage = from.stage;
-        if !self.inner.readers.run(move |connection| retention::has_work(connection, limits, stage)).await? {
+        if !self.inner.readers.list(move |connection| retention::has_work(connection, limits, stage)).await? {
             // The writer has better things to do.
             let next = stage.next().map(|stage| Sweep { stage, after: None });
             return Ok(Swept { erased: Erased::default(), next });

@@ -6,7 +6,12 @@ mod create;
 mod ends;
 mod file;
 mod followed;
+#[cfg(feature = "faults")]
+mod grown;
+mod lists;
 mod lock;
+#[cfg(feature = "faults")]
+mod plans;
 mod random;
 mod retention;
 mod rig;
@@ -90,5 +95,9 @@ store_suite! {
             a_payable_order_is_read_until_after_its_page,
             what_is_over_is_read_no_more,
             payable_orders_come_first;
+        lists:
+            orders_are_listed_in_order_whatever_the_filter,
+            operations_are_listed_in_order_whatever_the_filter,
+            pages_hold_while_orders_come;
     ]
 }

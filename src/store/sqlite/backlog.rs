@@ -1,5 +1,7 @@
 //! What is open, for metrics.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use rusqlite::Connection;
 
 use crate::{
@@ -7,26 +9,28 @@ use crate::{
     store::{Backlog, StoreError},
 };
 
-/// Reads only operations that are open: the list of statuses is written as in the partial index, which is then used.
+/// Walks what is open, by the partial indexes that hold nothing else. The statuses are written as in the index.
 pub(super) fn read(connection: &Connection, now: Timestamp) -> Result<Backlog, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT provider, status, COUNT(*), MIN(created_at) FROM operations \
-         WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') GROUP BY provider, status",
+        "SELECT provider, status, created_at FROM operations INDEXED BY operations_open \
+         WHERE status IN ('pending', 'sending', 'unknown', 'needs_review')",
     )?;
     let mut rows = statement.query([])?;
     let mut backlog = Backlog::default();
+    let mut unknown = BTreeMap::<String, i64>::new();
     while let Some(row) = rows.next()? {
-        let (provider, status, count): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        match status.as_str() {
+        match row.get_ref(1)?.as_str().unwrap_or_default() {
             "unknown" => {
-                backlog.unknown.push((provider, count));
-                let age = now.since(Timestamp::from_millis(row.get(3)?));
+                let count = unknown.entry(row.get(0)?).or_default();
+                *count = count.saturating_add(1);
+                let age = now.since(Timestamp::from_millis(row.get(2)?));
                 backlog.unknown_oldest = backlog.unknown_oldest.max(age);
             }
-            "needs_review" => backlog.needs_review = backlog.needs_review.saturating_add(count),
+            "needs_review" => backlog.needs_review = backlog.needs_review.saturating_add(1),
             _ => {}
         }
     }
+    backlog.unknown = unknown.into_iter().collect();
     // Walks the partial index of what is accepted: its first row of a provider is the oldest.
     let mut statement = connection.prepare_cached(
         "SELECT provider, MIN(created_at) FROM operations WHERE status = 'accepted' GROUP BY provider",
@@ -37,10 +41,12 @@ pub(super) fn read(connection: &Connection, now: Timestamp) -> Result<Backlog, S
         backlog.accepted_oldest.push((row.get(0)?, age));
     }
     let (pending, oldest): (i64, Option<i64>) = connection
-        .prepare_cached("SELECT COUNT(*), MIN(created_at) FROM webhook_deliveries WHERE status = 'pending'")?
+        .prepare_cached(
+            "SELECT COUNT(*), MIN(created_at) FROM webhook_deliveries INDEXED BY webhook_deliveries_pending \
+             WHERE status = 'pending'",
+        )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     backlog.outbox_pending = pending;
-    backlog.outbox_oldest =
-        oldest.map_or(std::time::Duration::ZERO, |at| now.since(Timestamp::from_millis(at)));
+    backlog.outbox_oldest = oldest.map_or(Duration::ZERO, |at| now.since(Timestamp::from_millis(at)));
     Ok(backlog)
 }

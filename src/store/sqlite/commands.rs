@@ -350,11 +350,7 @@ fn change_status(
 
 /// See [`crate::store::Store::recover`].
 pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec<Operation>>, StoreError> {
-    let left = rows::operations(
-        connection,
-        "SELECT body FROM operations WHERE status IN ('pending', 'sending') ORDER BY id",
-        [],
-    )?;
+    let left = rows::left_under_way(connection)?;
     let mut changed = Vec::new();
     if faults::planted("recovery_forgotten") {
         return Ok(Keep(changed));

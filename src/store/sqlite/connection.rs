@@ -58,7 +58,16 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    watched(&connection);
     Ok(connection)
+}
+
+/// Tells a test that watches this store that this thread uses the connection.
+pub(super) fn watched(connection: &Connection) {
+    #[cfg(feature = "faults")]
+    super::watch::here(connection);
+    #[cfg(not(feature = "faults"))]
+    let _ = connection;
 }
 
 impl From<rusqlite::Error> for StoreError {

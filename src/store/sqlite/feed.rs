@@ -19,6 +19,9 @@ use crate::{
 pub(super) const COLUMNS: &str = "e.id, e.position, e.account, e.order_id, e.sequence, e.event_type, \
                                   e.operation_id, e.occurred_at, e.data, e.request_id, e.traceparent";
 
+/// How many events one page, or one step of a replay, looks at. Positions have no gaps.
+pub(super) const LOOKED_AT: i64 = 2_000;
+
 /// See [`crate::store::outbox::OutboxStore::events_after`].
 pub(super) fn after(
     connection: &Connection,
@@ -34,11 +37,13 @@ pub(super) fn after(
     if newest <= after {
         return Ok(EventPage { items: Vec::new(), position: after, event: began.id(), began });
     }
-    let mut values = vec![Value::from(after)];
+    let end = newest.min(after.saturating_add(LOOKED_AT));
+    let mut values = vec![Value::from(after), Value::from(end)];
     let conditions = conditions(accounts, types, &mut values);
     values.push(Value::from(i64::from(limit)));
     let sql = format!(
-        "SELECT {COLUMNS} FROM events e WHERE e.position > ?{conditions} ORDER BY e.position LIMIT ?"
+        "SELECT {COLUMNS} FROM events e WHERE e.position > ? AND e.position <= ?{conditions} \
+         ORDER BY e.position LIMIT ?"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
@@ -50,7 +55,7 @@ pub(super) fn after(
     let last = items.last().filter(|_| is_full);
     let (position, event) = match last {
         Some(last) => (last.position, Some(last.event.id)),
-        None => (newest, event_at(connection, newest, newest)?.id()),
+        None => (end, event_at(connection, end, newest)?.id()),
     };
     Ok(EventPage { items, position, event, began })
 }

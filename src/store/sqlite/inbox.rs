@@ -1,6 +1,6 @@
-//! Notifications, orders that are followed, and lists.
+//! Notifications, and orders that are followed.
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
@@ -9,10 +9,8 @@ use super::{
     writer::Step::{self, Keep},
 };
 use crate::{
-    domain::{AccountName, NewEvent, Notified, Operation, OperationId, Order, OrderId, Timestamp},
-    store::{
-        DueNotification, NewNotification, NotificationFacts, OperationFilter, OrderFilter, Place, StoreError,
-    },
+    domain::{AccountName, NewEvent, Notified, OperationId, OrderId, Timestamp},
+    store::{DueNotification, NewNotification, NotificationFacts, StoreError},
 };
 
 /// See [`crate::store::Store::keep_notification`].
@@ -142,16 +140,23 @@ pub(super) fn hasten(
     operation: Option<OperationId>,
     now: Timestamp,
 ) -> Result<Step<()>, StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE operations SET next_check_at = ?3 WHERE (order_id = ?1 OR id = ?2) \
-             AND status IN ('unknown', 'accepted') AND next_check_at > ?3",
-        )?
-        .execute(params![
+    // Two statements: for `OR` the planner may choose to walk all that is to be checked.
+    for (sql, id) in [
+        (
+            "UPDATE operations SET next_check_at = ?2 WHERE order_id = ?1 \
+             AND status IN ('unknown', 'accepted') AND next_check_at > ?2",
             order.map(ToString::to_string),
+        ),
+        (
+            "UPDATE operations SET next_check_at = ?2 WHERE id = ?1 \
+             AND status IN ('unknown', 'accepted') AND next_check_at > ?2",
             operation.map(|id| id.to_string()),
-            now.as_millis()
-        ])?;
+        ),
+    ] {
+        if let Some(id) = id {
+            connection.prepare_cached(sql)?.execute(params![id, now.as_millis()])?;
+        }
+    }
     Ok(Keep(()))
 }
 
@@ -168,96 +173,4 @@ pub(super) fn with_reference(
         .query_map(params![account.as_str(), merchant_reference], |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
     ids.iter().map(|id| word("order id", id, id.parse().ok())).collect()
-}
-
-/// Conditions and their values, in the order of the question marks.
-#[derive(Default)]
-struct Conditions {
-    sql: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn equal(&mut self, column: &str, value: Option<String>) {
-        if let Some(value) = value {
-            self.sql.push(format!("{column} = ?"));
-            self.values.push(Value::Text(value));
-        }
-    }
-
-    fn one_of(&mut self, column: &str, allowed: Option<Vec<String>>) {
-        if let Some(allowed) = allowed {
-            let marks = vec!["?"; allowed.len()].join(", ");
-            self.sql.push(format!("{column} IN ({marks})"));
-            self.values.extend(allowed.into_iter().map(Value::Text));
-        }
-    }
-
-    fn after(&mut self, time_column: &str, place: Option<Place>) {
-        if let Some((time, id)) = place {
-            self.sql.push(format!("({time_column} > ? OR ({time_column} = ? AND id > ?))"));
-            self.values.extend([Value::Integer(time), Value::Integer(time), Value::Text(id)]);
-        }
-    }
-
-    fn text(&self) -> String {
-        if self.sql.is_empty() { String::new() } else { format!(" WHERE {}", self.sql.join(" AND ")) }
-    }
-}
-
-/// See [`crate::store::Store::list_orders`].
-pub(super) fn list_orders(
-    connection: &Connection,
-    filter: OrderFilter,
-    after: Option<Place>,
-    limit: u32,
-) -> Result<Vec<(Place, Order)>, StoreError> {
-    let mut conditions = Conditions::default();
-    conditions.sql.push("known_here = TRUE".to_owned());
-    conditions.one_of("account", filter.accounts);
-    conditions.equal("account", filter.account.map(|account| account.to_string()));
-    conditions.equal("status", filter.status.map(|status| status.as_str().to_owned()));
-    conditions.equal("merchant_reference", filter.merchant_reference);
-    conditions.after("first_seen_at", after);
-    let sql = format!(
-        "SELECT first_seen_at, id, last_copy FROM orders{} ORDER BY first_seen_at, id LIMIT {limit}",
-        conditions.text()
-    );
-    list(connection, &sql, conditions.values, "a copy of an order")
-}
-
-/// See [`crate::store::Store::list_operations`].
-pub(super) fn list_operations(
-    connection: &Connection,
-    filter: OperationFilter,
-    after: Option<Place>,
-    limit: u32,
-) -> Result<Vec<(Place, Operation)>, StoreError> {
-    let mut conditions = Conditions::default();
-    conditions.one_of("account", filter.accounts);
-    conditions.equal("account", filter.account.map(|account| account.to_string()));
-    conditions.equal("status", filter.status.map(|status| status.as_str().to_owned()));
-    conditions.equal("order_id", filter.order.map(|order| order.to_string()));
-    conditions.after("created_at", after);
-    let sql = format!(
-        "SELECT created_at, id, body FROM operations{} ORDER BY created_at, id LIMIT {limit}",
-        conditions.text()
-    );
-    list(connection, &sql, conditions.values, "an operation")
-}
-
-fn list<T: serde::de::DeserializeOwned>(
-    connection: &Connection,
-    sql: &str,
-    values: Vec<Value>,
-    what: &str,
-) -> Result<Vec<(Place, T)>, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    let mut items = Vec::new();
-    while let Some(row) = rows.next()? {
-        let text: String = row.get(2)?;
-        items.push(((row.get(0)?, row.get(1)?), decode(what, &text)?));
-    }
-    Ok(items)
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_inbox", include_str!("../../../migrations/0005_inbox.sql")),
     ("0006_following", include_str!("../../../migrations/0006_following.sql")),
     ("0007_store_keys", include_str!("../../../migrations/0007_store_keys.sql")),
+    ("0008_lists", include_str!("../../../migrations/0008_lists.sql")),
 ];
 
 /// Applies what is missing, each change in its own transaction.

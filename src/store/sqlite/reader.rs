@@ -1,4 +1,6 @@
 //! The threads that read. Each read sees one state of the store: everything committed before it began.
+//!
+//! Lists and searches have threads and a queue of their own. Reads of single orders never wait behind them.
 
 use std::{
     path::Path,
@@ -13,38 +15,78 @@ use tokio::sync::oneshot;
 use super::connection;
 use crate::store::StoreError;
 
-const READERS: usize = 2;
+/// Threads of each queue.
+const THREADS: usize = 2;
 /// Reads that may wait; more are refused at once.
 const QUEUE_LIMIT: usize = 1_024;
+/// Lists that may wait: each takes as long as many reads.
+const LIST_QUEUE_LIMIT: usize = 256;
 
 type Read = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The way to the reading threads.
+#[derive(Debug)]
 pub(super) struct Readers {
-    queue: Mutex<Option<SyncSender<Read>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    single: Queue,
+    lists: Queue,
 }
 
 impl Readers {
     /// Starts the threads, each with its own connection.
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
-        let (sender, receiver) = mpsc::sync_channel(QUEUE_LIMIT);
+        let single = Queue::start(path, "store-reader", QUEUE_LIMIT)?;
+        Ok(Self { single, lists: Queue::start(path, "store-lister", LIST_QUEUE_LIMIT)? })
+    }
+
+    /// Runs `work` on one state of the store: a read of a few rows.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.single.run(work).await
+    }
+
+    /// Runs `work` on one state of the store: a list, a search or a count.
+    pub(super) async fn list<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.lists.run(work).await
+    }
+
+    /// Lets what is queued finish, then ends the threads. Blocks.
+    pub(super) fn stop(&self) {
+        self.single.stop();
+        self.lists.stop();
+    }
+}
+
+/// A queue and the threads that serve it.
+struct Queue {
+    sender: Mutex<Option<SyncSender<Read>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Queue {
+    fn start(path: &Path, name: &str, limit: usize) -> Result<Self, StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(limit);
         let receiver = Arc::new(Mutex::new(receiver));
         let mut threads = Vec::new();
-        for number in 1..=READERS {
+        for number in 1..=THREADS {
             let connection = connection::open_reader(path)?;
             let queue = Arc::clone(&receiver);
             let thread = thread::Builder::new()
-                .name(format!("store-reader-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(move || serve(connection, &queue))
                 .map_err(|error| StoreError::Unavailable(format!("cannot start a reader: {error}")))?;
             threads.push(thread);
         }
-        Ok(Self { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads) })
+        Ok(Self { sender: Mutex::new(Some(sender)), threads: Mutex::new(threads) })
     }
 
-    /// Runs `work` on one state of the store.
-    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -59,8 +101,8 @@ impl Readers {
     }
 
     fn send(&self, read: Read) -> Result<(), StoreError> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        match queue.as_ref().ok_or_else(stopped)?.try_send(read) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        match sender.as_ref().ok_or_else(stopped)?.try_send(read) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too many reads are waiting".to_owned()))
@@ -69,9 +111,8 @@ impl Readers {
         }
     }
 
-    /// Lets what is queued finish, then ends the threads. Blocks.
-    pub(super) fn stop(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+    fn stop(&self) {
+        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             let _ = thread.join();
@@ -79,9 +120,9 @@ impl Readers {
     }
 }
 
-impl std::fmt::Debug for Readers {
+impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Readers").finish_non_exhaustive()
+        f.debug_struct("Queue").finish_non_exhaustive()
     }
 }
 
@@ -100,12 +141,50 @@ fn in_one_state<T>(
 }
 
 fn serve(mut connection: Connection, queue: &Mutex<Receiver<Read>>) {
+    connection::watched(&connection);
     loop {
         // The lock is held while waiting and released before the work: the readers take turns waiting.
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
             Ok(read) => read(&mut connection),
             Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn lists_that_take_for_ever_hold_up_no_read_of_an_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        std::fs::write(&path, "").unwrap();
+        let readers = Arc::new(Readers::start(&path).unwrap());
+        let mut releases = Vec::new();
+        let mut lists = Vec::new();
+        for _ in 0..THREADS {
+            let (running, is_running) = oneshot::channel();
+            let (release, released) = mpsc::channel::<()>();
+            let readers = Arc::clone(&readers);
+            lists.push(tokio::spawn(async move {
+                let work = move |_: &Connection| {
+                    running.send(()).unwrap();
+                    released.recv().unwrap();
+                    Ok(1)
+                };
+                readers.list(work).await
+            }));
+            is_running.await.unwrap();
+            releases.push(release);
+        }
+        assert_eq!(readers.run(|_| Ok(2)).await.unwrap(), 2);
+        for release in releases {
+            release.send(()).unwrap();
+        }
+        for list in lists {
+            assert_eq!(list.await.unwrap().unwrap(), 1);
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn sweep(
         Stage::Orders => orders(connection, limits, from.after.as_ref(), &mut erased)?,
         Stage::Operations => operations(connection, limits, from.after.as_ref(), &mut erased)?,
         Stage::Notifications => notifications(connection, limits, from.after.as_ref(), &mut erased)?,
-        Stage::Keys => keys(connection, limits, &mut erased)?,
+        Stage::Keys => keys(connection, limits, from.after.as_ref(), &mut erased)?,
         Stage::Deliveries => deliveries(connection, limits, &mut erased)?,
         Stage::Secrets => secrets(connection, limits, &mut erased)?,
     };
@@ -128,7 +128,7 @@ fn requests(
     let asked = page(
         connection,
         "SELECT requested_at, order_id, order_id FROM erasure_requests \
-         WHERE requested_at <= ?1 AND (requested_at > ?2 OR (requested_at = ?2 AND order_id > ?3)) \
+         WHERE requested_at <= ?1 AND (requested_at, order_id) > (?2, ?3) \
          ORDER BY requested_at, order_id LIMIT ?4",
         limits.now,
         after,
@@ -159,7 +159,7 @@ fn orders(
     let old = page(
         connection,
         "SELECT first_seen_at, id, last_copy FROM orders WHERE erased_at IS NULL AND first_seen_at < ?1 \
-         AND (first_seen_at > ?2 OR (first_seen_at = ?2 AND id > ?3)) ORDER BY first_seen_at, id LIMIT ?4",
+         AND (first_seen_at, id) > (?2, ?3) ORDER BY first_seen_at, id LIMIT ?4",
         limits.before,
         after,
     )?;
@@ -283,7 +283,7 @@ fn operations(
         connection,
         "SELECT updated_at, id, body FROM operations WHERE erased_at IS NULL AND order_id IS NULL \
          AND updated_at < ?1 AND status IN ('succeeded', 'refused', 'not_executed') \
-         AND (updated_at > ?2 OR (updated_at = ?2 AND id > ?3)) ORDER BY updated_at, id LIMIT ?4",
+         AND (updated_at, id) > (?2, ?3) ORDER BY updated_at, id LIMIT ?4",
         limits.before,
         after,
     )?;
@@ -305,7 +305,7 @@ fn notifications(
     let old = page(
         connection,
         "SELECT received_at, id, facts FROM notifications WHERE raw_body IS NOT NULL AND received_at < ?1 \
-         AND (received_at > ?2 OR (received_at = ?2 AND id > ?3)) ORDER BY received_at, id LIMIT ?4",
+         AND (received_at, id) > (?2, ?3) ORDER BY received_at, id LIMIT ?4",
         limits.before,
         after,
     )?;
@@ -346,16 +346,37 @@ fn tells_of_something_open(connection: &Connection, facts: &NotificationFacts) -
     Ok(found.unwrap_or(false))
 }
 
-fn keys(connection: &Connection, limits: Limits, erased: &mut Erased) -> Result<Rest, StoreError> {
-    let deleted = connection
-        .prepare_cached(
-            "DELETE FROM idempotency_keys WHERE rowid IN (SELECT k.rowid FROM idempotency_keys k \
-             JOIN operations o ON o.id = k.operation_id \
-             WHERE k.created_at < ?1 AND o.erased_at IS NOT NULL LIMIT ?2)",
-        )?
-        .execute(params![limits.before.as_millis(), DELETES])?;
-    erased.keys = count(deleted);
-    Ok(unless_full(deleted))
+/// Looks at each old key once in a round: what its operation is not erased for stays, and must not be looked at again and
+/// again.
+fn keys(
+    connection: &Connection,
+    limits: Limits,
+    after: Option<&Place>,
+    erased: &mut Erased,
+) -> Result<Rest, StoreError> {
+    let (time, rowid) = match after {
+        Some((time, rowid)) => (*time, rowid.parse().unwrap_or(i64::MIN)),
+        None => (i64::MIN, i64::MIN),
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT k.created_at, k.rowid, o.erased_at IS NOT NULL \
+         FROM idempotency_keys k INDEXED BY idempotency_keys_by_age CROSS JOIN operations o \
+         WHERE o.id = k.operation_id AND k.created_at < ?1 AND (k.created_at, k.rowid) > (?2, ?3) \
+         ORDER BY k.created_at, k.rowid LIMIT ?4",
+    )?;
+    let rows = statement.query_map(params![limits.before.as_millis(), time, rowid, DELETES], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    let old: Vec<(i64, i64, bool)> = rows.collect::<Result<_, _>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM idempotency_keys WHERE rowid = ?1")?;
+    for (_, rowid, _) in old.iter().filter(|(_, _, goes)| *goes) {
+        erased.keys = erased.keys.saturating_add(count(delete.execute([rowid])?));
+    }
+    let is_full = old.len() >= usize::try_from(DELETES).unwrap_or(usize::MAX);
+    Ok(match old.last() {
+        Some((time, rowid, _)) if is_full => Rest::After((*time, rowid.to_string())),
+        Some(_) | None => Rest::None,
+    })
 }
 
 fn deliveries(connection: &Connection, limits: Limits, erased: &mut Erased) -> Result<Rest, StoreError> {

@@ -91,6 +91,28 @@ pub(super) fn stand_beside(connection: &Connection, id: OperationId) -> Result<(
     Ok(())
 }
 
+/// Operations that were under way when the process died, oldest first. The list of statuses is written as in the partial
+/// index, which is then used: what is open is looked at, and nothing else.
+pub(super) fn left_under_way(connection: &Connection) -> Result<Vec<Operation>, StoreError> {
+    let mut open = operations(
+        connection,
+        "SELECT body FROM operations INDEXED BY operations_open \
+         WHERE status IN ('pending', 'sending', 'unknown', 'needs_review')",
+        [],
+    )?;
+    open.retain(|operation| match operation.status {
+        OperationStatus::Pending | OperationStatus::Sending => true,
+        OperationStatus::Unknown
+        | OperationStatus::NeedsReview
+        | OperationStatus::Accepted
+        | OperationStatus::Succeeded
+        | OperationStatus::Refused
+        | OperationStatus::NotExecuted => false,
+    });
+    open.sort_unstable_by_key(|operation| operation.id.to_string());
+    Ok(open)
+}
+
 /// The guard of an order is part of it: the unique index of what is open.
 const INSERT_OPERATION: &str = "INSERT INTO operations (id, order_id, account, provider, client, kind, status, \
     claims_reference, created_at, updated_at, next_check_at, page_token, body) \

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
@@ -36,7 +36,7 @@ impl OutboxStore for SqliteStore {
     ) -> Result<EventPage, StoreError> {
         let (accounts, types) = (accounts.clone(), types.clone());
         let read = move |connection: &Connection| feed::after(connection, after, &accounts, &types, limit);
-        self.inner.readers.run(read).await
+        self.inner.readers.list(read).await
     }
 
     fn cursor_key(&self) -> CursorKey {
@@ -57,7 +57,7 @@ impl OutboxStore for SqliteStore {
 
     async fn endpoints(&self, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
         let client = client.map(str::to_owned);
-        self.inner.readers.run(move |connection| all(connection, client.as_deref())).await
+        self.inner.readers.list(move |connection| all(connection, client.as_deref())).await
     }
 
     async fn change_endpoint(
@@ -69,6 +69,8 @@ impl OutboxStore for SqliteStore {
     }
 
     async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
+        // The log of what has ended goes first, in parts: changes must not wait for all of it.
+        while self.inner.writer.run(move |connection| delete_ended(connection, id)).await? {}
         self.inner.writer.run(move |connection| delete(connection, id)).await
     }
 
@@ -103,7 +105,7 @@ impl OutboxStore for SqliteStore {
         before: i64,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.inner.readers.run(move |connection| deliveries(connection, id, status, before, limit)).await
+        self.inner.readers.list(move |connection| deliveries(connection, id, status, before, limit)).await
     }
 
     async fn replay(
@@ -116,8 +118,13 @@ impl OutboxStore for SqliteStore {
         at: Timestamp,
     ) -> Result<Replayed, StoreError> {
         let (selection, accounts) = (selection.clone(), accounts.clone());
-        let write =
-            move |connection: &Connection| replay(connection, id, &selection, &accounts, after, limit, at);
+        let find =
+            move |connection: &Connection| to_replay(connection, id, &selection, &accounts, after, limit);
+        let (found, next) = self.inner.readers.list(find).await?;
+        if found.is_empty() {
+            return Ok(Replayed { queued: 0, next });
+        }
+        let write = move |connection: &Connection| replay(connection, id, &found, next, at);
         self.inner.writer.run(write).await
     }
 }
@@ -176,7 +183,11 @@ fn one(connection: &Connection, id: EndpointId) -> Result<Option<Endpoint>, Stor
 fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
     match client {
         Some(client) => endpoints(connection, "WHERE client = ?1 ORDER BY created_at, id", params![client]),
-        None => endpoints(connection, "ORDER BY created_at, id", []),
+        None => {
+            let mut all = endpoints(connection, "ORDER BY client, created_at, id", [])?;
+            all.sort_by_key(|endpoint| (endpoint.created_at, endpoint.id.to_string()));
+            Ok(all)
+        }
     }
 }
 
@@ -271,6 +282,30 @@ fn update(
     Ok(Keep(Some(next)))
 }
 
+/// Deliveries that are deleted in one step.
+const DELETES: usize = 500;
+
+/// Deletes some deliveries that ended, with their attempts. Answers whether there are more.
+fn delete_ended(connection: &Connection, id: EndpointId) -> Result<Step<bool>, StoreError> {
+    let id = id.to_string();
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM webhook_deliveries INDEXED BY webhook_deliveries_by_status \
+         WHERE endpoint_id = ?1 AND status IN ('delivered', 'dead') LIMIT ?2",
+    )?;
+    let limit = i64::try_from(DELETES).unwrap_or(i64::MAX);
+    let events = statement.query_map(params![id, limit], |row| row.get::<_, String>(0))?;
+    let events = events.collect::<Result<Vec<_>, _>>()?;
+    for event in &events {
+        for sql in [
+            "DELETE FROM webhook_attempts WHERE endpoint_id = ?1 AND event_id = ?2",
+            "DELETE FROM webhook_deliveries WHERE endpoint_id = ?1 AND event_id = ?2",
+        ] {
+            connection.prepare_cached(sql)?.execute([&id, event])?;
+        }
+    }
+    Ok(Keep(events.len() >= DELETES))
+}
+
 fn delete(connection: &Connection, id: EndpointId) -> Result<Step<bool>, StoreError> {
     let id = id.to_string();
     connection.prepare_cached("DELETE FROM webhook_attempts WHERE endpoint_id = ?1")?.execute([&id])?;
@@ -315,8 +350,9 @@ fn due(
     limit: u32,
 ) -> Result<DueDeliveries, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {}, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id \
-         WHERE d.endpoint_id = ?1 AND d.status = 'pending' AND d.next_attempt_at <= ?2 \
+        "SELECT {}, d.attempts FROM webhook_deliveries d INDEXED BY webhook_deliveries_pending \
+         CROSS JOIN events e \
+         WHERE e.id = d.event_id AND d.endpoint_id = ?1 AND d.status = 'pending' AND d.next_attempt_at <= ?2 \
          ORDER BY d.next_attempt_at, d.position LIMIT ?3",
         feed::COLUMNS
     ))?;
@@ -387,6 +423,10 @@ fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Ste
     Ok(Keep(()))
 }
 
+/// A delivery without its event: position, event, status, and when it is tried next, was planned and changed.
+type Planned = (i64, String, DeliveryStatus, (Option<i64>, i64, i64));
+
+/// The newest of each wanted status, merged: one walk of the index for each.
 fn deliveries(
     connection: &Connection,
     id: EndpointId,
@@ -394,31 +434,37 @@ fn deliveries(
     before: i64,
     limit: u32,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {}, d.status, d.next_attempt_at, d.created_at, d.updated_at \
-         FROM webhook_deliveries d JOIN events e ON e.id = d.event_id \
-         WHERE d.endpoint_id = ?1 AND d.position < ?2 AND (?3 IS NULL OR d.status = ?3) \
-         ORDER BY d.position DESC LIMIT ?4",
-        feed::COLUMNS
-    ))?;
-    let status = status.map(DeliveryStatus::as_str);
-    let mut rows = statement.query(params![id.to_string(), before, status, limit])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let event = feed::placed(row)?;
-        let status: String = feed::beside(row, 0)?;
-        let next_attempt_at: Option<i64> = feed::beside(row, 1)?;
-        let attempts = attempts(connection, id, &event.event.id.to_string())?;
-        found.push(Delivery {
-            event,
-            status: word("delivery status", &status, DeliveryStatus::from_word(&status))?,
+    let wanted = status.map_or_else(|| DeliveryStatus::ALL.to_vec(), |status| vec![status]);
+    let mut rows = Vec::<Planned>::new();
+    for status in wanted {
+        let mut statement = connection.prepare_cached(
+            "SELECT position, event_id, next_attempt_at, created_at, updated_at \
+             FROM webhook_deliveries INDEXED BY webhook_deliveries_by_status \
+             WHERE endpoint_id = ?1 AND status = ?2 AND position < ?3 ORDER BY position DESC LIMIT ?4",
+        )?;
+        let found = statement.query_map(params![id.to_string(), status.as_str(), before, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, status, (row.get(2)?, row.get(3)?, row.get(4)?)))
+        })?;
+        rows.extend(found.collect::<Result<Vec<_>, _>>()?);
+    }
+    rows.sort_by_key(|(position, ..)| std::cmp::Reverse(*position));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let by_id = format!("SELECT {} FROM events e WHERE e.id = ?1", feed::COLUMNS);
+    let delivery = |(_, event, status, (next_attempt_at, created_at, updated_at)): Planned| {
+        let attempts = attempts(connection, id, &event)?;
+        let mut statement = connection.prepare_cached(&by_id)?;
+        let mut rows = statement.query([&event])?;
+        let row = rows.next()?.ok_or_else(|| StoreError::Corrupt(format!("the event {event}")))?;
+        Ok(Delivery {
+            event: feed::placed(row)?,
+            status,
             next_attempt_at: next_attempt_at.map(Timestamp::from_millis),
             attempts,
-            created_at: Timestamp::from_millis(feed::beside(row, 2)?),
-            updated_at: Timestamp::from_millis(feed::beside(row, 3)?),
-        });
-    }
-    Ok(found)
+            created_at: Timestamp::from_millis(created_at),
+            updated_at: Timestamp::from_millis(updated_at),
+        })
+    };
+    rows.into_iter().map(delivery).collect()
 }
 
 fn attempts(connection: &Connection, id: EndpointId, event: &str) -> Result<Vec<Attempt>, StoreError> {
@@ -439,57 +485,94 @@ fn attempts(connection: &Connection, id: EndpointId, event: &str) -> Result<Vec<
     Ok(found)
 }
 
-fn replay(
+/// An event with its position.
+type Positioned = (String, i64);
+
+/// The next events to be sent again, and where to go on. Looks at a bounded number of events, or of deliveries.
+fn to_replay(
     connection: &Connection,
     id: EndpointId,
     selection: &ReplaySelection,
     accounts: &AllowedAccounts,
     after: i64,
     limit: u32,
+) -> Result<(Vec<Positioned>, Option<i64>), StoreError> {
+    let Some(endpoint) = one(connection, id)? else { return Ok((Vec::new(), None)) };
+    let (from, to, only_dead) = match selection {
+        ReplaySelection::Event(event) => {
+            let mut values = vec![Value::from(event.to_string())];
+            let conditions = feed::conditions(accounts, &EventFilter::default(), &mut values);
+            let sql = format!("SELECT e.id, e.position FROM events e WHERE e.id = ?{conditions}");
+            return Ok((positioned(connection, &sql, values)?, None));
+        }
+        ReplaySelection::Range { from, to, only_dead } => (from, to, *only_dead),
+    };
+    let end = if only_dead {
+        nth_dead(connection, id, after)?.unwrap_or(endpoint.position)
+    } else {
+        after.saturating_add(feed::LOOKED_AT)
+    };
+    let end = end.min(endpoint.position);
+    let mut values = Vec::new();
+    let walk = if only_dead {
+        values.push(Value::from(id.to_string()));
+        "SELECT e.id, e.position FROM webhook_deliveries d INDEXED BY webhook_deliveries_by_status \
+         CROSS JOIN events e WHERE d.endpoint_id = ? AND d.status = 'dead' AND d.position > ? AND d.position <= ? \
+         AND e.id = d.event_id AND e.occurred_at >= ? AND e.occurred_at < ?"
+    } else {
+        "SELECT e.id, e.position FROM events e WHERE e.position > ? AND e.position <= ? \
+         AND e.occurred_at >= ? AND e.occurred_at < ?"
+    };
+    let to = to.map_or(i64::MAX, Timestamp::as_millis);
+    values.extend([after, end, from.as_millis(), to].map(Value::from));
+    let conditions = feed::conditions(accounts, &endpoint.event_types, &mut values);
+    values.push(Value::from(i64::from(limit)));
+    let order = if only_dead { "d.position" } else { "e.position" };
+    let found = positioned(connection, &format!("{walk}{conditions} ORDER BY {order} LIMIT ?"), values)?;
+    let is_full = found.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = match found.last() {
+        Some((_, position)) if is_full => Some(*position),
+        Some(_) | None => (end < endpoint.position).then_some(end),
+    };
+    Ok((found, next))
+}
+
+/// The position up to which a step looks at dead deliveries; `None` when there are few.
+fn nth_dead(connection: &Connection, id: EndpointId, after: i64) -> Result<Option<i64>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT position FROM webhook_deliveries INDEXED BY webhook_deliveries_by_status \
+             WHERE endpoint_id = ?1 AND status = 'dead' AND position > ?2 ORDER BY position LIMIT 1 OFFSET ?3",
+        )?
+        .query_row(params![id.to_string(), after, feed::LOOKED_AT], |row| row.get(0))
+        .optional()?)
+}
+
+fn positioned(connection: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Positioned>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Makes the deliveries of these events pending again.
+fn replay(
+    connection: &Connection,
+    id: EndpointId,
+    found: &[Positioned],
+    next: Option<i64>,
     at: Timestamp,
 ) -> Result<Step<Replayed>, StoreError> {
-    let none = Replayed { queued: 0, next: None };
-    let Some(endpoint) = one(connection, id)? else { return Ok(Undo(none)) };
-    let mut values = vec![Value::from(after)];
-    let mut sql = "SELECT e.id, e.position FROM events e WHERE e.position > ?".to_owned();
-    match selection {
-        ReplaySelection::Event(event) => {
-            sql.push_str(&feed::conditions(accounts, &EventFilter::default(), &mut values));
-            sql.push_str(" AND e.id = ?");
-            values.push(Value::from(event.to_string()));
-        }
-        ReplaySelection::Range { from, to, only_dead } => {
-            sql.push_str(&feed::conditions(accounts, &endpoint.event_types, &mut values));
-            sql.push_str(" AND e.position <= ? AND e.occurred_at >= ?");
-            values.extend([Value::from(endpoint.position), Value::from(from.as_millis())]);
-            if let Some(to) = to {
-                sql.push_str(" AND e.occurred_at < ?");
-                values.push(Value::from(to.as_millis()));
-            }
-            if *only_dead {
-                sql.push_str(
-                    " AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = ? \
-                     AND d.event_id = e.id AND d.status = 'dead')",
-                );
-                values.push(Value::from(id.to_string()));
-            }
-        }
+    if one(connection, id)?.is_none() {
+        return Ok(Undo(Replayed { queued: 0, next: None }));
     }
-    sql.push_str(" ORDER BY e.position LIMIT ?");
-    values.push(Value::from(i64::from(limit)));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let found: Vec<(String, i64)> = found.collect::<Result<_, _>>()?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO webhook_deliveries (endpoint_id, event_id, position, status, attempts, next_attempt_at, \
          created_at, updated_at) VALUES (?1, ?2, ?3, 'pending', 0, ?4, ?4, ?4) \
          ON CONFLICT (endpoint_id, event_id) DO UPDATE SET status = 'pending', attempts = 0, \
          next_attempt_at = excluded.next_attempt_at, updated_at = excluded.updated_at",
     )?;
-    for (event, position) in &found {
+    for (event, position) in found {
         insert.execute(params![id.to_string(), event, position, at.as_millis()])?;
     }
-    let queued = u32::try_from(found.len()).unwrap_or(u32::MAX);
-    let next = found.last().filter(|_| queued >= limit).map(|(_, position)| *position);
-    Ok(Keep(Replayed { queued, next }))
+    Ok(Keep(Replayed { queued: u32::try_from(found.len()).unwrap_or(u32::MAX), next }))
 }

@@ -11,7 +11,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::connection::BUSY_TIMEOUT;
+use super::connection::{self, BUSY_TIMEOUT};
 use crate::{faults, store::StoreError};
 
 /// Commands that may wait; more are refused at once instead of waiting ever longer.
@@ -152,6 +152,7 @@ fn serve(
     newest: &watch::Sender<i64>,
     empties: &Mutex<Vec<oneshot::Sender<bool>>>,
 ) {
+    connection::watched(&connection);
     while let Ok(first) = queue.recv() {
         let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP_LIMIT).collect();
         process(&connection, group);

@@ -214,3 +214,42 @@ async fn an_update_wakes_many_streams() {
         assert_eq!(stream.next().await.unwrap().1, "order.updated");
     }
 }
+
+/// A page looks at a bounded number of events. A stream that finds nothing wanted among them goes on at once.
+#[tokio::test]
+async fn a_rare_event_is_found_behind_very_many_others() {
+    let rig = Rig::new().await;
+    rig.update().await;
+    let query = "types=order.canceled";
+    let begin = rig.get(&format!("/events?{query}")).await.json["next_cursor"].as_str().unwrap().to_owned();
+    let many = 4_500;
+    let mut store = rusqlite::Connection::open(rig.store_path()).unwrap();
+    store.busy_timeout(Duration::from_secs(10)).unwrap();
+    let transaction = store.transaction().unwrap();
+    let copy = "UPDATE one SET id = ?1, stream = ?1, position = position + 1";
+    let newest = "SELECT * FROM events ORDER BY position DESC LIMIT 1";
+    transaction.execute_batch(&format!("CREATE TEMP TABLE one AS {newest}")).unwrap();
+    for _ in 0..many {
+        transaction.execute(copy, [guichet::domain::EventId::generate().to_string()]).unwrap();
+        transaction.execute("INSERT INTO events SELECT * FROM one", []).unwrap();
+    }
+    transaction.execute("UPDATE counters SET value = value + ?1 WHERE name = 'events'", [many]).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(rig.cancel().await.status, 200);
+
+    let mut stream = Stream::open(&rig, &format!("?{query}"), Some(&begin)).await;
+    let (_, kind, told) = stream.next().await.unwrap();
+    assert_eq!(kind, "order.canceled");
+
+    let (mut cursor, mut empty) = (begin, 0);
+    let found = loop {
+        let page = rig.get(&format!("/events?{query}&cursor={cursor}")).await;
+        let next = page.json["next_cursor"].as_str().unwrap().to_owned();
+        assert_ne!(next, cursor, "the cursor moves as long as there is more");
+        if let Some(event) = page.json["items"].get(0) {
+            break event.clone();
+        }
+        (cursor, empty) = (next, empty + 1);
+    };
+    assert_eq!((found, empty), (told, 2));
+}

@@ -183,6 +183,24 @@ async fn lists_have_pages_and_cursors_of_their_own() {
         }
         assert_eq!(seen.len(), 5, "{list}");
         assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 5, "{list}");
+        let newest = rig.get(&format!("{list}?sort=-created_at&limit=3")).await;
+        let mut backwards = ids(&newest.json);
+        let cursor = newest.json["next_cursor"].as_str().unwrap();
+        let rest = rig.get(&format!("{list}?sort=-created_at&limit=3&cursor={cursor}")).await;
+        assert_eq!(rest.json["next_cursor"], Value::Null);
+        backwards.extend(ids(&rest.json));
+        assert!(backwards.iter().eq(seen.iter().rev()), "{list}: {backwards:?} {seen:?}");
+        for other in ["", "sort=created_at&"] {
+            let refused = rig.get(&format!("{list}?{other}cursor={cursor}")).await;
+            assert_eq!(refused.problem(), (400, "invalid_cursor"), "of the other order");
+        }
+        let same = rig.get(&format!("{list}?sort=created_at")).await;
+        assert_eq!(ids(&same.json), seen);
+        for wrong in ["updated_at", "", "+created_at", "--created_at", "-CREATED_AT"] {
+            let refused = rig.get(&format!("{list}?sort={wrong}")).await;
+            assert_eq!(refused.problem(), (400, "validation_failed"), "{wrong}");
+            assert_eq!(refused.pointer(), Some("/sort"), "{wrong}");
+        }
         let foreign = first.json["next_cursor"].as_str().unwrap();
         let other = rig.get(&format!("{list}?account=systempay&cursor={foreign}")).await;
         assert_eq!(other.problem(), (400, "invalid_cursor"), "of another filter");

@@ -8,7 +8,7 @@ use guichet::{
         ProviderStatus, Timestamp, WaitsFor,
     },
     store::{
-        Begun, IdempotencyKey, NewOperation, OperationFilter, OrderFilter, Settlement, Store,
+        Begun, IdempotencyKey, NewOperation, OperationFilter, OrderFilter, Settlement, Sort, Store,
         sqlite::SqliteStore,
     },
 };
@@ -193,10 +193,12 @@ impl Acknowledged {
                 return Err(format!("lost: the key {key} of {id}"));
             }
         }
-        let operations =
-            store.list_operations(OperationFilter::default(), None, 10_000).await.map_err(failed)?;
+        let oldest_first = Sort::OldestFirst;
+        let listed = store.list_operations(OperationFilter::default(), oldest_first, None, 10_000).await;
+        let operations = listed.map_err(failed)?.items;
         let mut finals = operations.iter().filter(|(_, operation)| operation.status.is_final()).count();
-        for (_, order) in store.list_orders(OrderFilter::default(), None, 10_000).await.map_err(failed)? {
+        let listed = store.list_orders(OrderFilter::default(), oldest_first, None, 10_000).await;
+        for (_, order) in listed.map_err(failed)?.items {
             let events = store.order_events(&order.id, 0, 10_000).await.map_err(failed)?;
             for (event, expected) in events.iter().zip(1..) {
                 if event.sequence != expected {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use guichet::{
     domain::{Intent, Operation, OperationId, OperationKind, OperationStatus},
     problem::ProblemCode,
-    store::{OperationFilter, OrderFilter, Store},
+    store::{OperationFilter, OrderFilter, Sort, Store},
 };
 
 use super::{
@@ -18,8 +18,9 @@ use super::{
 const ALL: u32 = 100_000;
 
 pub fn operations(store: &Arc<dyn Store>) -> Vec<Operation> {
-    let listed = at_once(store.list_operations(OperationFilter::default(), None, ALL)).unwrap();
-    listed.into_iter().map(|(_, operation)| operation).collect()
+    let listed =
+        at_once(store.list_operations(OperationFilter::default(), Sort::OldestFirst, None, ALL)).unwrap();
+    listed.items.into_iter().map(|(_, operation)| operation).collect()
 }
 
 /// Whether nothing more will be learned.
@@ -142,7 +143,8 @@ fn heard(by_id: &BTreeMap<OperationId, &Operation>, state: &State, asks: &[Ask])
 
 /// No event without its change, no change without its event, no gap, one end.
 fn events(store: &Arc<dyn Store>, operations: &[Operation]) -> Result<(), String> {
-    let orders = at_once(store.list_orders(OrderFilter::default(), None, ALL)).unwrap();
+    let orders =
+        at_once(store.list_orders(OrderFilter::default(), Sort::OldestFirst, None, ALL)).unwrap().items;
     let mut ends: BTreeMap<OperationId, Vec<String>> = BTreeMap::new();
     for (_, order) in orders {
         let events = at_once(store.order_events(&order.id, 0, ALL)).unwrap();
@@ -185,7 +187,9 @@ fn events(store: &Arc<dyn Store>, operations: &[Operation]) -> Result<(), String
 /// A merchant reference is held while somebody has it or may be getting it, and free afterwards.
 fn references(store: &Arc<dyn Store>, state: &State, operations: &[Operation]) -> Result<(), String> {
     let mut holders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (_, order) in at_once(store.list_orders(OrderFilter::default(), None, ALL)).unwrap() {
+    for (_, order) in
+        at_once(store.list_orders(OrderFilter::default(), Sort::OldestFirst, None, ALL)).unwrap().items
+    {
         // The platform's word: the last copy may be of a read that lagged behind.
         let held = state.provider.orders.get(order.reference().as_str());
         let is_over = held.is_none_or(|held| matches!(held.status().as_str(), "canceled" | "refunded"));
@@ -241,7 +245,8 @@ pub fn free_references(store: &Arc<dyn Store>, asks: &[Ask]) -> Vec<String> {
             wanted.push(reference.clone());
         }
     }
-    let orders = at_once(store.list_orders(OrderFilter::default(), None, ALL)).unwrap();
+    let orders =
+        at_once(store.list_orders(OrderFilter::default(), Sort::OldestFirst, None, ALL)).unwrap().items;
     wanted.retain(|reference| {
         let has = |order: &guichet::domain::Order| {
             order.merchant_reference.as_ref() == Some(reference)

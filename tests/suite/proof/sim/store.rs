@@ -13,8 +13,8 @@ use guichet::{
         Reading, Timestamp,
     },
     store::{
-        Backlog, Begun, ChangeView, DueNotification, NewNotification, NewOperation, OperationFilter,
-        OrderFilter, Place, Settled, Settlement, Store, StoreError,
+        Backlog, Begun, ChangeView, DueNotification, ListPage, NewNotification, NewOperation,
+        OperationFilter, OrderFilter, Place, Settled, Settlement, Sort, Store, StoreError,
         retention::{Limits, Sweep, Swept},
     },
 };
@@ -287,19 +287,21 @@ impl Store for FrailStore {
     async fn list_orders(
         &self,
         filter: OrderFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Order)>, StoreError> {
-        at_once(self.inner.list_orders(filter, after, limit))
+    ) -> Result<ListPage<Order>, StoreError> {
+        at_once(self.inner.list_orders(filter, sort, after, limit))
     }
 
     async fn list_operations(
         &self,
         filter: OperationFilter,
+        sort: Sort,
         after: Option<Place>,
         limit: u32,
-    ) -> Result<Vec<(Place, Operation)>, StoreError> {
-        at_once(self.inner.list_operations(filter, after, limit))
+    ) -> Result<ListPage<Operation>, StoreError> {
+        at_once(self.inner.list_operations(filter, sort, after, limit))
     }
 
     async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
