@@ -34,6 +34,7 @@ pub use self::{
 use self::sender::{SendResult, Sender};
 use crate::{
     adapter::Violation,
+    clock::SteadyClock,
     config::{AllowedAccounts, WebhookSettings},
     domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
     orders::Caller,
@@ -126,6 +127,8 @@ pub struct Outbox {
     sender: Sender,
     schedule: Schedule,
     tracer: Tracer,
+    /// Deliveries are due by this clock, whatever becomes of the time of day.
+    clock: SteadyClock,
     /// An endpoint or a delivery was changed by hand.
     changed: Notify,
     streams: Arc<Semaphore>,
@@ -147,6 +150,7 @@ impl Outbox {
             sender: Sender::new(rules, &options.resolver, options.webhooks.timeout)?,
             schedule: options.schedule,
             tracer: options.tracer,
+            clock: SteadyClock::start(),
             changed: Notify::new(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             tasks: TaskTracker::new(),
@@ -381,7 +385,7 @@ impl Outbox {
         while let Some(position) = after {
             let part = self
                 .store
-                .replay(id, &selection, &caller.accounts, position, REPLAY_BATCH, Timestamp::now())
+                .replay(id, &selection, &caller.accounts, position, REPLAY_BATCH, self.clock.now())
                 .await
                 .map_err(store_problem)?;
             queued = queued.saturating_add(u64::from(part.queued));

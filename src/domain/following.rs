@@ -76,6 +76,8 @@ const AFTER_A_DEADLINE: u64 = HOUR;
 const DAILY_FOR_A_REMITTANCE: u64 = 10;
 /// Seconds after a movement at which an order is read for what the bank did with it.
 const FOR_A_SETTLEMENT: [u64; 4] = [DAY, 3 * DAY, 7 * DAY, 15 * DAY];
+/// Seconds between reads of an order that cannot be read; the last pause repeats.
+const AFTER_FAILURES: [u64; 4] = [10 * MINUTE, HOUR, 6 * HOUR, DAY];
 /// No order is followed for longer than this.
 const LONGEST: Duration = Duration::from_secs(400 * DAY);
 
@@ -119,6 +121,17 @@ fn jitter(order: &Order, pause: Duration) -> Duration {
     order.id.hash(&mut hasher);
     let thousandths = u32::try_from(hasher.finish() % 100).unwrap_or(0);
     pause.saturating_mul(thousandths).checked_div(1_000).unwrap_or(Duration::ZERO)
+}
+
+/// When an order is read again that could not be read for the `failed`th time in a row: less and less often, for 400 days
+/// after `since`. A payable one at least every hour.
+pub fn after_a_failure(order: &Order, since: Timestamp, failed: u32, now: Timestamp) -> Option<Timestamp> {
+    let index = usize::try_from(failed.saturating_sub(1)).unwrap_or(usize::MAX);
+    let pause = AFTER_FAILURES.get(index).or(AFTER_FAILURES.last()).copied().unwrap_or(DAY);
+    let longest = if order.waits_for == WaitsFor::Payment { HOUR } else { DAY };
+    let pause = Duration::from_secs(pause.min(longest));
+    let next = Some(now.plus(pause)).filter(|at| *at <= since.plus(LONGEST))?;
+    Some(next.plus(jitter(order, pause)))
 }
 
 fn next_while_payable(order: &Order, reads: u32, now: Timestamp) -> Option<Timestamp> {

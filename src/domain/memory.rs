@@ -11,6 +11,8 @@ pub struct OrderMemory {
     pub creation: Option<Creation>,
     /// Cancels, captures and refunds asked for here that took effect or may have, oldest first.
     pub movements: Vec<Movement>,
+    /// Those that ended as refused or not executed and that the provider has an id of: it may do them all the same.
+    pub ended: Vec<Movement>,
     /// The last known copy.
     pub copy: Option<Order>,
     /// What the newest verified notification said, for providers whose reads lag behind.
@@ -52,7 +54,7 @@ pub struct Movement {
     pub kind: OperationKind,
     /// How much.
     pub amount: Money,
-    /// How it ended, or where it is: never refused and never not executed.
+    /// How it ended, or where it is.
     pub status: OperationStatus,
     /// When it was asked for.
     pub at: Timestamp,

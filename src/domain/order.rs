@@ -207,6 +207,10 @@ impl Order {
     /// Whether nothing more can become of it by itself, when nothing was heard of it for as long as `silent`. What was
     /// paid may still be given back; that needs nothing that is kept here.
     pub fn is_over(&self, now: Timestamp, silent: Duration) -> bool {
+        let may_be_undone = matches!(self.waits_for, WaitsFor::Remittance | WaitsFor::Settlement);
+        if may_be_undone && silent < LONGEST_LIFE {
+            return false;
+        }
         let has_expired = self.expires_at.is_some_and(|expires_at| now > expires_at.plus(AFTER_EXPIRY));
         let waits = self.expires_at.is_some_and(|expires_at| now <= expires_at);
         let by_status = match self.status {

@@ -224,6 +224,7 @@ impl Orders {
                 key: idempotency_key(caller, change.key.as_ref()),
                 change_count: view.change_count,
                 asked,
+                now: self.clock.now(),
                 claims_reference,
                 limit,
                 operation,
@@ -319,7 +320,7 @@ impl Orders {
             return Ok(Attempt::Ended(Box::new(operation)));
         }
         tell(&operation);
-        self.clock.watched(operation.id);
+        self.clock.begun(operation.id);
         let settlement = self.send(account, &operation, deadline).await;
         if faults::planted("late_answer_ignored") && Instant::now() >= deadline {
             return Ok(Attempt::Ended(Box::new(operation)));

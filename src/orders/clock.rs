@@ -1,4 +1,4 @@
-//! The clock of schedules, and how long this process has watched an operation.
+//! The clock of schedules, with how long this process has watched an operation.
 
 use std::{
     collections::HashMap,
@@ -8,32 +8,68 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::domain::{OperationId, Timestamp};
+use crate::{
+    clock::SteadyClock,
+    domain::{OperationId, Timestamp},
+};
 
-/// A clock that starts with the time of day and then runs by the monotonic clock. A time of day that jumps makes nothing
-/// due and proves nothing.
+/// A steady clock that knows since when each open operation has been watched.
 #[derive(Debug)]
 pub(super) struct Clock {
-    begun_at: Timestamp,
-    begun: Instant,
-    /// When each operation that has no end yet was first seen by this process, and what a test adds to that.
-    watched: Mutex<HashMap<OperationId, (Instant, Duration)>>,
+    steady: SteadyClock,
+    watched: Mutex<HashMap<OperationId, Watched>>,
+}
+
+/// What this process has seen of an operation that has no end yet.
+#[derive(Debug, Clone, Copy)]
+struct Watched {
+    since: Instant,
+    /// Whether it was begun by this process: then its age is known without the time of day.
+    from_the_begin: bool,
+    /// What a test adds.
+    more: Duration,
+}
+
+impl Watched {
+    fn elapsed(self) -> Duration {
+        self.since.elapsed().saturating_add(self.more)
+    }
 }
 
 impl Clock {
     pub(super) fn start() -> Self {
-        Self { begun_at: Timestamp::now(), begun: Instant::now(), watched: Mutex::default() }
+        Self { steady: SteadyClock::start(), watched: Mutex::default() }
     }
 
     /// Now, for what is due and how old something is.
     pub(super) fn now(&self) -> Timestamp {
-        self.begun_at.plus(self.begun.elapsed())
+        self.steady.now()
+    }
+
+    /// Notes that this process begins an operation.
+    pub(super) fn begun(&self, id: OperationId) {
+        let now = Watched { since: Instant::now(), from_the_begin: true, more: Duration::ZERO };
+        self.watched_map().insert(id, now);
     }
 
     /// How long this process has known of an operation: never more than what really passed since it was begun.
     pub(super) fn watched(&self, id: OperationId) -> Duration {
-        let (since, more) = *self.watched_map().entry(id).or_insert_with(|| (Instant::now(), Duration::ZERO));
-        since.elapsed().saturating_add(more)
+        self.entry(id).elapsed()
+    }
+
+    /// How old an operation is: what really passed where this process began it, else by the time of day then and now, but
+    /// no less than what this process has seen.
+    pub(super) fn age(&self, id: OperationId, created_at: Timestamp) -> Duration {
+        let watched = self.entry(id);
+        if watched.from_the_begin && watched.more.is_zero() {
+            return watched.elapsed();
+        }
+        self.now().since(created_at).max(watched.elapsed())
+    }
+
+    fn entry(&self, id: OperationId) -> Watched {
+        let first_seen = || Watched { since: Instant::now(), from_the_begin: false, more: Duration::ZERO };
+        *self.watched_map().entry(id).or_insert_with(first_seen)
     }
 
     /// Forgets an operation that has ended.
@@ -44,10 +80,11 @@ impl Clock {
     /// Makes an operation known for longer, for tests that cannot wait.
     #[cfg(feature = "faults")]
     pub(super) fn add_to_watched(&self, id: OperationId, more: Duration) {
-        self.watched_map().insert(id, (Instant::now(), more));
+        let known = Watched { since: Instant::now(), from_the_begin: false, more };
+        self.watched_map().insert(id, known);
     }
 
-    fn watched_map(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, (Instant, Duration)>> {
+    fn watched_map(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

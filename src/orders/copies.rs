@@ -85,6 +85,7 @@ impl WriteBehind {
         };
         if let Some((before, at)) = written.get(&order.id)
             && *before == now
+            && order.news.is_empty()
             && at.elapsed() < REFRESH
         {
             return;

@@ -68,6 +68,7 @@ impl Orders {
             key: idempotency_key(caller, key),
             change_count: 0,
             asked: 0,
+            now: self.clock.now(),
             claims_reference,
             limit: None,
             operation,

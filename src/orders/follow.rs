@@ -26,8 +26,6 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Longest time one read may take.
 const READ_TIME: Duration = Duration::from_secs(10);
-/// When an order that could not be read is tried again.
-const AFTER_A_FAILURE: Duration = Duration::from_secs(600);
 /// An order that was changed while it was read is read again, so often at once.
 const TRIES: u32 = 3;
 
@@ -107,8 +105,7 @@ impl Orders {
             }
         };
         let now = self.clock.now();
-        let instead = (!is_read).then(|| now.plus(AFTER_A_FAILURE));
-        if let Err(error) = self.store.plan_read(&id, now, instead).await {
+        if let Err(error) = self.store.plan_read(&id, now, is_read).await {
             tracing::warn!(%error, "the next read of an order could not be planned");
         }
     }

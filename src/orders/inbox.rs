@@ -206,7 +206,9 @@ impl Orders {
             return Ok(true);
         }
         let mut settlement = self.settlement(&operation, OperationStatus::Succeeded, "notification");
-        settlement.proof = Some(proof(&due.facts, Some(order.clone())));
+        // An order found by the merchant's reference alone may be another one than this creation made.
+        let named = due.facts.reference.is_some().then(|| order.clone());
+        settlement.proof = Some(proof(&due.facts, named));
         settlement.cause = Some(due.cause.clone());
         Ok(self.commit(settlement).await.is_some())
     }

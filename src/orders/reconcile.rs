@@ -179,8 +179,7 @@ impl Orders {
         let now = self.clock.now();
         let mut settlement = self.settlement(operation, operation.status, "read");
         settlement.checks = operation.checks.saturating_add(1);
-        // Where the time of day was ahead when it began, its age is known from what this process has seen.
-        let age = now.since(operation.created_at).max(self.clock.watched(operation.id));
+        let age = self.clock.age(operation.id, operation.created_at);
         settlement.next_check_at = Some(next_check(settlement.checks.min(reads_by_age(age)), now));
         settlement.order_after = order;
         let gives_up =
@@ -263,6 +262,7 @@ impl Orders {
             failure: None,
             order_after: None,
             asked: self.numbers.next(),
+            now: self.clock.now(),
             provider_id: None,
             claimed_done: false,
             proof: None,

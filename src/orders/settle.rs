@@ -42,6 +42,10 @@ impl Orders {
         }
         match self.store.settle(decision).await.map_err(store_problem)? {
             Settled::Done(operation) => {
+                if let Some(order) = &operation.order_id {
+                    self.reads.forget(order);
+                }
+                self.clock.forget(id);
                 tracing::warn!(
                     operation_id = %id, client = caller.client, settled_as = status.as_str(), security = "review",
                     "an operation was settled by a person"

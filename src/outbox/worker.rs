@@ -90,10 +90,10 @@ pub(super) async fn run(outbox: Arc<Outbox>, mut stopping: watch::Receiver<bool>
             Ok(round) => round,
             Err(error) => {
                 tracing::error!(%error, "deliveries could not be looked up");
-                Round { any: false, wake_at: Some(Timestamp::now().plus(STORE_PAUSE)) }
+                Round { any: false, wake_at: Some(outbox.clock.now().plus(STORE_PAUSE)) }
             }
         };
-        let pause = round.wake_at.map(|at| at.since(Timestamp::now()));
+        let pause = round.wake_at.map(|at| outbox.clock.until(at));
         let sleep = pause.unwrap_or(SLEEP_MAX).min(SLEEP_MAX);
         tokio::select! {
             biased;
@@ -124,7 +124,7 @@ async fn round(outbox: &Arc<Outbox>, newest: i64, in_flight: &mut InFlight) -> R
         }
         round.any = true;
         plan(outbox, &endpoint, &accounts, newest, &mut round).await?;
-        let now = Timestamp::now();
+        let now = outbox.clock.now();
         if let Some(until) = endpoint.slow_until.filter(|until| *until > now) {
             round.wake(until);
             continue;
@@ -168,10 +168,10 @@ async fn plan(
     let (from, types) = (endpoint.position, &endpoint.event_types);
     let page = outbox.store.events_after(from, accounts, types, PLAN_BATCH).await?;
     // Also when nothing was wanted: what is wanted from tomorrow on must not reach back to today.
-    outbox.store.plan(endpoint.id, from, &page, Timestamp::now()).await?;
+    outbox.store.plan(endpoint.id, from, &page, outbox.clock.now()).await?;
     faults::reached("webhook_planned");
     if page.position < newest {
-        round.wake(Timestamp::now());
+        round.wake(outbox.clock.now());
     }
     Ok(())
 }
@@ -220,7 +220,7 @@ async fn attempt_in_context(outbox: Arc<Outbox>, endpoint: Arc<Endpoint>, due: D
     }
     span.end();
     faults::reached("webhook_sent");
-    let now = Timestamp::now();
+    let now = outbox.clock.now();
     let pause = outbox.schedule.pause(due.attempts.saturating_add(1));
     let mut wait = pause.unwrap_or_default().max(sent.retry_after.unwrap_or_default());
     let effect = match sent.result {

@@ -63,6 +63,8 @@ pub struct NewOperation {
     pub change_count: i64,
     /// The number under which `intent.before` was asked for; zero for a creation.
     pub asked: i64,
+    /// Now, by the clock that schedules run on.
+    pub now: Timestamp,
     /// The merchant reference the order is to get; refused when another open or paid order of this account
     /// known here has it.
     pub claims_reference: Option<String>,
@@ -105,6 +107,8 @@ pub struct Settlement {
     pub order_after: Option<Reading>,
     /// A number drawn when the settlement was made: what was asked for before it is older than the settlement.
     pub asked: i64,
+    /// When that was, by the clock that schedules run on.
+    pub now: Timestamp,
     /// The provider's own id of the operation, where it was told.
     pub provider_id: Option<String>,
     /// Whether the provider says that it had been done before and no read confirms it.
@@ -295,14 +299,9 @@ pub trait Store: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<OrderId>, StoreError>;
 
-    /// Counts a read of an order that is followed and plans the next one: by its schedule, or at `instead` where the order
-    /// could not be read.
-    async fn plan_read(
-        &self,
-        id: &OrderId,
-        now: Timestamp,
-        instead: Option<Timestamp>,
-    ) -> Result<(), StoreError>;
+    /// Counts a read of an order that is followed and plans the next one: by its schedule, or less and less often where the
+    /// order could not be read.
+    async fn plan_read(&self, id: &OrderId, now: Timestamp, is_read: bool) -> Result<(), StoreError>;
 
     /// How long the read of an account's orders that is longest overdue has been due; zero when none is.
     async fn reads_overdue(&self, account: &AccountName, now: Timestamp) -> Result<Duration, StoreError>;

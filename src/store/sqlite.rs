@@ -329,14 +329,9 @@ impl Store for SqliteStore {
         self.inner.readers.run(move |connection| following::due(connection, &account, now, limit)).await
     }
 
-    async fn plan_read(
-        &self,
-        id: &OrderId,
-        now: Timestamp,
-        instead: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+    async fn plan_read(&self, id: &OrderId, now: Timestamp, is_read: bool) -> Result<(), StoreError> {
         let id = id.clone();
-        self.inner.writer.run(move |connection| following::plan_read(connection, &id, now, instead)).await
+        self.inner.writer.run(move |connection| following::plan_read(connection, &id, now, is_read)).await
     }
 
     async fn reads_overdue(&self, account: &AccountName, now: Timestamp) -> Result<Duration, StoreError> {

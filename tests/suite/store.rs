@@ -88,13 +88,18 @@ store_suite! {
             what_the_provider_did_all_the_same_is_a_contradiction,
             a_contradiction_stands_beside_what_is_under_way,
             what_the_provider_undoes_counts_no_more,
+            what_came_to_nothing_is_remembered_by_the_providers_id,
+            a_contradicted_creation_is_tied_only_to_an_order_that_is_named,
             news_touch_only_what_has_ended_on_that_order;
         followed:
             an_authorization_is_followed_to_its_end,
             each_wait_has_its_schedule,
             a_payable_order_is_read_until_after_its_page,
             what_is_over_is_read_no_more,
-            payable_orders_come_first;
+            payable_orders_come_first,
+            a_failed_read_is_tried_again_less_and_less_often,
+            payable_orders_leave_a_place_for_the_others,
+            a_change_without_a_copy_makes_its_order_due;
         lists:
             orders_are_listed_in_order_whatever_the_filter,
             operations_are_listed_in_order_whatever_the_filter,

@@ -11,7 +11,10 @@ use crate::domain::{Fate, Movement, OperationKind, OperationNews, OperationStatu
 
 /// The news of these movements, less what is known already.
 pub(super) fn of(memory: &OrderMemory, transactions: &[Transaction]) -> Vec<OperationNews> {
-    memory.movements.iter().filter_map(|movement| of_one(movement, transactions)).collect()
+    let open = memory.movements.iter().filter_map(|movement| of_one(movement, transactions));
+    // What had come to nothing here, and was done all the same.
+    let ended = memory.ended.iter().filter_map(|movement| of_one(movement, transactions));
+    open.chain(ended.filter(|news| news.fate == Fate::Done)).collect()
 }
 
 fn of_one(movement: &Movement, transactions: &[Transaction]) -> Option<OperationNews> {

@@ -228,7 +228,8 @@ impl Sips {
         if is_over {
             order.status = OrderStatus::Expired;
             order.is_final = now >= ends.plus(LATE_PAYMENT);
-            order.waits_for = if order.is_final { WaitsFor::Nothing } else { WaitsFor::Payment };
+            // Only our own clock says that the page has ended, so it is still looked at, as after the end of any page.
+            order.waits_for = WaitsFor::Payment;
         }
         Ok(order)
     }

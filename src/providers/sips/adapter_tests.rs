@@ -576,6 +576,7 @@ async fn a_page_is_opened_and_its_order_is_remembered_until_it_is_over() {
     let at = Timestamp::now();
     let remembered = |planned: &PlannedOrder, copy: Option<Order>| OrderMemory {
         change_count: 0,
+        ended: Vec::new(),
         creation: Some(Creation { operation, at, planned: planned.clone() }),
         movements: Vec::new(),
         copy,

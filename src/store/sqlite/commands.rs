@@ -40,13 +40,13 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
             order: before.clone(),
             asked: new.asked,
             change_count: Some(new.change_count),
-            at: operation.created_at,
+            at: new.now,
         };
         let kept = orders::keep(connection, &reading, None, &Cause::default())?;
         if kept == orders::Kept::Outdated && orders::copy(connection, &before.id)?.is_none() {
             return Ok(Undo(Begun::Outdated));
         }
-        orders::mark_known(connection, &before.id, operation.created_at)?;
+        orders::mark_known(connection, &before.id, new.now)?;
     }
     if let Some(order) = &operation.order_id
         && let Some(open) = rows::standing_beside(connection, order)?
@@ -205,6 +205,10 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     };
     if let Some(order) = &next.order_id {
         orders::asked_until(connection, order, settlement.asked)?;
+        if made.is_none() && matches!(kept, orders::Kept::Ignored | orders::Kept::Outdated) {
+            // No copy shows the order after this change yet.
+            orders::due_now(connection, order, settlement.now)?;
+        }
     }
     if next.status == OperationStatus::Succeeded
         && let (Intent::Update { patch, .. }, Some(order)) = (&next.intent, &next.order_id)
@@ -265,7 +269,10 @@ fn complete(
     rows::update_operation(connection, &next, next.status, false)?;
     if let Some(reading) = &settlement.order_after {
         let cause = next.cause();
-        orders::keep(connection, reading, Some(next.id), &cause)?;
+        let kept = orders::keep(connection, reading, Some(next.id), &cause)?;
+        if kept == orders::Kept::Ignored {
+            orders::due_now(connection, &reading.order.id, settlement.now)?;
+        }
     }
     Ok(Keep(Settled::Done(Box::new(next))))
 }
@@ -379,6 +386,7 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
             failure: None,
             order_after: None,
             asked: 0,
+            now: at,
             provider_id: None,
             claimed_done: false,
             proof: None,
@@ -428,7 +436,23 @@ pub(super) fn memory(connection: &Connection, id: &OrderId) -> Result<OrderMemor
     if memory.copy.is_none() {
         return Ok(memory);
     }
-    for operation in rows::effective(connection, id)? {
+    for operation in rows::of_order(connection, id)? {
+        let came_to_nothing =
+            matches!(operation.status, OperationStatus::Refused | OperationStatus::NotExecuted);
+        if came_to_nothing {
+            if let (Some(amount), Some(provider_id)) = (operation.amount, operation.provider_id) {
+                memory.ended.push(Movement {
+                    operation: operation.id,
+                    kind: operation.kind,
+                    amount,
+                    status: operation.status,
+                    at: operation.created_at,
+                    provider_id: Some(provider_id),
+                    is_reversed: false,
+                });
+            }
+            continue;
+        }
         match operation.intent {
             Intent::Create { planned } => {
                 memory.creation =

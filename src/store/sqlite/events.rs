@@ -47,6 +47,17 @@ pub(super) fn append(connection: &Connection, event: &NewEvent) -> Result<(), St
     Ok(())
 }
 
+/// Whether an event of this type stands in the timeline of an order already.
+pub(super) fn was_told(
+    connection: &Connection,
+    order: &OrderId,
+    event_type: &EventType,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE stream = ?1 AND event_type = ?2)")?
+        .query_row(params![order.to_string(), event_type.as_str()], |row| row.get(0))?)
+}
+
 /// The next number of a counter.
 pub(super) fn next(connection: &Connection, counter: &str) -> Result<i64, StoreError> {
     Ok(connection

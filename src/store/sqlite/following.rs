@@ -10,7 +10,10 @@ use super::{
     writer::Step::{self, Keep},
 };
 use crate::{
-    domain::{AccountName, Order, OrderId, Timestamp, WaitsFor, following::next_read},
+    domain::{
+        AccountName, Order, OrderId, Timestamp, WaitsFor,
+        following::{after_a_failure, next_read},
+    },
     store::StoreError,
 };
 
@@ -22,7 +25,8 @@ const OTHERS: i64 = 1;
 pub(super) fn begin(connection: &Connection, copy: &Order, now: Timestamp) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE orders SET waits_for = ?2, waits_since = ?3, reads = 0, next_read_at = NULL WHERE id = ?1",
+            "UPDATE orders SET waits_for = ?2, waits_since = ?3, reads = 0, failed_reads = 0, next_read_at = NULL \
+             WHERE id = ?1",
         )?
         .execute(params![copy.id.to_string(), copy.waits_for.as_str(), now.as_millis()])?;
     Ok(())
@@ -55,21 +59,25 @@ pub(super) fn plan_read(
     connection: &Connection,
     id: &OrderId,
     now: Timestamp,
-    instead: Option<Timestamp>,
+    is_read: bool,
 ) -> Result<Step<()>, StoreError> {
     let Some(copy) = orders::copy(connection, id)? else { return Ok(Keep(())) };
     let row = connection
         .prepare_cached(
-            "UPDATE orders SET reads = reads + 1 WHERE id = ?1 RETURNING waits_since, first_seen_at, reads",
+            "UPDATE orders SET reads = reads + ?2, failed_reads = CASE WHEN ?2 = 1 THEN 0 ELSE failed_reads + 1 END \
+             WHERE id = ?1 RETURNING waits_since, first_seen_at, reads, failed_reads",
         )?
-        .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row(params![id.to_string(), i64::from(is_read)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    let Some((since, first_seen_at, reads)) = row else { return Ok(Keep(())) };
+    let Some((since, first_seen_at, reads, failed)) = row else { return Ok(Keep(())) };
     let (since, known_since) = (Timestamp::from_millis(since), Timestamp::from_millis(first_seen_at));
-    let by_schedule = next_read(&copy, since, known_since, reads, now);
-    let next = match (instead, by_schedule) {
-        (Some(instead), Some(_)) => Some(instead),
-        (None, next) | (Some(_), next @ None) => next,
+    let next = if is_read {
+        next_read(&copy, since, known_since, reads, now)
+    } else {
+        // What the order waits for is not known before it was read: a failure never ends the following.
+        after_a_failure(&copy, since.max(known_since), failed, now)
     };
     write(connection, &copy, next)?;
     Ok(Keep(()))
@@ -90,21 +98,30 @@ pub(super) fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<OrderId>, StoreError> {
-    let mut due = Vec::new();
-    for rank in [PAYABLE, OTHERS] {
-        let room = limit.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
-        let mut statement = connection.prepare_cached(
-            "SELECT id FROM orders WHERE account = ?1 AND read_rank = ?2 AND next_read_at IS NOT NULL \
-             AND next_read_at <= ?3 ORDER BY next_read_at, id LIMIT ?4",
-        )?;
-        let ids = statement
-            .query_map(params![account.as_str(), rank, now.as_millis(), room], |row| row.get::<_, String>(0))?
-            .collect::<Result<Vec<_>, _>>()?;
-        for id in ids {
-            due.push(word("order id", &id, id.parse().ok())?);
-        }
-    }
+    // One place is the others': very many payable orders must not put them off for ever.
+    let mut others = due_of(connection, account, OTHERS, now, limit)?;
+    let kept_free = u32::from(limit > 1 && !others.is_empty());
+    let mut due = due_of(connection, account, PAYABLE, now, limit.saturating_sub(kept_free))?;
+    due.append(&mut others);
+    due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(due)
+}
+
+fn due_of(
+    connection: &Connection,
+    account: &AccountName,
+    rank: i64,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<OrderId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM orders WHERE account = ?1 AND read_rank = ?2 AND next_read_at IS NOT NULL \
+         AND next_read_at <= ?3 ORDER BY next_read_at, id LIMIT ?4",
+    )?;
+    let ids = statement
+        .query_map(params![account.as_str(), rank, now.as_millis(), limit], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    ids.iter().map(|id| word("order id", id, id.parse().ok())).collect()
 }
 
 /// See [`crate::store::Store::reads_overdue`].

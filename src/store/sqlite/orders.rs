@@ -7,7 +7,9 @@ use super::{
     rows::{decode, encode, word},
 };
 use crate::{
-    domain::{Cause, NewEvent, Operation, OperationId, Order, OrderId, OrderStatus, Reading, Timestamp},
+    domain::{
+        Cause, EventType, NewEvent, Operation, OperationId, Order, OrderId, OrderStatus, Reading, Timestamp,
+    },
     faults,
     store::StoreError,
 };
@@ -29,6 +31,7 @@ pub(super) enum Kept {
 struct Row {
     copy: Order,
     asked: i64,
+    asked_floor: i64,
     change_count: i64,
     is_known_here: bool,
     statuses_seen: String,
@@ -46,15 +49,14 @@ pub(super) fn keep(
     cause: &Cause,
 ) -> Result<Kept, StoreError> {
     let copy = &reading.order;
-    let Some(count) = reading.change_count else { return Ok(Kept::Outdated) };
     let Some(row) = row(connection, &copy.id)? else {
-        if count != 0 {
+        if reading.change_count != Some(0) {
             return Ok(Kept::Outdated);
         }
         insert(connection, reading)?;
         return Ok(Kept::Same);
     };
-    if count != row.change_count {
+    if reading.change_count != Some(row.change_count) || reading.asked <= row.asked_floor {
         due_now(connection, &copy.id, reading.at)?;
         return Ok(Kept::Outdated);
     }
@@ -62,11 +64,13 @@ pub(super) fn keep(
         return Ok(Kept::Ignored);
     }
     let is_new_status = copy.status != row.copy.status;
-    let was_seen = row.statuses_seen.contains(&seen_mark(copy.status));
+    let statuses_seen =
+        if row.statuses_seen.is_empty() { seen_before(connection, &row.copy)? } else { row.statuses_seen };
+    let was_seen = statuses_seen.contains(&seen_mark(copy.status));
     let has_other_amounts = copy.amounts != row.copy.amounts || copy.amount != row.copy.amount;
     let statuses_seen = match (is_new_status, was_seen) {
-        (true, false) => format!("{}{},", row.statuses_seen, copy.status),
-        (true, true) | (false, _) => row.statuses_seen,
+        (true, false) => format!("{statuses_seen}{},", copy.status),
+        (true, true) | (false, _) => statuses_seen,
     };
     connection
         .prepare_cached(
@@ -113,22 +117,34 @@ fn seen_mark(status: OrderStatus) -> String {
 fn row(connection: &Connection, id: &OrderId) -> Result<Option<Row>, StoreError> {
     let found = connection
         .prepare_cached(
-            "SELECT last_copy, asked, change_count, known_here, statuses_seen FROM orders WHERE id = ?1",
+            "SELECT last_copy, asked, change_count, known_here, statuses_seen, asked_floor FROM orders WHERE id = ?1",
         )?
         .query_row([id.to_string()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         })
         .optional()?;
     found
-        .map(|(copy, asked, change_count, is_known_here, statuses_seen)| {
+        .map(|(copy, asked, change_count, is_known_here, statuses_seen, asked_floor)| {
             let copy = decode("a copy of an order", &copy)?;
-            Ok(Row { copy, asked, change_count, is_known_here, statuses_seen })
+            Ok(Row { copy, asked, asked_floor, change_count, is_known_here, statuses_seen })
         })
         .transpose()
 }
 
-/// Makes the next read of an order that is followed due.
-fn due_now(connection: &Connection, id: &OrderId, now: Timestamp) -> Result<(), StoreError> {
+/// The statuses that an order kept by an earlier version was seen in, as far as it was told of them.
+fn seen_before(connection: &Connection, copy: &Order) -> Result<String, StoreError> {
+    let mut seen = seen_mark(copy.status);
+    for status in [OrderStatus::Authorized, OrderStatus::Paid] {
+        if status != copy.status && events::was_told(connection, &copy.id, &EventType::order_status(status))?
+        {
+            seen = format!("{seen}{status},");
+        }
+    }
+    Ok(seen)
+}
+
+/// Makes the next read of an order known here due, whether or not it is followed: what is kept of it may be old.
+pub(super) fn due_now(connection: &Connection, id: &OrderId, now: Timestamp) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE orders SET next_read_at = ?2 WHERE id = ?1 AND known_here = TRUE \
@@ -204,7 +220,7 @@ pub(super) fn count_change(connection: &Connection, id: &OrderId) -> Result<(), 
 /// From now on what was asked for up to this number is older than the order's last change.
 pub(super) fn asked_until(connection: &Connection, id: &OrderId, asked: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE orders SET asked = ?2 WHERE id = ?1 AND asked < ?2")?
+        .prepare_cached("UPDATE orders SET asked_floor = ?2 WHERE id = ?1 AND asked_floor < ?2")?
         .execute(params![id.to_string(), asked])?;
     Ok(())
 }

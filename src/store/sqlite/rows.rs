@@ -178,12 +178,12 @@ pub(super) fn of_page(connection: &Connection, token: &str) -> Result<Option<Ope
     Ok(found.into_iter().next())
 }
 
-/// Every operation of an order that took effect or may have, oldest first.
-pub(super) fn effective(connection: &Connection, order: &OrderId) -> Result<Vec<Operation>, StoreError> {
+/// Every operation of an order that was sent or may have been, oldest first.
+pub(super) fn of_order(connection: &Connection, order: &OrderId) -> Result<Vec<Operation>, StoreError> {
     operations(
         connection,
         "SELECT body FROM operations WHERE order_id = ?1 \
-         AND status NOT IN ('pending', 'refused', 'not_executed') ORDER BY created_at, id",
+         AND status <> 'pending' ORDER BY created_at, id",
         params![order.to_string()],
     )
 }

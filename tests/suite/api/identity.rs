@@ -207,6 +207,7 @@ fn calls(order: &str, operation: &str, endpoint: &str) -> Vec<Call> {
                     ("max_age_seconds", _) => "3600",
                     ("allow_stale", _) => "true",
                     ("limit", _) => "200",
+                    ("sort", _) => "-created_at",
                     // Of another client: `cursors_belong_to_their_client`.
                     ("cursor", _) => continue,
                     _ => panic!("{name} takes {parameter}: say here what to ask for"),

@@ -346,3 +346,34 @@ async fn a_lowered_amount_is_news() {
     let value: Value = rig.read(&reference).await.json;
     assert_eq!(value["amounts"]["canceled"], 300, "{value}");
 }
+
+/// A platform that takes every read and answers none delays nobody else's reads.
+#[tokio::test]
+async fn a_dead_account_delays_nobody_elses_reads() {
+    let shop = Shop::new().await;
+    let rig = &shop.0;
+    for number in 0..20 {
+        shop.made(&format!("dead-{number}"), &json!({})).await;
+    }
+    let mut orders = Vec::new();
+    for number in 0..5 {
+        orders.push(rig.paid(&format!("alive-{number}")).await);
+    }
+    let dead = rig.control.add_fault(
+        Fault::new("yabandpay", FaultKind::Hold { when: Moment::Before })
+            .on_service(super::yabandpay::QUERY)
+            .times(0),
+    );
+    let due =
+        store(rig).execute("UPDATE orders SET next_read_at = 0 WHERE next_read_at IS NOT NULL", []).unwrap();
+    assert_eq!(due, 25, "all are followed");
+    let begun = std::time::Instant::now();
+    for order in &orders {
+        until(rig, &format!("systempay_{order}"), "order.paid", 1).await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(rig.control.held(dead).await, "the dead one was asked");
+    let metrics = metrics(rig).await;
+    assert!(metrics.contains("gateway_follow_overdue_seconds{provider=\"yabandpay\"}"), "{metrics}");
+    rig.control.release(dead);
+}

@@ -1,12 +1,12 @@
 //! What a provider tells of operations that had ended: contradictions and reversals.
 
 use guichet::{
-    domain::{Cause, Fate, OperationId, OperationNews, OperationStatus, Order, OrderStatus, Reading},
+    domain::{Cause, Fate, Intent, OperationId, OperationNews, OperationStatus, Order, OrderStatus, Reading},
     store::{Begun, NewOperation, Proof, Settlement, Store},
 };
 
 use super::rig::{
-    Kind, begin, copy, event_words, order_id, read, read_now, refund, settle, settlement, start,
+    Kind, begin, copy, create, event_words, keep, order_id, read, read_now, refund, settle, settlement, start,
 };
 
 /// What was captured of every order here.
@@ -137,4 +137,42 @@ pub(super) async fn news_touch_only_what_has_ended_on_that_order(kind: &impl Kin
     assert_eq!(read(refused).await.status, OperationStatus::Refused);
     let open = read(open).await;
     assert_eq!((open.status, open.provider_id.as_deref()), (OperationStatus::Sending, Some("c-1")));
+}
+
+/// A refund that was refused and that the provider has an id of is still looked for in what the provider shows.
+pub(super) async fn what_came_to_nothing_is_remembered_by_the_providers_id(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    let id = start(&*store, refund(captured("a", 1), 500, CAPTURED)).await;
+    let accepted =
+        Settlement { provider_id: Some("c-1".to_owned()), ..settlement(id, OperationStatus::Accepted, 2) };
+    settle(&*store, accepted).await;
+    settle(&*store, settlement(id, OperationStatus::Refused, 3)).await;
+    let memory = store.memory(&order_id("a")).await.unwrap();
+    assert_eq!(memory.movements, [], "it moved nothing");
+    let ended = &memory.ended[0];
+    assert_eq!((ended.operation, ended.provider_id.as_deref()), (id, Some("c-1")));
+    hear(&*store, "a", id, Fate::Done, 20).await;
+    let operation = store.operation(id).await.unwrap().unwrap();
+    assert_eq!(operation.contradiction.unwrap().source, "read");
+}
+
+/// A creation that is contradicted is tied to an order only where the provider names that order.
+pub(super) async fn a_contradicted_creation_is_tied_only_to_an_order_that_is_named(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    for (name, is_named) in [("named", true), ("unnamed", false)] {
+        let mut new = create(&format!("ref-{name}"));
+        if let Intent::Create { planned } = &mut new.operation.intent {
+            planned.page_token = Some(name.to_owned());
+        }
+        let id = start(&*store, new).await;
+        settle(&*store, settlement(id, OperationStatus::NotExecuted, 2)).await;
+        keep(&*store, vec![captured(name, 3)]).await;
+        let mut late = told(id, OperationStatus::Succeeded);
+        late.proof.as_mut().unwrap().order = is_named.then(|| order_id(name));
+        let operation = settle(&*store, late).await;
+        assert_eq!(operation.status, OperationStatus::NeedsReview);
+        assert_eq!(operation.order_id, is_named.then(|| order_id(name)));
+        let view = store.look(Some(&order_id(name)), None).await.unwrap();
+        assert_eq!(view.blocking, is_named.then_some(id));
+    }
 }

@@ -38,7 +38,7 @@ async fn hours(store: &dyn Store, order: impl Fn(i64) -> Order) -> Vec<i64> {
         now = next;
         hours.push(now / HOUR);
         keep(store, vec![order(now)]).await;
-        store.plan_read(&order_id("a"), at(now), None).await.unwrap();
+        store.plan_read(&order_id("a"), at(now), true).await.unwrap();
     }
     hours
 }
@@ -158,6 +158,59 @@ pub(super) async fn payable_orders_come_first(kind: &impl Kind) {
     assert_eq!(store.due_reads(&"other".parse().unwrap(), at(DAY), ALL).await.unwrap(), []);
     let overdue = store.reads_overdue(&shop(), at(DAY)).await.unwrap();
     assert!(overdue > Duration::from_secs(23 * 3_600 - 360), "{overdue:?}");
+}
+
+/// A read that fails never ends the following, and is tried less and less often.
+pub(super) async fn a_failed_read_is_tried_again_less_and_less_often(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    made(&*store, "a").await;
+    let unknown_wait = |as_of| waiting("a", OrderStatus::Authorized, WaitsFor::Decision, as_of);
+    keep(&*store, vec![unknown_wait(1)]).await;
+    let (mut now, mut hours) = (0, Vec::new());
+    while hours.len() < 8 {
+        now = next(&*store, now).await.expect("it is followed");
+        hours.push(now / HOUR);
+        store.plan_read(&order_id("a"), at(now), false).await.unwrap();
+    }
+    assert_eq!(hours[..2], [1, 1], "after ten minutes: {hours:?}");
+    assert!((2..=3).contains(&hours[2]) && (8..=10).contains(&hours[3]), "an hour, six hours: {hours:?}");
+    assert!(hours[4..].windows(2).all(|two| (24..=27).contains(&(two[1] - two[0]))), "daily: {hours:?}");
+    // A read that works goes back to the schedule.
+    keep(&*store, vec![unknown_wait(now)]).await;
+    store.plan_read(&order_id("a"), at(now), true).await.unwrap();
+    assert!(next(&*store, now).await.unwrap() - now <= 27 * HOUR);
+}
+
+/// Very many payable orders do not put off the others of their account for ever.
+pub(super) async fn payable_orders_leave_a_place_for_the_others(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    made(&*store, "authorized").await;
+    keep(&*store, vec![waiting("authorized", OrderStatus::Authorized, WaitsFor::Decision, 1)]).await;
+    for number in 0..9 {
+        made(&*store, &format!("page-{number}")).await;
+    }
+    let due = store.due_reads(&shop(), at(DAY), 5).await.unwrap();
+    assert_eq!((due.len(), due.last()), (5, Some(&order_id("authorized"))), "{due:?}");
+}
+
+/// A change whose order nobody read after it, or whose reading came too late, makes the order due.
+pub(super) async fn a_change_without_a_copy_makes_its_order_due(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    let settled = |name: &str, as_of| waiting(name, OrderStatus::Paid, WaitsFor::Nothing, as_of);
+    for (name, order_after) in [("unread", None), ("overtaken", Some(settled("overtaken", 2)))] {
+        let id = start(&*store, cancel(settled(name, 1))).await;
+        // A read that was asked for while the change was under way.
+        keep(&*store, vec![settled(name, 5)]).await;
+        assert_eq!(store.due_reads(&shop(), at(DAY), ALL).await.unwrap(), [], "{name} waits for nothing");
+        let end = Settlement {
+            order_after: order_after.map(read),
+            ..settlement(id, OperationStatus::Succeeded, 9)
+        };
+        settle(&*store, end).await;
+        assert_eq!(store.due_reads(&shop(), at(9), ALL).await.unwrap(), [order_id(name)], "{name}");
+        store.plan_read(&order_id(name), at(9), true).await.unwrap();
+        assert_eq!(store.due_reads(&shop(), at(500 * DAY), ALL).await.unwrap(), [], "read once");
+    }
 }
 
 /// A million orders of a dead account that are long due: another account's are listed at once.

@@ -141,6 +141,7 @@ pub(crate) fn operation(intent: Intent) -> Operation {
 pub(crate) fn begin(intent: Intent) -> NewOperation {
     NewOperation {
         asked: intent.before().map_or(0, |before| before.as_of.as_millis()),
+        now: intent.before().map_or(at(0), |before| before.as_of),
         operation: operation(intent),
         key: None,
         change_count: 0,
@@ -205,6 +206,7 @@ pub(crate) fn settlement(id: OperationId, status: OperationStatus, millis: i64) 
         failure: None,
         order_after: None,
         asked: at(millis).as_millis(),
+        now: at(millis),
         provider_id: None,
         claimed_done: false,
         proof: None,

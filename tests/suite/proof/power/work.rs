@@ -57,6 +57,7 @@ fn cancel(name: &str) -> NewOperation {
         key: None,
         change_count: 0,
         asked: 0,
+        now: Timestamp::now(),
         claims_reference: None,
         limit: None,
         operation: Operation {
@@ -138,6 +139,7 @@ async fn change(store: Arc<dyn Store>, told: Arc<std::fs::File>, task: usize, mu
             failure: None,
             order_after: None,
             asked: 0,
+            now: Timestamp::now(),
             provider_id: None,
             claimed_done: false,
             proof: None,

@@ -267,13 +267,8 @@ impl Store for FrailStore {
         at_once(self.inner.due_reads(account, now, limit))
     }
 
-    async fn plan_read(
-        &self,
-        id: &OrderId,
-        now: Timestamp,
-        instead: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        self.write("plan_read", self.inner.plan_read(id, now, instead)).await
+    async fn plan_read(&self, id: &OrderId, now: Timestamp, is_read: bool) -> Result<(), StoreError> {
+        self.write("plan_read", self.inner.plan_read(id, now, is_read)).await
     }
 
     async fn reads_overdue(
