@@ -22,7 +22,8 @@ UPDATE orders SET
         next_read_at IS NOT NULL
         OR status IN ('pending', 'processing', 'in_review', 'authorized', 'declined', 'unknown')
         OR (status IN ('paid', 'partially_refunded')
-            AND as_of > (SELECT recorded_at FROM audit ORDER BY position DESC LIMIT 1) - 1728000000));
+            AND as_of > (SELECT recorded_at FROM audit
+                WHERE position = (SELECT value FROM counters WHERE name = 'audit')) - 1728000000));
 DROP INDEX orders_by_next_read;
 CREATE INDEX orders_by_next_read ON orders (account, read_rank, next_read_at, id) WHERE next_read_at IS NOT NULL;
 

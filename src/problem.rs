@@ -68,6 +68,7 @@ problem_codes! {
     AmountExceedsRemaining "amount_exceeds_remaining" 422 "The amount is more than what is left" "Name at most what is left; `available_actions` shows it.";
     CurrencyMismatch "currency_mismatch" 422 "The currency is not the order's" "Amounts of a change must be in the currency of the order.";
     CurrencyNotSupported "currency_not_supported" 422 "The currency is not supported" "The platform or the merchant's contract does not take this currency.";
+    IdempotencyKeyExpired "idempotency_key_expired" 409 "The key was used long ago" "An `Idempotency-Key` that had an effect never runs again, and what it did is no longer kept with it. Look the order up; use a new key for a new thing.";
     IdempotencyKeyReused "idempotency_key_reused" 422 "The key was used for another request" "An `Idempotency-Key` belongs to one request. Use a new key for a new thing.";
     ProviderRefused "provider_refused" 422 "The provider refused" "A definite no from the provider; nothing moved. `provider` holds its code.";
     RateLimited "rate_limited" 429 "Too many requests" "Slow down; `Retry-After` says when to try again.";

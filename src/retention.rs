@@ -54,12 +54,15 @@ impl Retention {
 async fn run(store: Arc<dyn Store>, keep_for: Duration, mut stopping: watch::Receiver<bool>) {
     let work = async {
         let mut next_round = Instant::now();
+        let mut asked = None;
         loop {
             let is_due = Instant::now() >= next_round;
             if is_due {
                 next_round = Instant::now() + PERIOD;
             }
-            round(&store, keep_for, is_due).await;
+            if let Some(clock) = clock(&store, &mut asked).await {
+                round(&store, keep_for, clock, is_due).await;
+            }
             tokio::time::sleep(faults::hurried(REQUESTS)).await;
         }
     };
@@ -70,15 +73,43 @@ async fn run(store: Arc<dyn Store>, keep_for: Duration, mut stopping: watch::Rec
     }
 }
 
-/// One round over everything that is old, or over the requests alone.
-async fn round(store: &Arc<dyn Store>, keep_for: Duration, everything: bool) {
-    let now = Timestamp::now();
-    let limits = Limits { before: now.minus(keep_for), now };
+/// The time by which erasure goes. `asked` is when it was asked for last.
+async fn clock(store: &Arc<dyn Store>, asked: &mut Option<Instant>) -> Option<Timestamp> {
+    let passed = asked.map(|before| before.elapsed());
+    let begun = Instant::now();
+    match store.erasure_clock(Timestamp::now(), passed).await {
+        Ok(clock) => {
+            if asked.is_none()
+                && let Some(ahead) = clock.ahead
+            {
+                tracing::error!(
+                    ahead_seconds = ahead.as_secs(),
+                    alert = "clock",
+                    "the clock is far ahead of the store: erasure goes on by the time that really passes"
+                );
+            }
+            *asked = Some(begun);
+            Some(clock.at)
+        }
+        Err(error) => {
+            tracing::error!(%error, alert = "erasure", "the time of erasure could not be kept");
+            None
+        }
+    }
+}
+
+/// One round over everything that is old at `clock`, or over the requests alone. A request is of the time of day.
+async fn round(store: &Arc<dyn Store>, keep_for: Duration, clock: Timestamp, everything: bool) {
+    let of_day = Timestamp::now();
+    let limits_of = |stage| {
+        let now = if stage == Stage::Requests { of_day } else { clock };
+        Limits { before: clock.minus(keep_for), now }
+    };
     let mut erased = Erased::default();
     let mut next = Some(Sweep::default());
     while let Some(from) = next.filter(|from| everything || from.stage == Stage::Requests) {
         let started = Instant::now();
-        match store.sweep(limits, from.clone()).await {
+        match store.sweep(limits_of(from.stage), from.clone()).await {
             Ok(swept) => {
                 erased = erased.and(swept.erased);
                 next = swept.next;

@@ -180,6 +180,9 @@ impl Orders {
             {
                 return answer;
             }
+            if view.key_is_spent {
+                return Err(Problem::plain(ProblemCode::IdempotencyKeyExpired).about(&change.id));
+            }
             if !account.adapter.capabilities().operation(kind).supported {
                 return Err(unsupported(kind).about(&change.id));
             }
@@ -309,6 +312,7 @@ impl Orders {
         match result.map_err(store_problem)? {
             Begun::Started => {}
             refusal @ (Begun::KeyUsed(_)
+            | Begun::KeySpent
             | Begun::Blocked(_)
             | Begun::Outdated
             | Begun::ReferenceInUse(_)
@@ -364,6 +368,7 @@ pub(super) fn not_begun(
         Begun::KeyUsed(record) => {
             replay(&record, key).unwrap_or_else(|| Err(Problem::plain(ProblemCode::IdempotencyKeyInUse)))
         }
+        Begun::KeySpent => Err(about(Problem::plain(ProblemCode::IdempotencyKeyExpired))),
         Begun::Blocked(other) => Err(about(Problem {
             operation_id: Some(other),
             ..Problem::plain(ProblemCode::OperationInProgress)

@@ -57,6 +57,9 @@ impl Orders {
         {
             return answer;
         }
+        if view.key_is_spent {
+            return Err(Problem::plain(ProblemCode::IdempotencyKeyExpired));
+        }
         let account = self.account_for(caller, new.account.as_ref(), &new.order)?;
         check(&account, &new.order)?;
         let id = OperationId::generate();

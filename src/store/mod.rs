@@ -45,6 +45,8 @@ pub struct KeyRecord {
 pub struct ChangeView {
     /// The use of the caller's key so far.
     pub key: Option<KeyRecord>,
+    /// Whether the key had an effect and is older than what is kept of keys.
+    pub key_is_spent: bool,
     /// An operation of this order whose effect nobody knows yet.
     pub blocking: Option<OperationId>,
     /// How many operations were begun or settled on this order; given back to [`Store::begin`], which
@@ -81,6 +83,8 @@ pub enum Begun {
     /// The key was used before. When its operation ended `not_executed` and the fingerprint is the same, the
     /// key is taken over by the new operation instead and this is not returned.
     KeyUsed(Box<KeyRecord>),
+    /// The key had an effect and is older than what is kept of keys: it never runs again.
+    KeySpent,
     /// Another operation of this order is under way, unknown or in review.
     Blocked(OperationId),
     /// The order was changed since it was read.
@@ -327,6 +331,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Proves that the store can write.
     async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// The time by which erasure goes, moved on: by at most `passed`, and never beyond `now`. `now` is the time of day and
+    /// `passed` what really passed since the last call; `None` at a start, when nobody knows.
+    async fn erasure_clock(
+        &self,
+        now: Timestamp,
+        passed: Option<Duration>,
+    ) -> Result<retention::ErasureClock, StoreError>;
 
     /// One small step of erasing what is old: payer data of orders that are over and of their operations, raw
     /// notifications, keys, the log of deliveries. Nothing of an operation that is not final or of an order that is

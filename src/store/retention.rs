@@ -1,5 +1,7 @@
 //! What is erased when it is old enough, in small steps.
 
+use std::time::Duration;
+
 use super::Place;
 use crate::domain::Timestamp;
 
@@ -10,6 +12,15 @@ pub struct Limits {
     pub before: Timestamp,
     /// When the round takes place.
     pub now: Timestamp,
+}
+
+/// The time by which erasure goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasureClock {
+    /// The time.
+    pub at: Timestamp,
+    /// By how much the time of day is ahead of it, where that is more than a stop explains.
+    pub ahead: Option<Duration>,
 }
 
 /// What a round looks at, one after the other.

@@ -43,7 +43,7 @@ use super::{
     Backlog, Begun, ChangeView, DueNotification, ListPage, NewNotification, NewOperation, OperationFilter,
     OrderFilter, Place, Settled, Settlement, Sort, Store, StoreError,
     outbox::CursorKey,
-    retention::{Erased, Limits, Sweep, Swept},
+    retention::{Erased, ErasureClock, Limits, Sweep, Swept},
 };
 use crate::domain::{
     AccountName, Cause, Event, Operation, OperationId, Order, OrderId, OrderMemory, Reading, Timestamp,
@@ -172,14 +172,19 @@ impl Store for SqliteStore {
         let order = order.cloned();
         let key = key.map(|(client, key)| (client.to_owned(), key.to_owned()));
         let read = move |connection: &rusqlite::Connection| {
-            let key = match &key {
-                Some((client, key)) => rows::key(connection, client, key)?,
-                None => None,
+            let (key, key_is_spent) = match &key {
+                Some((client, key)) => match rows::key(connection, client, key)? {
+                    Some(record) => (Some(record), false),
+                    None => (None, rows::is_spent(connection, client, key)?),
+                },
+                None => (None, false),
             };
-            let Some(order) = &order else { return Ok(ChangeView { key, ..ChangeView::default() }) };
+            let Some(order) = &order else {
+                return Ok(ChangeView { key, key_is_spent, ..ChangeView::default() });
+            };
             let blocking = rows::blocking(connection, order)?;
             let change_count = orders::change_count(connection, order)?;
-            Ok(ChangeView { key, blocking, change_count })
+            Ok(ChangeView { key, key_is_spent, blocking, change_count })
         };
         self.inner.readers.run(read).await
     }
@@ -364,6 +369,14 @@ impl Store for SqliteStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.inner.writer.run(commands::check_writable).await
+    }
+
+    async fn erasure_clock(
+        &self,
+        now: Timestamp,
+        passed: Option<Duration>,
+    ) -> Result<ErasureClock, StoreError> {
+        self.inner.writer.run(move |connection| retention::clock(connection, now, passed)).await
     }
 
     async fn sweep(&self, limits: Limits, from: Sweep) -> Result<Swept, StoreError> {

@@ -34,6 +34,7 @@ const CHANGE: &[ProblemCode] = &[
     OrderStateConflict,
     OperationInProgress,
     IdempotencyKeyInUse,
+    IdempotencyKeyExpired,
     UnsupportedByProvider,
     CurrencyNotSupported,
     IdempotencyKeyReused,

@@ -33,6 +33,12 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
         }
         instead_of = Some(record.operation.id);
     }
+    if let Some(key) = &new.key
+        && instead_of.is_none()
+        && rows::is_spent(connection, &key.client, &key.key)?
+    {
+        return Ok(Undo(Begun::KeySpent));
+    }
 
     if let Some(before) = operation.intent.before() {
         // A status seen here for the first time was changed by somebody else: its event names no operation.

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0006_following", include_str!("../../../migrations/0006_following.sql")),
     ("0007_store_keys", include_str!("../../../migrations/0007_store_keys.sql")),
     ("0008_lists", include_str!("../../../migrations/0008_lists.sql")),
+    ("0009_spent_keys", include_str!("../../../migrations/0009_spent_keys.sql")),
 ];
 
 /// Applies what is missing, each change in its own transaction.

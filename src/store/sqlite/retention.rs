@@ -3,10 +3,12 @@
 //! Each step looks at a few rows, so that changes that wait for the writer do not wait long. What is not over is never
 //! touched: an operation that is not final, an order that may still be paid, a notification that is to be applied.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    rows::{decode, encode},
+    rows::{self, decode, encode},
     writer::Step::{self, Keep},
 };
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     faults,
     store::{
         NotificationFacts, Place, StoreError,
-        retention::{Erased, Limits, Stage, Sweep, Swept},
+        retention::{Erased, ErasureClock, Limits, Stage, Sweep, Swept},
     },
 };
 
@@ -359,22 +361,27 @@ fn keys(
         None => (i64::MIN, i64::MIN),
     };
     let mut statement = connection.prepare_cached(
-        "SELECT k.created_at, k.rowid, o.erased_at IS NOT NULL \
+        "SELECT k.created_at, k.rowid, o.erased_at IS NOT NULL, k.client, k.idempotency_key, \
+         o.kind <> 'update' AND o.status NOT IN ('refused', 'not_executed') \
          FROM idempotency_keys k INDEXED BY idempotency_keys_by_age CROSS JOIN operations o \
          WHERE o.id = k.operation_id AND k.created_at < ?1 AND (k.created_at, k.rowid) > (?2, ?3) \
          ORDER BY k.created_at, k.rowid LIMIT ?4",
     )?;
     let rows = statement.query_map(params![limits.before.as_millis(), time, rowid, DELETES], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        let key: (String, String) = (row.get(3)?, row.get(4)?);
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, key, row.get(5)?))
     })?;
-    let old: Vec<(i64, i64, bool)> = rows.collect::<Result<_, _>>()?;
+    let old: Vec<(i64, i64, bool, (String, String), bool)> = rows.collect::<Result<_, _>>()?;
     let mut delete = connection.prepare_cached("DELETE FROM idempotency_keys WHERE rowid = ?1")?;
-    for (_, rowid, _) in old.iter().filter(|(_, _, goes)| *goes) {
+    for (_, rowid, _, (client, key), had_an_effect) in old.iter().filter(|(_, _, goes, ..)| *goes) {
+        if *had_an_effect && !faults::planted("spent_keys_run_again") {
+            rows::spend(connection, client, key)?;
+        }
         erased.keys = erased.keys.saturating_add(count(delete.execute([rowid])?));
     }
     let is_full = old.len() >= usize::try_from(DELETES).unwrap_or(usize::MAX);
     Ok(match old.last() {
-        Some((time, rowid, _)) if is_full => Rest::After((*time, rowid.to_string())),
+        Some((time, rowid, ..)) if is_full => Rest::After((*time, rowid.to_string())),
         Some(_) | None => Rest::None,
     })
 }
@@ -413,6 +420,47 @@ fn secrets(connection: &Connection, limits: Limits, erased: &mut Erased) -> Resu
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+/// A stop of so long, or a clock that is so far ahead, is nothing to wonder at.
+const PLAUSIBLE: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// See [`crate::store::Store::erasure_clock`]. While the service runs it moves by what really passed. At a start the time of
+/// day is believed where it is near the last time, or, where none was kept yet, near the newest row; else the clock goes on
+/// from there.
+pub(super) fn clock(
+    connection: &Connection,
+    now: Timestamp,
+    passed: Option<Duration>,
+) -> Result<Step<ErasureClock>, StoreError> {
+    let kept: i64 = connection
+        .prepare_cached("SELECT value FROM counters WHERE name = 'erasure_clock'")?
+        .query_row([], |row| row.get(0))?;
+    let newest = || -> Result<Option<i64>, StoreError> {
+        Ok(connection
+            .prepare_cached(
+                "SELECT recorded_at FROM audit \
+                 WHERE position = (SELECT value FROM counters WHERE name = 'audit')",
+            )?
+            .query_row([], |row| row.get(0))
+            .optional()?)
+    };
+    // A store without a row has nothing to erase.
+    let last = match kept {
+        0 => newest()?.map_or(now, Timestamp::from_millis),
+        kept => Timestamp::from_millis(kept),
+    };
+    let at = match passed {
+        Some(passed) => now.min(last.plus(passed)),
+        None if now <= last.plus(PLAUSIBLE) => now,
+        None => last,
+    }
+    .max(last);
+    connection
+        .prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'erasure_clock'")?
+        .execute([at.as_millis()])?;
+    let ahead = Some(now.since(at)).filter(|ahead| *ahead > PLAUSIBLE);
+    Ok(Keep(ErasureClock { at, ahead }))
 }
 
 /// Asks for the erasure of one order's payer data.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{Intent, Operation, OperationId, OperationStatus, OrderId, Timestamp},
@@ -232,6 +233,26 @@ pub(super) fn key(connection: &Connection, client: &str, key: &str) -> Result<Op
             decode("an operation", &body).map(|operation| KeyRecord { fingerprint, operation })
         })
         .transpose()
+}
+
+/// Whether a key had an effect and is older than what is kept of keys.
+pub(super) fn is_spent(connection: &Connection, client: &str, key: &str) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM spent_keys WHERE digest = ?1)")?
+        .query_row([digest(client, key)], |row| row.get(0))?)
+}
+
+/// Keeps of a key that goes that it had an effect.
+pub(super) fn spend(connection: &Connection, client: &str, key: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO spent_keys (digest) VALUES (?1) ON CONFLICT (digest) DO NOTHING")?
+        .execute([digest(client, key)])?;
+    Ok(())
+}
+
+/// No client's name and no key has a zero byte.
+fn digest(client: &str, key: &str) -> String {
+    hex::encode(Sha256::new().chain_update(client).chain_update([0]).chain_update(key).finalize())
 }
 
 /// Ties a key to an operation: a new key, or one whose operation `instead_of` never happened. Answers

@@ -377,6 +377,7 @@ async fn erasure(store: &SqliteStore, url: &str) {
     SqliteStore::request_erasure(url, &order_id("nobody")).unwrap();
     // After the requests, which have the time of this test.
     let now = Timestamp::now().plus(Duration::from_secs(400 * 86_400));
+    store.erasure_clock(now, None).await.unwrap();
     let limits = Limits { before: now.minus(Duration::from_secs(30 * 86_400)), now };
     let mut stages = BTreeSet::new();
     for _ in 0..2 {

@@ -517,3 +517,56 @@ async fn changes_do_not_wait_for_erasure() {
     assert!(beside.len() > 20, "changes go on: {}", beside.len());
     assert!(at(&beside, 50) < at(&alone, 50) * 5 + Duration::from_millis(50), "{:?}", at(&beside, 50));
 }
+
+/// A key whose effect moved money never runs again, however long ago that was; one that did nothing may be used anew.
+#[tokio::test]
+async fn a_key_that_had_an_effect_never_runs_again() {
+    let kind = Sqlite::new();
+    let store = kind.open().unwrap();
+    life(&*store, "a", "spent").await;
+    let id =
+        start(&*store, with_key(refund(named("a", OrderStatus::Paid, 5), 10, 1_250), "refused", "f")).await;
+    settle(&*store, settlement(id, OperationStatus::Refused, 6)).await;
+    let erased = round(&*store, 40).await;
+    assert_eq!(erased.keys, 2, "{erased:?}");
+    drop(store);
+    let store = kind.open().unwrap();
+    for (key, is_spent) in [("spent", true), ("refused", false), ("never-used", false)] {
+        let view = store.look(None, Some(("till", key))).await.unwrap();
+        assert_eq!((view.key, view.key_is_spent), (None, is_spent), "{key}");
+        let begun = store.begin(with_key(create(&format!("new-{key}")), key, "other")).await.unwrap();
+        let expected = if is_spent { Begun::KeySpent } else { Begun::Started };
+        assert_eq!(begun, expected, "{key}");
+        // Another client's key of the same name is another key.
+        assert!(!store.look(None, Some(("shop", key))).await.unwrap().key_is_spent);
+    }
+}
+
+/// A clock that leaps moves nothing: while it runs, erasure goes by the time that really passed; at a start it believes the
+/// time of day only near the time it knows.
+#[tokio::test]
+async fn the_clock_of_erasure_never_leaps() {
+    const HOUR: i64 = 3_600_000;
+    const AN_HOUR: Option<Duration> = Some(Duration::from_secs(3_600));
+    const A_DAY: Option<Duration> = Some(Duration::from_secs(86_400));
+    let kind = Sqlite::new();
+    let store = kind.open().unwrap();
+    life(&*store, "a", "key").await;
+    let clock = async |store: &dyn Store, days: i64, passed| {
+        let clock = store.erasure_clock(at(days * DAY), passed).await.unwrap();
+        (clock.at.as_millis() - at(0).as_millis(), clock.ahead.is_some())
+    };
+    // The first start ever, 500 days ahead: the newest row says what day it is.
+    assert_eq!(clock(&*store, 500, None).await, (4, true));
+    assert_eq!(clock(&*store, 500, AN_HOUR).await, (4 + HOUR, true), "an hour later");
+    // The clock is right again, and the service goes on.
+    assert_eq!(clock(&*store, 1, A_DAY).await, (DAY, false));
+    assert_eq!(clock(&*store, 0, AN_HOUR).await, (DAY, false), "it never goes back");
+    drop(store);
+    let store = kind.open().unwrap();
+    assert_eq!(clock(&*store, 3, None).await, (3 * DAY, false), "a weekend");
+    assert_eq!(clock(&*store, 500, AN_HOUR).await, (3 * DAY + HOUR, true));
+    drop(store);
+    let store = kind.open().unwrap();
+    assert_eq!(clock(&*store, 500, None).await, (3 * DAY + HOUR, true), "a restart does not help");
+}

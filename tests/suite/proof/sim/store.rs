@@ -15,7 +15,7 @@ use guichet::{
     store::{
         Backlog, Begun, ChangeView, DueNotification, ListPage, NewNotification, NewOperation,
         OperationFilter, OrderFilter, Place, Settled, Settlement, Sort, Store, StoreError,
-        retention::{Limits, Sweep, Swept},
+        retention::{ErasureClock, Limits, Sweep, Swept},
     },
 };
 
@@ -305,6 +305,14 @@ impl Store for FrailStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         at_once(self.inner.check_writable())
+    }
+
+    async fn erasure_clock(
+        &self,
+        now: Timestamp,
+        passed: Option<std::time::Duration>,
+    ) -> Result<ErasureClock, StoreError> {
+        at_once(self.inner.erasure_clock(now, passed))
     }
 
     async fn sweep(&self, limits: Limits, from: Sweep) -> Result<Swept, StoreError> {
