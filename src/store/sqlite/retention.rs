@@ -348,6 +348,17 @@ fn tells_of_something_open(connection: &Connection, facts: &NotificationFacts) -
     Ok(found.unwrap_or(false))
 }
 
+/// A key that is older than what is kept of keys.
+struct OldKey {
+    created_at: i64,
+    rowid: i64,
+    /// Whether its operation is erased.
+    goes: bool,
+    client: String,
+    key: String,
+    had_an_effect: bool,
+}
+
 /// Looks at each old key once in a round: what its operation is not erased for stays, and must not be looked at again and
 /// again.
 fn keys(
@@ -368,20 +379,26 @@ fn keys(
          ORDER BY k.created_at, k.rowid LIMIT ?4",
     )?;
     let rows = statement.query_map(params![limits.before.as_millis(), time, rowid, DELETES], |row| {
-        let key: (String, String) = (row.get(3)?, row.get(4)?);
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, key, row.get(5)?))
+        Ok(OldKey {
+            created_at: row.get(0)?,
+            rowid: row.get(1)?,
+            goes: row.get(2)?,
+            client: row.get(3)?,
+            key: row.get(4)?,
+            had_an_effect: row.get(5)?,
+        })
     })?;
-    let old: Vec<(i64, i64, bool, (String, String), bool)> = rows.collect::<Result<_, _>>()?;
+    let old: Vec<OldKey> = rows.collect::<Result<_, _>>()?;
     let mut delete = connection.prepare_cached("DELETE FROM idempotency_keys WHERE rowid = ?1")?;
-    for (_, rowid, _, (client, key), had_an_effect) in old.iter().filter(|(_, _, goes, ..)| *goes) {
-        if *had_an_effect && !faults::planted("spent_keys_run_again") {
-            rows::spend(connection, client, key)?;
+    for old in old.iter().filter(|old| old.goes) {
+        if old.had_an_effect {
+            rows::spend(connection, &old.client, &old.key)?;
         }
-        erased.keys = erased.keys.saturating_add(count(delete.execute([rowid])?));
+        erased.keys = erased.keys.saturating_add(count(delete.execute([old.rowid])?));
     }
     let is_full = old.len() >= usize::try_from(DELETES).unwrap_or(usize::MAX);
     Ok(match old.last() {
-        Some((time, rowid, ..)) if is_full => Rest::After((*time, rowid.to_string())),
+        Some(last) if is_full => Rest::After((last.created_at, last.rowid.to_string())),
         Some(_) | None => Rest::None,
     })
 }

@@ -77,8 +77,7 @@ async fn take(store: &dyn Store, watched: &mut Watched, now: i64, step: Step) {
             let to = OperationStatus::ALL[to];
             let name = watched.order_of[id];
             let order_after = order_status.map(|status| read(copy(name, OrderStatus::ALL[status], now)));
-            let settled =
-                try_to_settle(&*store, Settlement { order_after, ..settlement(*id, to, now) }).await;
+            let settled = try_to_settle(store, Settlement { order_after, ..settlement(*id, to, now) }).await;
             let done = matches!(settled, Settled::Done(_));
             // The order after what succeeded may be told later than the end.
             let is_completed = to == OperationStatus::Succeeded && *from == to;
@@ -92,7 +91,7 @@ async fn take(store: &dyn Store, watched: &mut Watched, now: i64, step: Step) {
             }
         }
         Step::Save { order, status, age } => {
-            keep(&*store, vec![copy(ORDERS[order], OrderStatus::ALL[status], now + age)]).await;
+            keep(store, vec![copy(ORDERS[order], OrderStatus::ALL[status], now + age)]).await;
         }
         Step::Recover => {
             let changed = store.recover(at(now)).await.unwrap();

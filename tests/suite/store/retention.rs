@@ -97,7 +97,7 @@ pub(super) async fn life(store: &dyn Store, name: &str, key: &str) -> OperationI
     let mut made = settlement(id, OperationStatus::Succeeded, 1);
     made.order_after = Some(read(named(name, OrderStatus::Pending, 1)));
     settle(store, made).await;
-    keep(&*store, vec![named(name, OrderStatus::Paid, 2)]).await;
+    keep(store, vec![named(name, OrderStatus::Paid, 2)]).await;
     assert!(store.keep_notification(notification(name, 2, facts(None))).await.unwrap());
     for due in store.due_notifications(&order_id("a").account, at(3), ALL).await.unwrap() {
         store.tie_notification(&due.id, &order_id(name)).await.unwrap();
