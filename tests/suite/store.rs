@@ -65,6 +65,7 @@ store_suite! {
             what_is_settled_survives_reopening;
         create:
             a_creation_has_no_order_until_it_is_made,
+            an_order_that_is_found_paid_is_told_as_paid,
             a_creation_claims_its_reference,
             after_a_crash_only_what_is_harmless_to_repeat_gives_its_reference_back,
             a_creation_proved_by_its_payment_keeps_its_reference,

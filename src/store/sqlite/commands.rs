@@ -11,7 +11,8 @@ use super::{
 use crate::{
     domain::{
         Cause, Contradiction, Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind,
-        OperationStatus, OrderId, OrderMemory, Reading, Reversal, Timestamp, operation::Failure,
+        OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Reading, Reversal, Timestamp,
+        operation::Failure,
     },
     faults,
     store::{Begun, NewOperation, Proof, Settled, Settlement, StoreError},
@@ -187,6 +188,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         _ => None,
     };
     let mut next = next;
+    let mut found_as = None;
     if let Some(reading) = &made {
         let order = &reading.order;
         // Before the operation, whose row names it.
@@ -194,9 +196,15 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         orders::keep(connection, &Reading { change_count, ..reading.clone() }, Some(next.id), &cause)?;
         orders::mark_known(connection, &order.id, reading.at)?;
         next.order_id = Some(order.id.clone());
-        events::append(connection, &NewEvent::created(order, next.id, cause.clone()))?;
+        // A notification may have told more of it than the answer.
+        let newest = orders::copy(connection, &order.id)?.unwrap_or_else(|| order.clone());
+        events::append(connection, &NewEvent::created(&newest, next.id, cause.clone()))?;
+        found_as = Some(newest);
     }
     let next = change_status(connection, next, from, &settlement)?;
+    if let Some(order) = &found_as {
+        tell_status(connection, order)?;
+    }
     // An order that was found in another status after a refusal got there without this operation.
     let (behind_it, its_cause) =
         if happens { (Some(next.id), cause.clone()) } else { (None, Cause::default()) };
@@ -231,6 +239,16 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         }
     }
     Ok(Keep(Settled::Done(Box::new(next))))
+}
+
+/// Tells the status of an order that was made here and is no longer as it was made, because nobody knew of it before:
+/// it was paid before its answer was found. The first copy of an order tells nothing by itself.
+fn tell_status(connection: &Connection, order: &Order) -> Result<(), StoreError> {
+    let event = NewEvent::status_changed(order, OrderStatus::Pending, None, Cause::default());
+    if order.status == OrderStatus::Pending || events::was_told(connection, &order.id, &event.event_type)? {
+        return Ok(());
+    }
+    events::append(connection, &event)
 }
 
 /// The provider names this very operation and tells another end of it than the one it has: what stands is marked as
