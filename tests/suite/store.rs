@@ -61,6 +61,7 @@ store_suite! {
             a_new_status_after_a_refusal_is_nobodys_work,
             what_nobody_knows_cannot_be_settled,
             after_a_crash_nothing_stays_open,
+            what_was_planned_while_the_clock_was_ahead_is_due_after_a_start,
             due_checks_come_oldest_first,
             what_is_settled_survives_reopening;
         create:

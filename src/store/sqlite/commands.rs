@@ -1,6 +1,8 @@
 //! The commands that change something. Each runs in one transaction on the writing thread; a refusal
 //! takes back whatever was written before it was found.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -17,6 +19,10 @@ use crate::{
     faults,
     store::{Begun, NewOperation, Proof, Settled, Settlement, StoreError},
 };
+
+/// No check of an operation and no attempt to apply a notification is planned further ahead than this: an hour is the
+/// longest pause of both schedules.
+const LONGEST_PLAN: Duration = Duration::from_secs(3_600);
 
 /// See [`crate::store::Store::begin`]. Decides in this order: key, guard, change count, reference.
 pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<Begun>, StoreError> {
@@ -425,7 +431,25 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
         };
         changed.push(change_status(connection, next, from, &settlement)?);
     }
+    bring_forward(connection, at)?;
     Ok(Keep(changed))
+}
+
+/// Makes due what is planned further ahead than any schedule plans: it was planned while the time of day was wrong. The
+/// clock of this start would let it wait for as long as it was wrong.
+fn bring_forward(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    let latest = at.plus(LONGEST_PLAN);
+    let waiting = rows::operations(
+        connection,
+        "SELECT body FROM operations WHERE next_check_at IS NOT NULL AND next_check_at > ?1 ORDER BY next_check_at",
+        [latest.as_millis()],
+    )?;
+    for operation in waiting {
+        let status = operation.status;
+        let next = Operation { next_check_at: Some(at), ..operation };
+        rows::update_operation(connection, &next, status, false)?;
+    }
+    inbox::bring_forward(connection, latest, at)
 }
 
 /// See [`crate::store::Store::save_copies`].
