@@ -251,7 +251,8 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
 /// it was paid before its answer was found. The first copy of an order tells nothing by itself.
 fn tell_status(connection: &Connection, order: &Order) -> Result<(), StoreError> {
     let event = NewEvent::status_changed(order, OrderStatus::Pending, None, Cause::default());
-    if order.status == OrderStatus::Pending || events::was_told(connection, &order.id, &event.event_type)? {
+    let is_as_made = order.status == OrderStatus::Pending || faults::planted("found_paid_untold");
+    if is_as_made || events::was_told(connection, &order.id, &event.event_type)? {
         return Ok(());
     }
     events::append(connection, &event)
@@ -438,6 +439,9 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
 /// Makes due what is planned further ahead than any schedule plans: it was planned while the time of day was wrong. The
 /// clock of this start would let it wait for as long as it was wrong.
 fn bring_forward(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    if faults::planted("plans_of_a_wrong_clock_kept") {
+        return Ok(());
+    }
     let latest = at.plus(LONGEST_PLAN);
     let waiting = rows::operations(
         connection,
