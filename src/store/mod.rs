@@ -215,7 +215,8 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Turns every operation that was `sending` when the process died into `unknown`, due for a check at
     /// once, and every `pending` one into `not_executed`. To be called once, before the first request is
-    /// taken. Returns the operations changed.
+    /// taken. Checks and notifications that are planned further ahead than any schedule plans, because the time of day was
+    /// wrong, are due at once too. Returns the operations changed.
     async fn recover(&self, at: Timestamp) -> Result<Vec<Operation>, StoreError>;
 
     /// Operations whose next check is due, oldest first.

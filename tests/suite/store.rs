@@ -61,10 +61,12 @@ store_suite! {
             a_new_status_after_a_refusal_is_nobodys_work,
             what_nobody_knows_cannot_be_settled,
             after_a_crash_nothing_stays_open,
+            what_was_planned_while_the_clock_was_ahead_is_due_after_a_start,
             due_checks_come_oldest_first,
             what_is_settled_survives_reopening;
         create:
             a_creation_has_no_order_until_it_is_made,
+            an_order_that_is_found_paid_is_told_as_paid,
             a_creation_claims_its_reference,
             after_a_crash_only_what_is_harmless_to_repeat_gives_its_reference_back,
             a_creation_proved_by_its_payment_keeps_its_reference,

@@ -1,6 +1,8 @@
 //! The commands that change something. Each runs in one transaction on the writing thread; a refusal
 //! takes back whatever was written before it was found.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -11,11 +13,16 @@ use super::{
 use crate::{
     domain::{
         Cause, Contradiction, Creation, Field, Intent, Movement, NewEvent, Operation, OperationKind,
-        OperationStatus, OrderId, OrderMemory, Reading, Reversal, Timestamp, operation::Failure,
+        OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Reading, Reversal, Timestamp,
+        operation::Failure,
     },
     faults,
     store::{Begun, NewOperation, Proof, Settled, Settlement, StoreError},
 };
+
+/// No check of an operation and no attempt to apply a notification is planned further ahead than this: an hour is the
+/// longest pause of both schedules.
+const LONGEST_PLAN: Duration = Duration::from_secs(3_600);
 
 /// See [`crate::store::Store::begin`]. Decides in this order: key, guard, change count, reference.
 pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<Begun>, StoreError> {
@@ -187,6 +194,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         _ => None,
     };
     let mut next = next;
+    let mut found_as = None;
     if let Some(reading) = &made {
         let order = &reading.order;
         // Before the operation, whose row names it.
@@ -194,9 +202,15 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         orders::keep(connection, &Reading { change_count, ..reading.clone() }, Some(next.id), &cause)?;
         orders::mark_known(connection, &order.id, reading.at)?;
         next.order_id = Some(order.id.clone());
-        events::append(connection, &NewEvent::created(order, next.id, cause.clone()))?;
+        // A notification may have told more of it than the answer.
+        let newest = orders::copy(connection, &order.id)?.unwrap_or_else(|| order.clone());
+        events::append(connection, &NewEvent::created(&newest, next.id, cause.clone()))?;
+        found_as = Some(newest);
     }
     let next = change_status(connection, next, from, &settlement)?;
+    if let Some(order) = &found_as {
+        tell_status(connection, order)?;
+    }
     // An order that was found in another status after a refusal got there without this operation.
     let (behind_it, its_cause) =
         if happens { (Some(next.id), cause.clone()) } else { (None, Cause::default()) };
@@ -231,6 +245,17 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         }
     }
     Ok(Keep(Settled::Done(Box::new(next))))
+}
+
+/// Tells the status of an order that was made here and is no longer as it was made, because nobody knew of it before:
+/// it was paid before its answer was found. The first copy of an order tells nothing by itself.
+fn tell_status(connection: &Connection, order: &Order) -> Result<(), StoreError> {
+    let event = NewEvent::status_changed(order, OrderStatus::Pending, None, Cause::default());
+    let is_as_made = order.status == OrderStatus::Pending || faults::planted("found_paid_untold");
+    if is_as_made || events::was_told(connection, &order.id, &event.event_type)? {
+        return Ok(());
+    }
+    events::append(connection, &event)
 }
 
 /// The provider names this very operation and tells another end of it than the one it has: what stands is marked as
@@ -407,7 +432,28 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
         };
         changed.push(change_status(connection, next, from, &settlement)?);
     }
+    bring_forward(connection, at)?;
     Ok(Keep(changed))
+}
+
+/// Makes due what is planned further ahead than any schedule plans: it was planned while the time of day was wrong. The
+/// clock of this start would let it wait for as long as it was wrong.
+fn bring_forward(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    if faults::planted("plans_of_a_wrong_clock_kept") {
+        return Ok(());
+    }
+    let latest = at.plus(LONGEST_PLAN);
+    let waiting = rows::operations(
+        connection,
+        "SELECT body FROM operations WHERE next_check_at IS NOT NULL AND next_check_at > ?1 ORDER BY next_check_at",
+        [latest.as_millis()],
+    )?;
+    for operation in waiting {
+        let status = operation.status;
+        let next = Operation { next_check_at: Some(at), ..operation };
+        rows::update_operation(connection, &next, status, false)?;
+    }
+    inbox::bring_forward(connection, latest, at)
 }
 
 /// See [`crate::store::Store::save_copies`].

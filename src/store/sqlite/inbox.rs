@@ -103,6 +103,33 @@ pub(super) fn retry(connection: &Connection, id: &str, at: Timestamp) -> Result<
     Ok(Keep(()))
 }
 
+/// Makes due at `at` what is planned for later than `latest`.
+pub(super) fn bring_forward(
+    connection: &Connection,
+    latest: Timestamp,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let mut account = String::new();
+    // Account by account, as the index of what waits is ordered.
+    while let Some(next) = connection
+        .prepare_cached(
+            "SELECT account FROM notifications WHERE next_try_at IS NOT NULL AND account > ?1 \
+             ORDER BY account LIMIT 1",
+        )?
+        .query_row([&account], |row| row.get(0))
+        .optional()?
+    {
+        account = next;
+        connection
+            .prepare_cached(
+                "UPDATE notifications SET next_try_at = ?3 \
+                 WHERE account = ?1 AND next_try_at IS NOT NULL AND next_try_at > ?2",
+            )?
+            .execute(params![account, latest.as_millis(), at.as_millis()])?;
+    }
+    Ok(())
+}
+
 /// What the newest notification about an order, applied or still waiting, said of its status.
 pub(super) fn notified(connection: &Connection, order: &OrderId) -> Result<Option<Notified>, StoreError> {
     let mut statement = connection.prepare_cached(

@@ -66,7 +66,7 @@ pub(super) fn keep(
     let is_new_status = copy.status != row.copy.status;
     let statuses_seen =
         if row.statuses_seen.is_empty() { seen_before(connection, &row.copy)? } else { row.statuses_seen };
-    let was_seen = statuses_seen.contains(&seen_mark(copy.status));
+    let was_seen = statuses_seen.contains(&seen_mark(copy.status)) && !faults::planted("paid_told_twice");
     let has_other_amounts = copy.amounts != row.copy.amounts || copy.amount != row.copy.amount;
     let statuses_seen = match (is_new_status, was_seen) {
         (true, false) => format!("{statuses_seen}{},", copy.status),

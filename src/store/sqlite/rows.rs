@@ -168,7 +168,8 @@ pub(super) fn moved(connection: &Connection, like: &Operation) -> Result<i64, St
         !(faults::planted("accepted_not_reserved") && other.status == OperationStatus::Accepted)
     };
     // What the provider undid moves nothing.
-    let others = others.iter().filter(|other| other.reversed.is_none()).filter(is_reserved);
+    let stands = |other: &&Operation| other.reversed.is_none() || faults::planted("reversed_still_counts");
+    let others = others.iter().filter(stands).filter(is_reserved);
     let amounts = others.filter(|other| !other.already_done).filter_map(|other| other.amount);
     Ok(amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.value())))
 }

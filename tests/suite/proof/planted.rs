@@ -6,13 +6,13 @@ use std::process::Command;
 const HISTORIES: u64 = 1_500;
 
 /// The mistake, and what its finding begins with.
-const MISTAKES: [(&str, &[&str]); 17] = [
+const MISTAKES: [(&str, &[&str]); 27] = [
     ("intent_after_the_call", &["lost"]),
     ("retry_on_timeout", &["doubled"]),
     ("outcome_before_evidence", &["contradiction", "lost"]),
     ("unknown_is_not_executed", &["contradiction", "lost"]),
     ("absence_proves_at_once", &["contradiction", "lost"]),
-    ("recovery_resends", &["doubled"]),
+    ("recovery_resends", &["doubled", "lost"]),
     ("recovery_forgotten", &["lost"]),
     ("late_answer_ignored", &["lost"]),
     ("guard_outside_the_transaction", &["doubled", "contradiction", "lost"]),
@@ -24,6 +24,16 @@ const MISTAKES: [(&str, &[&str]); 17] = [
     ("event_without_its_change", &["contradiction"]),
     ("reference_kept_after_a_refusal", &["contradiction"]),
     ("reference_not_kept_while_unknown", &["doubled"]),
+    ("contradiction_ignored", &["contradiction", "lost"]),
+    ("reversal_ignored", &["lost"]),
+    ("reversed_still_counts", &["contradiction"]),
+    ("paid_told_twice", &["contradiction"]),
+    ("copies_in_any_order", &["lost"]),
+    ("settling_by_the_wall_clock", &["contradiction"]),
+    ("outcome_given_up", &["lost"]),
+    ("claimed_done_is_refused", &["contradiction"]),
+    ("found_paid_untold", &["lost"]),
+    ("plans_of_a_wrong_clock_kept", &["lost"]),
 ];
 
 /// What the histories say with this mistake planted.

@@ -8,8 +8,8 @@ use guichet::{
 };
 
 use super::rig::{
-    ALL, Kind, at, begin, cancel, copy, create, event_words, order_id, read, refund, rename, settle,
-    settlement, start, with_key, words,
+    ALL, Kind, at, begin, cancel, copy, create, event_words, events, keep, order_id, read, refund, rename,
+    settle, settlement, start, with_key, words,
 };
 
 /// A creation that succeeded as the order of this name.
@@ -55,6 +55,30 @@ pub(super) async fn a_creation_has_no_order_until_it_is_made(kind: &impl Kind) {
     start(&*store, cancel(order)).await;
 }
 
+/// The answer of a creation was lost, or could not be written, until its order was paid.
+pub(super) async fn an_order_that_is_found_paid_is_told_as_paid(kind: &impl Kind) {
+    let store = kind.open().unwrap();
+    for (name, is_notified_first) in [("found", false), ("notified", true)] {
+        let id = start(&*store, other_token(create(&format!("ref-{name}")), name)).await;
+        let paid = copy(name, OrderStatus::Paid, 20);
+        // What the answer told is older than what the notification made somebody read.
+        let after = if is_notified_first { copy(name, OrderStatus::Pending, 10) } else { paid.clone() };
+        let mut answer = read(after);
+        if is_notified_first {
+            answer.asked = 1;
+            keep(&*store, vec![paid.clone()]).await;
+        }
+        let end = Settlement { order_after: Some(answer), ..settlement(id, OperationStatus::Succeeded, 30) };
+        settle(&*store, end).await;
+        let told = words(&[("order.created", true), ("operation.succeeded", true), ("order.paid", false)]);
+        assert_eq!(event_words(&*store, name).await, told, "{name}");
+        let created = &events(&*store, name).await[0].event.data;
+        assert_eq!(created["status"], "paid", "the newest copy");
+        // Read again, it is no news.
+        keep(&*store, vec![copy(name, OrderStatus::Paid, 40)]).await;
+        assert_eq!(event_words(&*store, name).await, told, "{name}");
+    }
+}
 pub(super) async fn a_creation_claims_its_reference(kind: &impl Kind) {
     let store = kind.open().unwrap();
     let id = start(&*store, create("ref-a")).await;

@@ -211,6 +211,17 @@ async fn changes(store: &dyn Store) {
     settle(store, settlement(start(store, new).await, OperationStatus::Accepted, 9)).await;
     cancel_in(store, "open", OperationStatus::Sending).await;
     cancel_in(store, "review", OperationStatus::NeedsReview).await;
+    // An order that is found paid.
+    let mut new = create("found");
+    if let Intent::Create { planned } = &mut new.operation.intent {
+        planned.page_token = None;
+    }
+    let order_after = Some(read(copy("found", OrderStatus::Paid, 5)));
+    let id = start(store, new).await;
+    settle(store, Settlement { order_after, ..settlement(id, OperationStatus::Succeeded, 5) }).await;
+    // Planned while the time of day was wrong.
+    let ahead = NewNotification { account: "other".parse().unwrap(), ..news("ahead", DAY, None) };
+    assert!(store.keep_notification(ahead).await.unwrap());
     store.recover(at(6)).await.unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use guichet::{
     domain::{Cause, OperationId, OperationStatus, Order, OrderStatus, TraceParent, operation::Failure},
-    store::{Settled, Settlement, StoreError},
+    store::{NewNotification, NotificationFacts, Settled, Settlement, StoreError},
 };
 
 use super::rig::{
@@ -186,6 +186,49 @@ pub(super) async fn what_nobody_knows_cannot_be_settled(kind: &impl Kind) {
     let error = store.settle(settlement(id, OperationStatus::Succeeded, 1)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound), "{error}");
     assert_eq!(store.operation(id).await.unwrap(), None);
+}
+
+pub(super) async fn what_was_planned_while_the_clock_was_ahead_is_due_after_a_start(kind: &impl Kind) {
+    const HOUR: i64 = 3_600_000;
+    let store = kind.open().unwrap();
+    let mut planned = Vec::new();
+    let facts = NotificationFacts {
+        reference: None,
+        merchant_reference: None,
+        operation: None,
+        status: None,
+        provider_status: None,
+        amount: None,
+        settles: None,
+        closes: false,
+    };
+    for (name, due) in [("soon", 1_000), ("in-an-hour", HOUR), ("in-three-hours", 3 * HOUR)] {
+        let id = cancel_in(&*store, name, OperationStatus::Unknown).await;
+        let again =
+            Settlement { next_check_at: Some(at(due)), ..settlement(id, OperationStatus::Unknown, 1) };
+        try_to_settle(&*store, again).await;
+        planned.push(id);
+        let news = NewNotification {
+            account: "shop".parse().unwrap(),
+            dedup_key: name.to_owned(),
+            received_at: at(1),
+            due_at: at(due),
+            content_type: None,
+            raw_body: Vec::new(),
+            facts: facts.clone(),
+            cause: Cause::default(),
+        };
+        assert!(store.keep_notification(news).await.unwrap());
+    }
+    store.recover(at(0)).await.unwrap();
+    let due = async |millis: i64| {
+        let checks = store.due_checks(at(millis), ALL).await.unwrap();
+        let notices = store.due_notifications(&"shop".parse().unwrap(), at(millis), ALL).await.unwrap();
+        (checks.into_iter().map(|operation| operation.id).collect::<Vec<_>>(), notices.len())
+    };
+    assert_eq!(due(0).await, (vec![planned[2]], 1));
+    assert_eq!(due(1_000).await, (vec![planned[2], planned[0]], 2));
+    assert_eq!(due(HOUR).await, (vec![planned[2], planned[0], planned[1]], 3));
 }
 
 pub(super) async fn after_a_crash_nothing_stays_open(kind: &impl Kind) {

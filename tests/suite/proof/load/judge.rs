@@ -40,7 +40,10 @@ fn refund_at_the_platform(facts: &Facts, refund: &Effect) -> &'static str {
     let mut of_it = facts.effects.iter().rev().filter(|one| one.transaction == refund.transaction);
     match of_it.next().map_or(refund.status_after.as_str(), |last| last.status_after.as_str()) {
         "refunded" => "succeeded",
-        "to-be-approval" => "accepted",
+        // What failed may still be done: by a later try, or by the platform's support.
+        "to-be-approval" | "refund pending" | "refund processing" | "refund failed" | "refund error" => {
+            "accepted"
+        }
         _ => "refused",
     }
 }

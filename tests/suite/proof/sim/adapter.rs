@@ -20,8 +20,11 @@ use serde_json::Value;
 use super::{
     PROVIDER_TIMEOUT_MS,
     provider::{Held, Later, Said, Wish},
-    world::{Fate, World, now, pause},
+    world::{Fate, State, World, now, pause},
 };
+
+/// How late a slow read is answered.
+pub const SLOW_MS: i64 = 1_500;
 
 const ALL: OperationCapability = OperationCapability {
     supported: true,
@@ -68,8 +71,14 @@ impl Adapter {
         self.account == "blind"
     }
 
-    fn order(&self, held: &Held) -> Order {
+    /// The order as it is shown now, or as of `at`.
+    fn order(&self, held: &Held, state: &State, at: Option<i64>) -> Order {
         let status = held.status();
+        // Refunds at the blind platform are told by notifications only.
+        let news = if self.is_blind() { Vec::new() } else { state.provider.news(&held.reference, at) };
+        let may_be_rejected = state.may_be_rejected() && held.captured > 0;
+        let is_over = matches!(status, OrderStatus::Canceled | OrderStatus::Refunded);
+        let is_final = is_over && !may_be_rejected;
         let left = held.amount - held.canceled;
         let mut actions = Vec::new();
         for action in Action::ALL {
@@ -97,7 +106,7 @@ impl Adapter {
             mode: Mode::Test,
             merchant_reference: Some(held.merchant_reference.clone()),
             status,
-            is_final: matches!(status, OrderStatus::Canceled | OrderStatus::Refunded),
+            is_final,
             provider_status: ProviderStatus { code: status.as_str().to_owned(), message: None },
             amount: held.amount,
             currency: "EUR".parse().unwrap(),
@@ -118,12 +127,13 @@ impl Adapter {
             updated_at: Some(Timestamp::from_millis(held.updated_at)),
             expires_at: None,
             as_of: Timestamp::now(),
-            waits_for: WaitsFor::by_status(
-                status,
-                matches!(status, OrderStatus::Canceled | OrderStatus::Refunded),
-            ),
+            waits_for: if may_be_rejected && !is_final {
+                WaitsFor::Settlement
+            } else {
+                WaitsFor::by_status(status, is_final)
+            },
             deadline_at: None,
-            news: Vec::new(),
+            news,
             available_actions: actions,
             provider_data: serde_json::Map::new(),
         }
@@ -132,6 +142,7 @@ impl Adapter {
     /// One request that changes something, through the network.
     async fn change(&self, wish: Wish) -> Result<Performed> {
         self.world.boundary("before_send", 2).await;
+        let (operation, reference) = (wish.operation, wish.reference.clone());
         let (fate, request) = self.world.state().send(wish, PROVIDER_TIMEOUT_MS);
         let lost = || error(ErrorKind::OutcomeUnknown);
         match fate {
@@ -139,7 +150,7 @@ impl Adapter {
                 pause(20).await;
                 return Err(error(ErrorKind::NotExecuted));
             }
-            Fate::LostRequest | Fate::LateRequest(_) | Fate::LostAnswer => {
+            Fate::LostRequest | Fate::LateRequest(_) | Fate::FarTooLate(_) | Fate::LostAnswer => {
                 let cut = self.world.state().random.percent(60);
                 pause(if cut { 40 } else { PROVIDER_TIMEOUT_MS }).await;
                 self.world.boundary("answer_lost", 0).await;
@@ -149,12 +160,12 @@ impl Adapter {
             Fate::Slow(ms) => pause(60 + ms).await,
         }
         self.world.boundary("answer_received", 0).await;
-        let state = self.world.state();
+        let mut state = self.world.state();
         match state.said(request) {
             Some(Said::Done(reference)) => {
                 let order = state.provider.seen(&reference, None);
                 Ok(Performed {
-                    order: order.map(|held| self.order(&held)),
+                    order: order.map(|held| self.order(&held, &state, None)),
                     accepted: false,
                     provider_id: None,
                 })
@@ -162,6 +173,10 @@ impl Adapter {
             Some(Said::Taken) => Ok(Performed { order: None, accepted: true, provider_id: None }),
             Some(Said::Refused) => Err(error(ErrorKind::Refused)),
             Some(Said::WrongState) => Err(error(ErrorKind::StateConflict)),
+            Some(Said::DoneBefore) => {
+                state.told_done_before(operation, &reference);
+                Err(error(ErrorKind::AlreadyDone))
+            }
             None => Err(lost()),
         }
     }
@@ -216,17 +231,23 @@ impl ProviderAdapter for Adapter {
 
     async fn fetch(&self, reference: &ProviderReference, _: &dyn Recall, _: Deadline) -> Result<Order> {
         self.world.boundary("read", 40).await;
-        let mut state = self.world.state();
-        if !state.healed && state.random.percent(8) {
-            return Err(error(ErrorKind::Timeout));
+        let (order, is_slow) = {
+            let mut state = self.world.state();
+            if !state.healed && state.random.percent(8) {
+                return Err(error(ErrorKind::Timeout));
+            }
+            let is_slow = state.slow.remove(reference.as_str());
+            let lags = !state.healed && state.random.percent(15);
+            let at = lags.then(|| now() - state.random.between(1, 4_000));
+            let at = state.lags_to(reference.as_str()).or(at);
+            let at = if is_slow { state.provider.oldest(reference.as_str()).or(at) } else { at };
+            let held = state.provider.seen(reference.as_str(), at);
+            (held.map(|held| self.order(&held, &state, at)), is_slow)
+        };
+        if is_slow {
+            pause(SLOW_MS).await;
         }
-        let lags = !state.healed && state.random.percent(15);
-        let at = lags.then(|| now() - state.random.between(1, 4_000));
-        state
-            .provider
-            .seen(reference.as_str(), at)
-            .map(|held| self.order(&held))
-            .ok_or_else(|| error(ErrorKind::NotFound))
+        order.ok_or_else(|| error(ErrorKind::NotFound))
     }
 
     fn plan_create(
@@ -292,6 +313,9 @@ impl ProviderAdapter for Adapter {
             return Ok(Verdict::NoTrace(None));
         }
         let refused = || Verdict::Refused(Box::new(error(ErrorKind::Refused)));
+        if state.provider.reversed.contains(&operation.id) {
+            return Ok(refused());
+        }
         if let Some((_, _, later)) = state.provider.taken.get(&operation.id) {
             return Ok(match later {
                 Later::Waits => Verdict::Accepted(None),
@@ -301,8 +325,16 @@ impl ProviderAdapter for Adapter {
         }
         let effect = state.provider.effects.iter().find(|effect| effect.operation == operation.id);
         if let Some(effect) = effect {
-            let order = state.provider.seen(&effect.reference, None).map(|held| Box::new(self.order(&held)));
-            return Ok(Verdict::Done(order));
+            let held = state.provider.seen(&effect.reference, None);
+            return Ok(Verdict::Done(held.map(|held| Box::new(self.order(&held, &state, None)))));
+        }
+        // The target state is reached: what the platform had said is true.
+        if operation.claimed_done
+            && let Some(order) = &operation.order_id
+            && let Some(held) = state.provider.seen(order.reference.as_str(), None)
+            && held.is_canceled
+        {
+            return Ok(Verdict::Done(Some(Box::new(self.order(&held, &state, None)))));
         }
         if state.provider.refusals.contains(&operation.id) {
             return Ok(refused());
@@ -317,7 +349,9 @@ impl ProviderAdapter for Adapter {
         let body: Value = serde_json::from_slice(&raw.body)
             .map_err(|error| NotificationError::Unreadable(error.to_string()))?;
         let operation = body["operation"].as_str().map(|id| id.parse::<OperationId>().unwrap());
-        let ended = if body["done"] == true { OperationStatus::Succeeded } else { OperationStatus::Refused };
+        let ended = body["done"]
+            .as_bool()
+            .map(|done| if done { OperationStatus::Succeeded } else { OperationStatus::Refused });
         Ok(Notification {
             dedup_key: body["number"].to_string(),
             reference: body["reference"].as_str().map(|reference| reference.parse().unwrap()),
@@ -327,7 +361,8 @@ impl ProviderAdapter for Adapter {
             provider_status: None,
             amount: None,
             occurred_at: None,
-            settles: operation.map(|operation| (operation, ended)),
+            // One without an end names a creation.
+            settles: operation.zip(ended),
             signed_with: String::new(),
             closes: false,
             acknowledgement: Acknowledgement::EMPTY,

@@ -126,7 +126,7 @@ pub fn caller() -> Caller {
     }
 }
 
-fn euros(value: i64) -> Money {
+pub fn euros(value: i64) -> Money {
     Money::new(value, "EUR".parse().unwrap()).unwrap()
 }
 

@@ -1,8 +1,8 @@
 //! A platform that exists in memory only. It is gullible: it gives money back as often as it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use guichet::domain::{OperationId, OperationKind, OrderStatus};
+use guichet::domain::{Fate, OperationId, OperationKind, OperationNews, OrderStatus};
 
 /// One order at the platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +70,8 @@ pub enum Said {
     Taken,
     Refused,
     WrongState,
+    /// A cancel of what is canceled.
+    DoneBefore,
 }
 
 /// How a refund that is done later ends.
@@ -88,6 +90,12 @@ pub struct Provider {
     pub effects: Vec<Effect>,
     pub refusals: Vec<OperationId>,
     pub taken: BTreeMap<OperationId, (String, i64, Later)>,
+    /// What it did after it had said that it would not, or long after it was asked.
+    pub after_all: BTreeSet<OperationId>,
+    /// What the bank rejected after it was done.
+    pub reversed: BTreeSet<OperationId>,
+    /// What reads tell of single operations: by order, from when on.
+    news: Vec<(String, i64, OperationNews)>,
     made: u64,
 }
 
@@ -99,6 +107,27 @@ impl Provider {
         let past = self.past.get(reference);
         let old = past.and_then(|past| past.iter().rev().find(|held| held.updated_at <= at));
         Some(if now.updated_at <= at { now } else { old.unwrap_or(now) }.clone())
+    }
+
+    /// When the oldest state that differs from the present one began.
+    pub fn oldest(&self, reference: &str) -> Option<i64> {
+        self.past.get(reference).and_then(|past| past.first()).map(|held| held.updated_at)
+    }
+
+    /// What a read of this order tells of single operations, as of `at`.
+    pub fn news(&self, reference: &str, at: Option<i64>) -> Vec<OperationNews> {
+        let told = self
+            .news
+            .iter()
+            .filter(|(order, since, _)| order == reference && at.is_none_or(|at| *since <= at));
+        told.map(|(.., news)| news.clone()).collect()
+    }
+
+    fn tell(&mut self, reference: &str, at: i64, operation: OperationId, fate: Fate) {
+        let word = if fate == Fate::Done { "done_after_all" } else { "rejected_by_the_bank" };
+        let news =
+            OperationNews { operation, fate, provider_id: None, provider_status: Some(word.to_owned()) };
+        self.news.push((reference.to_owned(), at, news));
     }
 
     pub fn insert(&mut self, held: Held) {
@@ -172,6 +201,7 @@ impl Provider {
                 self.change(reference, at, |held| held.refunded += wish.amount);
                 self.effect(wish, reference, at)
             }
+            (OperationKind::Cancel, Some(held)) if held.is_canceled && wish.full => Said::DoneBefore,
             (
                 OperationKind::Update
                 | OperationKind::Cancel
@@ -183,6 +213,62 @@ impl Provider {
                 Said::WrongState
             }
         }
+    }
+
+    /// Does what it had refused, or what was asked for long ago. `None` where that is not possible any more.
+    pub fn do_after_all(&mut self, wish: &Wish, at: i64) -> Option<String> {
+        let fits = self.orders.get(&wish.reference).is_none_or(|held| match wish.kind {
+            OperationKind::Refund => held.refunded + wish.amount <= held.captured,
+            OperationKind::Cancel | OperationKind::Capture => {
+                held.captured + held.canceled + wish.amount <= held.amount
+            }
+            OperationKind::Create | OperationKind::Update => true,
+        });
+        if !fits {
+            return None;
+        }
+        let Said::Done(reference) = self.apply(&Wish { later: false, ..wish.clone() }, at) else {
+            return None;
+        };
+        self.after_all.insert(wish.operation);
+        self.tell(&reference, at, wish.operation, Fate::Done);
+        Some(reference)
+    }
+
+    /// Somebody cancels an order in the back office. Whether that was possible.
+    pub fn cancel_outside(&mut self, reference: &str, at: i64) -> bool {
+        let is_open = self.orders.get(reference).is_some_and(|held| held.status() == OrderStatus::Pending);
+        if is_open {
+            self.change(reference, at, |held| {
+                held.canceled = held.amount;
+                held.is_canceled = true;
+            });
+        }
+        is_open
+    }
+
+    /// The bank rejects a refund or a capture that was done. The order it belongs to, where it does.
+    pub fn reject(&mut self, operation: OperationId, at: i64) -> Option<String> {
+        let effect = self.effects.iter().find(|effect| effect.operation == operation)?.clone();
+        let held = self.orders.get(&effect.reference)?;
+        let waits =
+            self.taken.values().any(|(order, _, later)| *order == effect.reference && *later == Later::Waits);
+        match effect.kind {
+            OperationKind::Refund if held.refunded >= effect.amount => {
+                self.change(&effect.reference, at, |held| held.refunded -= effect.amount);
+            }
+            OperationKind::Capture if held.refunded == 0 && !waits && held.captured >= effect.amount => {
+                self.change(&effect.reference, at, |held| held.captured -= effect.amount);
+            }
+            OperationKind::Create
+            | OperationKind::Update
+            | OperationKind::Cancel
+            | OperationKind::Capture
+            | OperationKind::Refund => return None,
+        }
+        self.reversed.insert(operation);
+        self.tell(&effect.reference, at, operation, Fate::Undone);
+        Some(effect.reference)
     }
 
     /// Ends a refund that was taken.

@@ -66,8 +66,15 @@ impl FrailStore {
         Self { inner, world, idle: Mutex::default() }
     }
 
-    async fn write<T>(&self, name: &str, step: impl Future<Output = T>) -> T {
+    async fn write<T>(
+        &self,
+        name: &str,
+        step: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.world.boundary(name, 3).await;
+        if self.world.state().has_no_room(name) {
+            return Err(StoreError::Unavailable("there is no room".to_owned()));
+        }
         let result = at_once(step);
         *self.idle.lock().unwrap() = [None; 2];
         self.world.boundary(name, 1).await;
@@ -101,7 +108,7 @@ impl Store for FrailStore {
         let step = async {
             let begun = self.inner.begin(new).await;
             if matches!(begun, Ok(Begun::Started)) {
-                self.world.state().mark(&operation);
+                self.world.state().began(&operation);
             }
             begun
         };
@@ -119,12 +126,16 @@ impl Store for FrailStore {
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         let line = format!("{} by {}", settlement.status.as_str(), settlement.settled_by);
         let (operation, status) = (settlement.id, settlement.status);
+        let is_absent = status == OperationStatus::NotExecuted && settlement.settled_by == "read";
         let id = operation.to_string();
         let step = async {
             let settled = self.inner.settle(settlement).await;
             let mut state = self.world.state();
             if let Ok(Settled::Done(operation)) = &settled {
                 state.mark(operation);
+                if is_absent {
+                    state.absent(operation.id);
+                }
             }
             // What is on disk counts, also when the program dies before it hears of it.
             if status == OperationStatus::Unknown {

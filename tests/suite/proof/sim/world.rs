@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use guichet::domain::{Operation, OperationId, OrderStatus};
+use guichet::domain::{Operation, OperationId, OperationKind, OrderStatus, Timestamp};
 use serde_json::json;
 use tokio::{sync::Notify, time::Instant};
 
@@ -16,13 +16,25 @@ use crate::numbers::Random;
 
 /// When every history begins, in milliseconds since the Unix epoch.
 const BEGIN: i64 = 1_800_000_000_000;
+/// Finding no effect proves something only so long after the request was sent: twice the provider timeout, 60 s at least.
+const SETTLING_MS: i64 = 60_000;
+const HOUR: i64 = 3_600_000;
+/// How far the wall clock is ahead at times, or behind.
+const WRONG_BY: [i64; 4] = [0, 2 * HOUR, 5 * HOUR, -3 * HOUR];
 
 thread_local! {
     /// The program's clock: the time at its start, and the runtime's instant of that.
     static CLOCK: Cell<(i64, Option<Instant>)> = const { Cell::new((BEGIN, None)) };
+    /// How far the wall clock is off.
+    static WRONG: Cell<i64> = const { Cell::new(0) };
 }
 
-/// The time of this thread's history, in milliseconds since the Unix epoch.
+/// The wall clock of this thread's history, in milliseconds since the Unix epoch. It leaps.
+pub fn wall() -> i64 {
+    now() + WRONG.get()
+}
+
+/// The time that really passed in this thread's history, in milliseconds since the Unix epoch.
 pub fn now() -> i64 {
     let (base, since) = CLOCK.get();
     base + since.map_or(0, |since| i64::try_from(since.elapsed().as_millis()).unwrap())
@@ -35,6 +47,7 @@ pub fn stop_clock(ahead_ms: i64) {
 
 pub fn reset_clock() {
     CLOCK.set((BEGIN, None));
+    WRONG.set(0);
 }
 
 /// To be called inside the runtime.
@@ -61,6 +74,8 @@ pub enum Fate {
     LostAnswer,
     /// It arrives this much later, its answer does not.
     LateRequest(i64),
+    /// It arrives when its absence had proved that it would not.
+    FarTooLate(i64),
     /// The platform refuses.
     Refused,
 }
@@ -70,6 +85,37 @@ enum Due {
     Arrive(u64, Wish, bool),
     Pay(String),
     Finish(OperationId, bool),
+    /// The platform does what it had refused, or what it got far too late.
+    AfterAll(Wish),
+    /// The bank rejects what was done.
+    Reject(OperationId),
+    /// The payer pays an order that nobody here knows of; the notification names its creation.
+    PayNamed(String, OperationId),
+    /// Somebody cancels the order in the back office.
+    CancelOutside(String),
+    /// The wall clock leaps: from now on it is off by so much.
+    Leap(i64),
+}
+
+/// What goes wrong in a history beside the network. Drawn from numbers of its own, so that the rest of a history is the
+/// same with it and without.
+#[derive(Debug, Clone, Copy, Default)]
+struct Troubles {
+    /// Platforms do what they had refused, or what they got far too late.
+    contradictions: bool,
+    /// Banks reject what was done.
+    reversals: bool,
+    /// Orders are canceled in the back office, and reads do not show it at once.
+    back_office: bool,
+}
+
+/// A time in which the store has no room.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    from: i64,
+    to: i64,
+    /// Only outcomes cannot be written.
+    outcomes_only: bool,
 }
 
 /// A notification on its way.
@@ -102,6 +148,24 @@ pub struct State {
     numbers: u64,
     names: BTreeMap<String, String>,
     pub account_of: BTreeMap<String, String>,
+    strange: Random,
+    troubles: Troubles,
+    full: Vec<Full>,
+    /// How far the wall clock was off when the program started.
+    pub wrong_at_start: i64,
+    sent_at: BTreeMap<OperationId, i64>,
+    /// What was said not to have happened before it could be known.
+    pub too_early: Vec<String>,
+    /// Cancels of what had been canceled, as the platform said and the program heard.
+    pub done_before: BTreeSet<OperationId>,
+    /// Orders whose reads lag behind until a moment, and the moment that they show.
+    lagging: BTreeMap<String, (i64, i64)>,
+    /// Orders whose next read is answered late, as they were long ago.
+    pub slow: BTreeSet<String>,
+    /// Orders with an operation that was contradicted, as it is on disk.
+    contradicted: BTreeMap<String, OperationId>,
+    pub leaps: u64,
+    pub refused_writes: u64,
 }
 
 #[derive(Debug)]
@@ -112,7 +176,29 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Arc<Self> {
-        let state = State {
+        let mut strange = Random::new(seed.rotate_left(32) ^ 0x5EED);
+        let has = |strange: &mut Random| strange.percent(45);
+        let is_calm = strange.percent(30);
+        let troubles = Troubles {
+            contradictions: has(&mut strange) && !is_calm,
+            reversals: has(&mut strange) && !is_calm,
+            back_office: has(&mut strange) && !is_calm,
+        };
+        let mut full = Vec::new();
+        if has(&mut strange) && !is_calm {
+            let from = BEGIN + strange.between(0, 8_000);
+            let to = from + strange.between(500, 15_000);
+            full.push(Full { from, to, outcomes_only: strange.percent(50) });
+        }
+        let mut leaps = Vec::new();
+        if has(&mut strange) && !is_calm {
+            for _ in 0..strange.between(1, 4) {
+                let latest = if strange.percent(70) { 12_000 } else { 90_000 };
+                let at = BEGIN + strange.between(0, latest);
+                leaps.push((at, *strange.pick(&WRONG_BY)));
+            }
+        }
+        let mut state = State {
             random: Random::new(seed),
             provider: Provider::default(),
             healed: false,
@@ -130,7 +216,22 @@ impl World {
             numbers: 0,
             names: BTreeMap::new(),
             account_of: BTreeMap::new(),
+            strange,
+            troubles,
+            full,
+            wrong_at_start: 0,
+            sent_at: BTreeMap::new(),
+            too_early: Vec::new(),
+            done_before: BTreeSet::new(),
+            lagging: BTreeMap::new(),
+            slow: BTreeSet::new(),
+            contradicted: BTreeMap::new(),
+            leaps: 0,
+            refused_writes: 0,
         };
+        for (at, wrong_by) in leaps {
+            state.plan(at, Due::Leap(wrong_by));
+        }
         Arc::new(Self { state: Mutex::new(state), crash: Notify::new() })
     }
 
@@ -177,6 +278,11 @@ impl State {
     /// An operation is in this state now, on disk.
     pub fn mark(&mut self, operation: &Operation) {
         let Some(order) = operation.order_id.as_ref().map(ToString::to_string) else { return };
+        if operation.contradiction.is_some() {
+            // It may have come to stand beside another one; none may begin beside it.
+            self.contradicted.insert(order, operation.id);
+            return;
+        }
         if !operation.status.blocks_the_order() {
             self.open.retain(|_, open| *open != operation.id);
         } else if let Some(other) = self.open.insert(order.clone(), operation.id)
@@ -184,6 +290,65 @@ impl State {
         {
             self.side_by_side.push(format!("{} and {other} on {order}", operation.id));
         }
+    }
+
+    /// An operation was begun, on disk.
+    pub fn began(&mut self, operation: &Operation) {
+        let order = operation.order_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        if let Some(other) = self.contradicted.get(&order) {
+            self.side_by_side.push(format!("{} and {other} on {order}", operation.id));
+        }
+        self.mark(operation);
+    }
+
+    /// An operation is said not to have happened because no read shows it.
+    pub fn absent(&mut self, operation: OperationId) {
+        let since = now() - self.sent_at.get(&operation).copied().unwrap_or(i64::MIN / 2);
+        if since < SETTLING_MS {
+            self.too_early
+                .push(format!("{operation} is said not to have happened {since} ms after it was sent"));
+        }
+    }
+
+    /// Whether the store has no room for this.
+    pub fn has_no_room(&mut self, name: &str) -> bool {
+        let now = now();
+        let is_full = self
+            .full
+            .iter()
+            .any(|full| (full.from..full.to).contains(&now) && (name == "settle" || !full.outcomes_only));
+        // Without it the program does not even start.
+        let refused = is_full && name != "recover";
+        self.refused_writes += u64::from(refused);
+        refused
+    }
+
+    /// The time of the program's own clock: that of the wall at its start, then what really passed.
+    pub fn program_time(&self) -> Timestamp {
+        Timestamp::from_millis(now() + self.wrong_at_start)
+    }
+
+    /// Notes how far the wall clock is off when the program starts.
+    pub fn starts(&mut self) {
+        self.wrong_at_start = wall() - now();
+    }
+
+    /// The platform told that a cancel had been done before. Its reads may not show it yet.
+    pub fn told_done_before(&mut self, operation: OperationId, reference: &str) {
+        self.done_before.insert(operation);
+        if let Some(oldest) = self.provider.oldest(reference).filter(|_| self.strange.percent(50)) {
+            self.lagging.insert(reference.to_owned(), (now() + 2_000, oldest));
+        }
+    }
+
+    /// The moment that a read of this order shows now, where it lags behind for a while.
+    pub fn lags_to(&self, reference: &str) -> Option<i64> {
+        self.lagging.get(reference).filter(|(until, _)| now() < *until).map(|(_, shown)| *shown)
+    }
+
+    /// Whether banks still reject what was done.
+    pub fn may_be_rejected(&self) -> bool {
+        self.troubles.reversals
     }
 
     /// The same text with short names for ids.
@@ -249,6 +414,28 @@ impl State {
                     self.say(&format!("platform ends {name}: done={done}"));
                     let reference = self.provider.taken[&operation].0.clone();
                     self.notify(at, &reference, Some((operation, done)));
+                    if done {
+                        self.plan_rejection(at, operation);
+                    }
+                }
+                Due::AfterAll(wish) => self.do_after_all(at, &wish),
+                Due::Reject(operation) => self.reject(at, operation),
+                Due::PayNamed(reference, creation) => {
+                    self.provider.pay(&reference, at);
+                    self.say(&format!("payer pays {reference}"));
+                    self.tell_of(at, &reference, creation, None);
+                }
+                Due::CancelOutside(reference) => {
+                    let canceled = self.provider.cancel_outside(&reference, at);
+                    self.say(&format!("back office cancels {reference}: {canceled}"));
+                    if let Some(oldest) = self.provider.oldest(&reference).filter(|_| canceled) {
+                        self.lagging.insert(reference, (at + 4_000, oldest));
+                    }
+                }
+                Due::Leap(wrong_by) => {
+                    self.leaps += u64::from(WRONG.get() != wrong_by);
+                    WRONG.set(wrong_by);
+                    self.say(&format!("the wall clock is off by {wrong_by}"));
                 }
             }
         }
@@ -264,17 +451,90 @@ impl State {
                 self.account_of.insert(reference.clone(), "exact".to_owned());
                 if self.random.percent(70) {
                     let pays_at = at + self.random.between(50, 6_000);
-                    self.plan(pays_at, Due::Pay(reference));
+                    self.plan(pays_at, Due::Pay(reference.clone()));
                 }
+                self.plan_back_office(&reference, 20);
             } else {
                 self.notify(at, &reference, Some((wish.operation, true)));
             }
+        }
+        if refuse
+            && self.troubles.contradictions
+            && wish.kind != OperationKind::Update
+            && self.strange.percent(60)
+        {
+            let later = self.strange.between(2_000, 15_000);
+            self.plan(at + later, Due::AfterAll(wish.clone()));
+        }
+        if let Said::Done(_) = &said {
+            self.plan_rejection(at, wish.operation);
         }
         if said == Said::Taken {
             let (done, later) = (self.random.percent(75), self.random.between(500, 20_000));
             self.plan(at + later, Due::Finish(wish.operation, done));
         }
         self.said.insert(request, said);
+    }
+
+    fn plan_rejection(&mut self, at: i64, operation: OperationId) {
+        if self.troubles.reversals && self.strange.percent(40) {
+            let later = self.strange.between(9_000, 25_000);
+            self.plan(at + later, Due::Reject(operation));
+        }
+    }
+
+    fn do_after_all(&mut self, at: i64, wish: &Wish) {
+        let done = self.provider.do_after_all(wish, at);
+        let name = self.name(&wish.operation.to_string());
+        self.say(&format!("platform does {name} after all: {done:?}"));
+        let Some(reference) = done else { return };
+        if wish.reference.is_empty() {
+            self.account_of.insert(reference.clone(), "exact".to_owned());
+            let pays_at = at + self.strange.between(50, 3_000);
+            self.plan(pays_at, Due::PayNamed(reference, wish.operation));
+        } else {
+            self.tell_of(at, &reference, wish.operation, Some(true));
+        }
+    }
+
+    fn reject(&mut self, at: i64, operation: OperationId) {
+        // Platforms tell things in their order.
+        let is_on_its_way = |notice: &Notice| notice.body.contains(&operation.to_string());
+        if self.notices.iter().any(is_on_its_way) {
+            return self.plan(at + 3_000, Due::Reject(operation));
+        }
+        let done = self.provider.reject(operation, at);
+        let name = self.name(&operation.to_string());
+        self.say(&format!("bank rejects {name}: {done:?}"));
+        if let Some(reference) = done {
+            self.tell_of(at, &reference, operation, Some(false));
+        }
+    }
+
+    /// Sends one to three notifications about one operation: they name it where reads do not tell of it, and half of the
+    /// time elsewhere. `done` is its end; without it they name a creation.
+    fn tell_of(&mut self, at: i64, reference: &str, operation: OperationId, done: Option<bool>) {
+        let Some(account) = self.account_of.get(reference).cloned() else { return };
+        let names_it = account == "blind" || done.is_none() || self.strange.percent(50);
+        let status = self.provider.orders.get(reference).map(Held::status).unwrap_or(OrderStatus::Unknown);
+        let number = self.number();
+        let named = names_it.then(|| operation.to_string());
+        let body = json!({
+            "number": number, "reference": reference, "status": status.as_str(),
+            "operation": named, "done": done,
+        });
+        for _ in 0..self.strange.between(1, 3) {
+            let due = at + self.strange.between(5, 8_000);
+            self.notices.push(Notice { due, account: account.clone(), body: body.to_string() });
+        }
+    }
+
+    /// Plans what happens to an order in the back office, so many times in a hundred.
+    fn plan_back_office(&mut self, reference: &str, chance: u64) {
+        if self.troubles.back_office && self.strange.percent(chance) {
+            let at = now() + self.strange.between(0, 2_500);
+            self.plan(at, Due::CancelOutside(reference.to_owned()));
+        }
     }
 
     /// Sends zero to three notifications; one at least where nothing else tells.
@@ -307,7 +567,12 @@ impl State {
             86..=94 => Fate::LateRequest(self.random.between(100, provider_timeout * 2)),
             _ => Fate::Refused,
         };
+        let is_change = wish.kind != OperationKind::Update;
+        let is_too_late =
+            !self.healed && self.troubles.contradictions && is_change && self.strange.percent(6);
+        let fate = if is_too_late { Fate::FarTooLate(self.strange.between(160_000, 230_000)) } else { fate };
         *self.requests.entry(wish.operation).or_default() += 1;
+        self.sent_at.insert(wish.operation, now());
         let request = self.number();
         let name = self.name(&wish.operation.to_string());
         self.say(&format!("sent {} {name} {}: {fate:?}", wish.kind.as_str(), wish.reference));
@@ -318,6 +583,7 @@ impl State {
             }
             Fate::Refused => self.plan(arrives, Due::Arrive(request, wish, true)),
             Fate::LateRequest(later) => self.plan(arrives + later, Due::Arrive(request, wish, false)),
+            Fate::FarTooLate(later) => self.plan(arrives + later, Due::AfterAll(wish)),
             Fate::NotConnected | Fate::LostRequest => {}
         }
         (fate, request)
@@ -329,7 +595,10 @@ impl State {
 
     /// Whether anything is still to happen outside of the program.
     pub fn is_quiet(&self) -> bool {
-        self.due.is_empty() && self.notices.is_empty()
+        let now = now();
+        let is_true = self.lagging.values().all(|(until, _)| *until <= now);
+        let has_room = self.full.iter().all(|full| full.to <= now);
+        self.due.is_empty() && self.notices.is_empty() && is_true && has_room
     }
 
     /// The next notification that is due, and its place.
@@ -358,6 +627,18 @@ impl State {
             updated_at: at,
         });
         self.account_of.insert(reference.clone(), account.to_owned());
+        if !paid {
+            self.plan_back_office(&reference, 70);
+        }
         reference
+    }
+
+    /// Sends a notification about an order that arrives now.
+    pub fn remind(&mut self, reference: &str) {
+        let Some(account) = self.account_of.get(reference).cloned() else { return };
+        let status = self.provider.orders.get(reference).map(Held::status).unwrap_or(OrderStatus::Unknown);
+        let number = self.number();
+        let body = json!({ "number": number, "reference": reference, "status": status.as_str() });
+        self.notices.push(Notice { due: now(), account, body: body.to_string() });
     }
 }
