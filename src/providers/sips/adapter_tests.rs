@@ -590,12 +590,12 @@ async fn a_page_is_opened_and_its_order_is_remembered_until_it_is_over() {
     let read = provider.fetch(text, remembered(&over, Some(order.clone()))).await.unwrap();
     assert_eq!((read.status, read.is_final, read.checkout), (OrderStatus::Expired, false, None));
     // Our own clock alone tells that a page is over: hours are not enough to call it final.
-    for (hours, is_final, waits_for) in [(12, false, WaitsFor::Payment), (25, true, WaitsFor::Nothing)] {
+    for (hours, is_final) in [(12, false), (25, true)] {
         let expires_at = at.minus(Duration::from_secs(hours * 3_600));
         let long_over = PlannedOrder { expires_at, ..plan.clone() };
         let read = provider.fetch(text, remembered(&long_over, None)).await.unwrap();
         assert_eq!((read.status, read.is_final), (OrderStatus::Expired, is_final), "{hours}");
-        assert_eq!(read.waits_for, waits_for, "{hours}");
+        assert_eq!(read.waits_for, WaitsFor::Payment, "{hours}");
     }
 
     let paid = Order { status: OrderStatus::Paid, ..order };

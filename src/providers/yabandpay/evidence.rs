@@ -8,7 +8,8 @@ use super::{
 use crate::{
     adapter::{ErrorKind, ProviderError, Verdict},
     domain::{
-        Currency, Fate, Money, Movement, OperationId, OperationNews, Order, OrderStatus, Part, PlannedOrder,
+        CaptureMode, Currency, Fate, Money, Movement, OperationId, OperationNews, Order, OrderStatus, Part,
+        PlannedOrder,
     },
 };
 
@@ -16,11 +17,15 @@ use crate::{
 const REFUND_ID_CHARS_MAX: usize = 64;
 
 /// A create whose answer was lost and whose payment a notification named: it is ours when what was asked for
-/// is there.
+/// is there. A payment captured in part tells the amount that was captured and no longer what was authorized ("Capture" of
+/// API v3; observed on the simulator only).
 pub(super) fn of_create(planned: &PlannedOrder, now: Order) -> Verdict {
     let asked = &planned.order;
+    let was_captured = asked.capture == CaptureMode::Manual && now.status.moves_money();
+    let has_amount =
+        now.amount == asked.amount.value() || (was_captured && now.amount < asked.amount.value());
     let is_ours = now.merchant_reference.as_ref() == Some(&asked.merchant_reference)
-        && now.amount == asked.amount.value()
+        && has_amount
         && now.currency == asked.amount.currency();
     let now = Some(Box::new(now));
     if is_ours { Verdict::Done(now) } else { Verdict::NoTrace(now) }

@@ -349,3 +349,20 @@ fn the_schema_names_every_option() {
     }
     assert_eq!(schema["additionalProperties"], false);
 }
+
+/// Found by kills of seed 20261419: the payment had been captured in part before the notification of its creation came.
+#[test]
+fn a_creation_is_found_by_what_was_asked_for() {
+    let is_ours = |capture, amount: &str, state: &str| {
+        let mut planned = planned(new_order());
+        planned.order.capture = capture;
+        let now = order(&[("amount", json!(amount)), ("state", json!(state))]);
+        matches!(super::super::evidence::of_create(&planned, now), crate::adapter::Verdict::Done(_))
+    };
+    assert!(is_ours(CaptureMode::Automatic, "12.50", "paid"));
+    assert!(!is_ours(CaptureMode::Automatic, "12.49", "paid"));
+    assert!(is_ours(CaptureMode::Manual, "12.50", "authorized"));
+    assert!(is_ours(CaptureMode::Manual, "1.00", "paid"), "captured in part");
+    assert!(!is_ours(CaptureMode::Manual, "12.51", "paid"));
+    assert!(!is_ours(CaptureMode::Manual, "1.00", "pending"), "another payment");
+}
