@@ -388,6 +388,9 @@ async fn a_client_gets_what_it_may_see_and_wants() {
     let id = outbox.create(&caller(), new).await.unwrap().id;
     change(&store, &orders, 0, 4).await;
     until("two", async || receiver.taken().len() == 2).await;
+    let newest = *store.watch_events().borrow();
+    until("all of them looked at", async || outbox.endpoint(&caller(), id).await.unwrap().position == newest)
+        .await;
     let page = outbox.events(&caller(), None, &EventFilter::default(), 0, 50).await.unwrap();
     assert_eq!(page.items.len(), 4, "the feed has every type, but no other account");
     assert!(page.items.iter().all(|placed| placed.account.as_str() == "shop"));

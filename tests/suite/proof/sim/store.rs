@@ -2,6 +2,7 @@
 //! clock must not run while the store's threads work.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex},
 };
@@ -25,11 +26,15 @@ pub struct FrailStore {
     pub inner: Arc<dyn Store>,
     pub world: Arc<World>,
     /// Nothing is due before this, unless something is written: checks, notifications.
-    idle: Mutex<[Option<Timestamp>; 2]>,
+    idle: Mutex<Idle>,
 }
 
-const CHECKS: usize = 0;
-const NOTICES: usize = 1;
+#[derive(Default)]
+struct Idle {
+    checks: Option<Timestamp>,
+    /// Each account has notifications of its own.
+    notices: BTreeMap<AccountName, Timestamp>,
+}
 
 impl fmt::Debug for FrailStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,7 +81,7 @@ impl FrailStore {
             return Err(StoreError::Unavailable("there is no room".to_owned()));
         }
         let result = at_once(step);
-        *self.idle.lock().unwrap() = [None; 2];
+        *self.idle.lock().unwrap() = Idle::default();
         self.world.boundary(name, 1).await;
         result
     }
@@ -170,14 +175,14 @@ impl Store for FrailStore {
     }
 
     async fn due_checks(&self, now: Timestamp, limit: u32) -> Result<Vec<Operation>, StoreError> {
-        if self.idle.lock().unwrap()[CHECKS].is_some_and(|until| now < until) {
+        if self.idle.lock().unwrap().checks.is_some_and(|until| now < until) {
             return Ok(Vec::new());
         }
         let due = at_once(self.inner.due_checks(now, limit))?;
         if due.is_empty() {
             let later = at_once(self.inner.due_checks(one_day_after(now), 1))?;
             let next = later.first().and_then(|operation| operation.next_check_at);
-            self.idle.lock().unwrap()[CHECKS] = Some(next.unwrap_or(one_day_after(now)));
+            self.idle.lock().unwrap().checks = Some(next.unwrap_or(one_day_after(now)));
         }
         Ok(due)
     }
@@ -224,13 +229,13 @@ impl Store for FrailStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<DueNotification>, StoreError> {
-        if self.idle.lock().unwrap()[NOTICES].is_some_and(|until| now < until) {
+        if self.idle.lock().unwrap().notices.get(account).is_some_and(|until| now < *until) {
             return Ok(Vec::new());
         }
         let due = at_once(self.inner.due_notifications(account, now, limit))?;
         let later = || at_once(self.inner.due_notifications(account, one_day_after(now), 1));
         if due.is_empty() && later()?.is_empty() {
-            self.idle.lock().unwrap()[NOTICES] = Some(one_day_after(now));
+            self.idle.lock().unwrap().notices.insert(account.clone(), one_day_after(now));
         }
         Ok(due)
     }
