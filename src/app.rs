@@ -21,7 +21,7 @@ use crate::{
     outbox::{Clients, Outbox, OutboxOptions},
     providers,
     reload::Reload,
-    retention::Retention,
+    retention::{Clock, Retention},
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
     trace::Tracer,
 };
@@ -134,7 +134,8 @@ impl App {
                 "operations were under way when guichet stopped; settling them"
             );
         }
-        let retention = Retention::start(Arc::clone(&store), settings.store.retention_days);
+        let erasure = Clock::at_start(&store).await?;
+        let retention = Retention::start(Arc::clone(&store), settings.store.retention_days, erasure);
         let tracer = Tracer::start(&settings.tracing).map_err(StartError::Other)?;
         let patience = settings.resilience.provider_timeout;
         let orders = Orders::start(registry, settings.routes.clone(), store, patience, tracer.clone());

@@ -38,10 +38,10 @@ pub struct Retention {
 
 impl Retention {
     /// Starts the job: what brought no news for `days` days is erased.
-    pub fn start(store: Arc<dyn Store>, days: u64) -> Self {
+    pub fn start(store: Arc<dyn Store>, days: u64, clock: Clock) -> Self {
         let (stopping, receiver) = watch::channel(false);
         let keep_for = Duration::from_secs(days.saturating_mul(24 * 3_600));
-        Self { stopping, task: tokio::spawn(run(store, keep_for, receiver)) }
+        Self { stopping, task: tokio::spawn(run(store, keep_for, clock, receiver)) }
     }
 
     /// Ends the job after the step it is at.
@@ -51,50 +51,64 @@ impl Retention {
     }
 }
 
-async fn run(store: Arc<dyn Store>, keep_for: Duration, mut stopping: watch::Receiver<bool>) {
+/// The time by which erasure goes, and when it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    at: Timestamp,
+    asked: Instant,
+}
+
+impl Clock {
+    /// Asks the store at a start. Says so when the time of day is far ahead of what the store knows.
+    ///
+    /// # Errors
+    /// The store cannot write.
+    pub async fn at_start(store: &Arc<dyn Store>) -> Result<Self, StoreError> {
+        let asked = Instant::now();
+        let clock = store.erasure_clock(Timestamp::now(), None).await?;
+        if clock.ahead.is_some() {
+            tracing::error!(
+                alert = "clock",
+                "the clock is days ahead of the store: erasure goes on by the time that really passes"
+            );
+        }
+        Ok(Self { at: clock.at, asked })
+    }
+
+    /// Asks it again while the service runs.
+    async fn go_on(&mut self, store: &Arc<dyn Store>) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        let passed = asked.saturating_duration_since(self.asked);
+        self.at = store.erasure_clock(Timestamp::now(), Some(passed)).await?.at;
+        self.asked = asked;
+        Ok(())
+    }
+}
+
+async fn run(
+    store: Arc<dyn Store>,
+    keep_for: Duration,
+    mut clock: Clock,
+    mut stopping: watch::Receiver<bool>,
+) {
     let work = async {
         let mut next_round = Instant::now();
-        let mut asked = None;
         loop {
             let is_due = Instant::now() >= next_round;
             if is_due {
                 next_round = Instant::now() + PERIOD;
             }
-            if let Some(clock) = clock(&store, &mut asked).await {
-                round(&store, keep_for, clock, is_due).await;
-            }
+            round(&store, keep_for, clock.at, is_due).await;
             tokio::time::sleep(faults::hurried(REQUESTS)).await;
+            if let Err(error) = clock.go_on(&store).await {
+                tracing::error!(%error, alert = "erasure", "the time of erasure could not be kept");
+            }
         }
     };
     // A step that is cut short here is finished by the writer all the same.
     tokio::select! {
         () = work => {}
         _ = stopping.wait_for(|stop| *stop) => {}
-    }
-}
-
-/// The time by which erasure goes. `asked` is when it was asked for last.
-async fn clock(store: &Arc<dyn Store>, asked: &mut Option<Instant>) -> Option<Timestamp> {
-    let passed = asked.map(|before| before.elapsed());
-    let begun = Instant::now();
-    match store.erasure_clock(Timestamp::now(), passed).await {
-        Ok(clock) => {
-            if asked.is_none()
-                && let Some(ahead) = clock.ahead
-            {
-                tracing::error!(
-                    ahead_seconds = ahead.as_secs(),
-                    alert = "clock",
-                    "the clock is far ahead of the store: erasure goes on by the time that really passes"
-                );
-            }
-            *asked = Some(begun);
-            Some(clock.at)
-        }
-        Err(error) => {
-            tracing::error!(%error, alert = "erasure", "the time of erasure could not be kept");
-            None
-        }
     }
 }
 

@@ -85,8 +85,9 @@ async fn round(
     let order = change.new_order(&control);
     let home = Home::new(provider, change);
     let key = format!("key-{order}");
-    // The store's first commit is the recovery at the start, the second the copy of the order, if there is one.
-    let commits = if change.ask == Ask::Create { 1 } else { 2 };
+    // The store's first commits are the recovery and the clock of erasure at the start, the third the copy of the order, if
+    // there is one.
+    let commits = if change.ask == Ask::Create { 2 } else { 3 };
     let point = match boundary {
         Boundary::Inside(point) => Some(point.to_owned()),
         Boundary::Intent(point) => Some(format!("{point}#{}", commits + 1)),
