@@ -35,6 +35,10 @@ pub enum Shed {
     RateLimit,
     /// This process has as many requests under way as it takes.
     Overload,
+    /// It has as many requests under way that are public: notifications, or payers' pages.
+    PublicOverload,
+    /// The bodies that arrive hold as much memory as they may.
+    Bodies,
     /// It has as many connections as it takes.
     Connections,
     /// The account has `max_in_flight` calls under way.
@@ -50,6 +54,8 @@ impl Shed {
         match self {
             Self::RateLimit => "rate_limit",
             Self::Overload => "overload",
+            Self::PublicOverload => "public_overload",
+            Self::Bodies => "bodies",
             Self::Connections => "connections",
             Self::AccountBusy => "account_busy",
             Self::BreakerOpen => "breaker_open",
@@ -179,9 +185,15 @@ impl Metrics {
             scrape: Mutex::new(()),
         };
         // So that a rate has a beginning: these are there before the first of them happens.
-        for reason in
-            [Shed::RateLimit, Shed::Overload, Shed::Connections, Shed::AccountBusy, Shed::BreakerOpen]
-        {
+        for reason in [
+            Shed::RateLimit,
+            Shed::Overload,
+            Shed::PublicOverload,
+            Shed::Bodies,
+            Shed::Connections,
+            Shed::AccountBusy,
+            Shed::BreakerOpen,
+        ] {
             let _ = metrics.shed.get_or_create(&ReasonLabel { reason: reason.as_str() });
         }
         for reason in [SpanLoss::QueueFull, SpanLoss::NotDelivered, SpanLoss::Rejected] {

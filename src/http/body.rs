@@ -1,16 +1,13 @@
 //! Request bodies: strict JSON, every violation at once, each with its pointer; never the value.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, fmt};
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderValue, header},
-};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::http::{HeaderMap, HeaderValue, header};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::arrival::{Arriving, NotWhole};
 use crate::{
     adapter::Violation,
     domain::{Currency, Field, Money, Timestamp, money::MAX_MINOR},
@@ -19,8 +16,6 @@ use crate::{
 
 /// Deepest nesting (conventions, section 10).
 const DEPTH_MAX: usize = 32;
-/// Longest time a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// Refuses a body that is compressed, whatever its bytes: read as they are they would be nonsense, and none of them would
 /// mean "all that is left".
@@ -42,24 +37,17 @@ pub(super) fn refuse_compressed(headers: &HeaderMap) -> Result<(), Problem> {
 /// Reads the body as one JSON object; no body is an empty object.
 pub(super) async fn read_object(
     headers: &HeaderMap,
-    body: Body,
+    body: Arriving,
     bytes_max: usize,
     media_types: &[&str],
 ) -> Result<Map<String, Value>, Problem> {
     refuse_compressed(headers)?;
-    let read = tokio::time::timeout(ARRIVAL, Limited::new(body, bytes_max).collect());
-    let bytes = match read.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            return Err(Problem::plain(ProblemCode::BodyTooLarge));
-        }
-        Ok(Err(_)) => {
-            return Err(Problem::new(ProblemCode::InvalidJson, "the body ended before it was complete"));
-        }
-        Err(_) => {
-            return Err(Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds"));
-        }
-    };
+    let bytes = body.whole(bytes_max).await.map_err(|not_whole| match not_whole {
+        NotWhole::TooLarge => Problem::plain(ProblemCode::BodyTooLarge),
+        NotWhole::Broken => Problem::new(ProblemCode::InvalidJson, "the body ended before it was complete"),
+        NotWhole::Late => Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds"),
+        NotWhole::Refused(problem) => *problem,
+    })?;
     read_members(headers, &bytes, media_types)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    body::Body,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue},
     response::Response,
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Api,
+    arrival::Arriving,
     auth::Authenticated,
     body::{Members, fingerprint, instant, money, object, read_object, text, word},
     cursor::no_query,
@@ -59,7 +59,7 @@ pub(super) async fn create_order(
     authenticated: Authenticated,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersCreate)?;

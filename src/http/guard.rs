@@ -1,9 +1,8 @@
 //! What happens around every request: its id, limits on headers, what the caller accepts, one log line.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::{
-    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
@@ -12,9 +11,10 @@ use axum::{
 use uuid::Uuid;
 
 use super::{
-    Api,
+    Api, arrival,
     error::{Failed, NOTHING_HERE, instead, outcome, render},
     logline::{self, About, CallerName, Unanswered},
+    places::{Kind, Seat},
 };
 use crate::{
     metrics::{self, Shed},
@@ -24,8 +24,6 @@ use crate::{
 
 /// Most bytes of request headers (conventions, section 10).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Longest time for a body that is not wanted.
-const UNWANTED_BODY_TIME: Duration = Duration::from_secs(1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request, taken from the API gateway or made here.
@@ -39,7 +37,6 @@ pub(super) async fn around_every_request(
 ) -> Response {
     let started = tokio::time::Instant::now();
     let _active = metrics::request_began();
-    let room = api.limits.room();
     let request_id = request_id(request.headers());
     let caller = CallerName::default();
     request.extensions_mut().insert(RequestId(request_id.clone()));
@@ -58,11 +55,15 @@ pub(super) async fn around_every_request(
         None => HeaderValue::try_from(context.here().to_string()).ok(),
     };
 
-    let refused = match &room {
-        None => Some(Problem::plain(ProblemCode::Overloaded)),
-        Some(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
-        Some(_) => refuse_early(request.headers(), request.uri().path()),
+    let seat = Kind::of(route).map(|kind| Seat::take(&api.places, kind)).transpose();
+    let refused = match &seat {
+        Err(problem) => Some(problem.clone()),
+        Ok(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
+        Ok(_) => refuse_early(request.headers(), request.uri().path()),
     };
+    if let Ok(Some(seat)) = &seat {
+        request.extensions_mut().insert(Arc::clone(seat));
+    }
     let mut waiting = Unanswered {
         context: &context,
         method: &method,
@@ -75,7 +76,10 @@ pub(super) async fn around_every_request(
         Some(problem) => {
             if problem.code == ProblemCode::Draining {
                 metrics::shed(Shed::Draining);
-                take_in(request.into_body(), api.body_bytes).await;
+                if let Ok(Some(seat)) = &seat {
+                    seat.leave();
+                }
+                arrival::discard(request.into_body(), api.body_bytes).await;
             }
             Failed::from(problem).into_response()
         }
@@ -121,12 +125,6 @@ pub(super) async fn around_every_request(
     }
     span.end();
     response
-}
-
-/// Reads a body that nobody wants: the connection is closed after the answer, and what was not read would break it before
-/// the caller has seen that answer.
-async fn take_in(body: Body, most: usize) {
-    let _ = tokio::time::timeout(UNWANTED_BODY_TIME, axum::body::to_bytes(body, most)).await;
 }
 
 /// The gateway's id when it is a plain word, else a new one.

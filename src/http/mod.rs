@@ -1,6 +1,7 @@
 //! The REST API: routes, bodies, errors and the OpenAPI document. Handlers extract, call one use case, convert.
 
 mod accounts;
+mod arrival;
 mod auth;
 mod body;
 mod create;
@@ -24,6 +25,7 @@ mod orders;
 mod pages;
 mod payer;
 mod peer;
+mod places;
 pub mod server;
 pub mod tls;
 mod webhooks;
@@ -47,6 +49,11 @@ pub use openapi::document;
 
 use crate::{orders::Orders, outbox::Outbox, trace::Tracer};
 
+/// Clients' requests under way at once in the whole process. Four times what one account may have (`max_in_flight`, 1024
+/// by default), so that three dead providers cannot take it all; with a body of at most 64 KiB each that is memory the
+/// process can have.
+const REQUESTS_UNDER_WAY: usize = 4_096;
+
 /// What every handler can reach.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -56,6 +63,8 @@ pub struct Api {
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
+    places: Arc<places::Places>,
+    arrivals: Arc<arrival::Arrivals>,
     cursors: cursor::Cursors,
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
@@ -112,6 +121,8 @@ impl Api {
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
+            places: Arc::new(places::Places::new(REQUESTS_UNDER_WAY)),
+            arrivals: Arc::new(arrival::Arrivals::new()),
             cursors,
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use axum::{
     Router,
-    body::Body,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
@@ -13,7 +12,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Api, error::Failed, notifications};
+use super::{Api, arrival::Arriving, error::Failed, notifications};
 use crate::{
     domain::{Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp},
     orders::Received,
@@ -82,7 +81,7 @@ async fn come_back(
     State(api): State<Api>,
     Path(token): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let operation = api.orders.page(&token).await?;
     let raw = notifications::read(&headers, body).await?;

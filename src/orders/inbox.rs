@@ -57,6 +57,11 @@ fn refusal(error: &NotificationError) -> &'static str {
 }
 
 impl Orders {
+    /// Whether there is such an account.
+    pub fn has_account(&self, name: &AccountName) -> bool {
+        self.registry().account(name).is_some()
+    }
+
     /// Takes a notification in. It is acknowledged only after it is on disk, and applied after that.
     pub async fn receive(&self, name: &AccountName, raw: RawNotification) -> Received {
         let registry = self.registry();

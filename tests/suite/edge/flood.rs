@@ -22,9 +22,9 @@ use crate::rig::SAMPLE;
 
 /// Requests under way at once in one process, as documented.
 const IN_FLIGHT_MAX: u16 = 4_096;
-const MIB: u64 = 1024;
+pub(super) const MIB: u64 = 1024;
 /// Far below what the machine has, far above what is needed: growth without bound would pass it.
-const MEMORY_MAX: u64 = 256 * MIB;
+pub(super) const MEMORY_MAX: u64 = 256 * MIB;
 
 /// A provider that takes every connection and never says anything; its address, and how many came.
 async fn black_hole() -> (SocketAddr, Arc<AtomicUsize>) {
@@ -49,19 +49,19 @@ fn hole_account(address: SocketAddr) -> String {
     )
 }
 
-async fn stopped(mut program: Program) {
+pub(super) async fn stopped(mut program: Program) {
     program.signal(Signal::TERM);
     assert!(program.ended().await.success());
 }
 
 /// A metric of the program; 0 when it is not there.
-async fn metric(program: &Program, name: &str) -> f64 {
+pub(super) async fn metric(program: &Program, name: &str) -> f64 {
     let text = ask(program.ops, &get("/metrics")).await.unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
-fn sample() -> String {
+pub(super) fn sample() -> String {
     get(&format!("/orders/systempay_{SAMPLE}"))
 }
 
