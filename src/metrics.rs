@@ -37,6 +37,10 @@ pub enum Shed {
     Overload,
     /// It has as many requests under way that are public: notifications, or payers' pages.
     PublicOverload,
+    /// The client has as many of them as one client may have.
+    ClientShare,
+    /// As many of them are about one account as may be.
+    AccountShare,
     /// The bodies that arrive hold as much memory as they may.
     Bodies,
     /// It has as many connections as it takes.
@@ -55,6 +59,8 @@ impl Shed {
             Self::RateLimit => "rate_limit",
             Self::Overload => "overload",
             Self::PublicOverload => "public_overload",
+            Self::ClientShare => "client_share",
+            Self::AccountShare => "account_share",
             Self::Bodies => "bodies",
             Self::Connections => "connections",
             Self::AccountBusy => "account_busy",
@@ -189,6 +195,8 @@ impl Metrics {
             Shed::RateLimit,
             Shed::Overload,
             Shed::PublicOverload,
+            Shed::ClientShare,
+            Shed::AccountShare,
             Shed::Bodies,
             Shed::Connections,
             Shed::AccountBusy,

@@ -17,6 +17,7 @@ use super::{
     jwt::{Denied, Tokens},
     logline::CallerName,
     peer::Peer,
+    places::Seat,
 };
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, Scope, api_key},
@@ -223,6 +224,9 @@ impl FromRequestParts<Api> for Authenticated {
         if !api.limits.allows(&client.name) {
             tracing::warn!(security = "rate_limit", client = %client.name, "a client sends more than its rate");
             return Err(Problem::plain(ProblemCode::RateLimited).into());
+        }
+        if let Some(seat) = parts.extensions.get::<Arc<Seat>>() {
+            seat.belongs_to(&client.name)?;
         }
         Ok(Self(Caller { client: client.name, accounts: client.accounts, scopes: client.scopes, request_id }))
     }

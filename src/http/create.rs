@@ -1,8 +1,9 @@
 //! `POST /orders`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
+    Extension,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue},
     response::Response,
@@ -21,6 +22,7 @@ use super::{
     forms::{customer, delivery, locale, metadata, return_url},
     openapi::CreateBody,
     orders::{JSON, REPLAYED, answer, idempotency_key},
+    places::Seat,
 };
 use crate::{
     adapter::Violation,
@@ -59,6 +61,7 @@ pub(super) async fn create_order(
     authenticated: Authenticated,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    Extension(seat): Extension<Arc<Seat>>,
     body: Arriving,
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
@@ -66,6 +69,9 @@ pub(super) async fn create_order(
     no_query(query.as_deref())?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
     let (account, order) = read(&body)?;
+    if let Some(name) = api.orders.account_of_creation(&caller, account.as_ref(), &order) {
+        seat.is_about(&name)?;
+    }
     let key =
         idempotency_key(&headers, true)?.ok_or_else(|| Problem::plain(ProblemCode::IdempotencyKeyMissing))?;
     let print = fingerprint("POST", "/orders", "", &body, false);

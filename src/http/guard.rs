@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    RequestExt,
+    extract::{MatchedPath, RawPathParams, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -17,6 +18,7 @@ use super::{
     places::{Kind, Seat},
 };
 use crate::{
+    domain::AccountName,
     metrics::{self, Shed},
     problem::{Problem, ProblemCode},
     trace::{self, Context, Key, TRACEPARENT},
@@ -45,6 +47,7 @@ pub(super) async fn around_every_request(
     // The template, so that neither logs nor metrics hold ids where a route is meant.
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let account = account_of(route, &mut request).await;
     let is_change = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let headers = request.headers();
     let parent = trace::caller(headers);
@@ -55,7 +58,7 @@ pub(super) async fn around_every_request(
         None => HeaderValue::try_from(context.here().to_string()).ok(),
     };
 
-    let seat = Kind::of(route).map(|kind| Seat::take(&api.places, kind)).transpose();
+    let seat = Kind::of(route).map(|kind| Seat::take(&api.places, kind, account)).transpose();
     let refused = match &seat {
         Err(problem) => Some(problem.clone()),
         Ok(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
@@ -125,6 +128,18 @@ pub(super) async fn around_every_request(
     }
     span.end();
     response
+}
+
+/// The account that the address of a request names, itself or by the id of an order.
+async fn account_of(route: &str, request: &mut Request) -> Option<AccountName> {
+    let name = match route {
+        "/notifications/{account}" => "account",
+        _ if route.starts_with("/orders/{id}") => "id",
+        _ => return None,
+    };
+    let parameters = request.extract_parts::<RawPathParams>().await.ok()?;
+    let (_, text) = parameters.iter().find(|(known, _)| *known == name)?;
+    text.split('_').next()?.parse().ok()
 }
 
 /// The gateway's id when it is a plain word, else a new one.

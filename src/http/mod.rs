@@ -49,11 +49,6 @@ pub use openapi::document;
 
 use crate::{orders::Orders, outbox::Outbox, trace::Tracer};
 
-/// Clients' requests under way at once in the whole process. Four times what one account may have (`max_in_flight`, 1024
-/// by default), so that three dead providers cannot take it all; with a body of at most 64 KiB each that is memory the
-/// process can have.
-const REQUESTS_UNDER_WAY: usize = 4_096;
-
 /// What every handler can reach.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -88,6 +83,8 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Most bytes of a request body.
     pub body_bytes: usize,
+    /// Most requests of clients under way at once.
+    pub requests_under_way: usize,
     /// Requests per second and client, on average.
     pub rate_per_second: u64,
     /// Requests at once and client on top of that.
@@ -121,7 +118,7 @@ impl Api {
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
-            places: Arc::new(places::Places::new(REQUESTS_UNDER_WAY)),
+            places: Arc::new(places::Places::new(options.requests_under_way)),
             arrivals: Arc::new(arrival::Arrivals::new()),
             cursors,
             tracer: options.tracer.clone(),

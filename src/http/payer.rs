@@ -1,9 +1,9 @@
 //! `/pay/{token}` and `/return/{token}`: the payer's browser on its way to the provider's page and back.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
@@ -12,7 +12,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Api, arrival::Arriving, error::Failed, notifications};
+use super::{Api, arrival::Arriving, error::Failed, notifications, places::Seat};
 use crate::{
     domain::{Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp},
     orders::Received,
@@ -81,9 +81,11 @@ async fn come_back(
     State(api): State<Api>,
     Path(token): Path<String>,
     headers: HeaderMap,
+    Extension(seat): Extension<Arc<Seat>>,
     body: Arriving,
 ) -> Result<Response, Failed> {
     let operation = api.orders.page(&token).await?;
+    seat.is_about(&operation.account)?;
     let raw = notifications::read(&headers, body).await?;
     if !raw.body.is_empty() {
         // A forged one changes nothing, and the payer is sent on all the same.

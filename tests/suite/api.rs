@@ -18,6 +18,7 @@ mod notifications;
 mod overload;
 mod payments;
 mod return_url;
+mod shares;
 mod sips;
 mod sips_codes;
 mod sips_create;
