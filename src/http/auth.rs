@@ -64,6 +64,13 @@ impl Identities {
         Self { clients: Some(Clients::new(settings)), tokens }
     }
 
+    /// Takes over what these know of the issuer's keys.
+    pub(super) fn begin_with(&self, before: &Self) {
+        if let (Some(tokens), Some(before)) = (&self.tokens, &before.tokens) {
+            tokens.begin_with(before);
+        }
+    }
+
     /// Who sent these headers, or a word for the log that says why nobody did. A credential of the request itself goes
     /// first: it proves more than a name.
     async fn find(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Client, &'static str> {

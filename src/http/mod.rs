@@ -129,7 +129,9 @@ impl Api {
 
     /// Puts other clients in force.
     pub fn replace_identities(&self, identities: Identities) {
-        *self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(identities);
+        let mut current = self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        identities.begin_with(&current);
+        *current = Arc::new(identities);
     }
 
     /// Says unready from now on, and asks callers to connect elsewhere; requests are served as usual.
