@@ -9,13 +9,15 @@ use sha2::{Digest, Sha256};
 
 use super::arrival::{Arriving, NotWhole};
 use crate::{
-    adapter::Violation,
+    adapter::{VIOLATIONS_MAX, Violation, member_pointer},
     domain::{Currency, Field, Money, Timestamp, money::MAX_MINOR},
     problem::{Problem, ProblemCode},
 };
 
 /// Deepest nesting (conventions, section 10).
 const DEPTH_MAX: usize = 32;
+/// Longest name of an unknown member for which the nearest known one is looked for, in bytes.
+const GUESSED_MAX: usize = 64;
 
 /// Refuses a body that is compressed, whatever its bytes: read as they are they would be nonsense, and none of them would
 /// mean "all that is left".
@@ -237,7 +239,7 @@ impl<'a> Members<'a> {
     }
 
     fn at(&self, name: &str) -> String {
-        format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
+        member_pointer(&self.pointer, name)
     }
 
     /// A member read by `read`, which says what would be right.
@@ -255,13 +257,22 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The known member that may be meant. Of a long name none is looked for: that costs time, and ours are short.
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        let known = self.known.iter().filter(|_| name.len() <= GUESSED_MAX);
+        known.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).copied()
+    }
+
     /// Refuses what was not read: a typo must not change money.
     pub(super) fn end(self, errors: &mut Vec<Violation>) {
         for name in self.object.keys().filter(|name| !self.known.contains(name.as_str())) {
-            let nearest =
-                self.known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-            let hint =
-                nearest.map(|known| format!("; the nearest known one is `{known}`")).unwrap_or_default();
+            if errors.len() > VIOLATIONS_MAX {
+                return;
+            }
+            let hint = self
+                .nearest(name)
+                .map(|known| format!("; the nearest known one is `{known}`"))
+                .unwrap_or_default();
             errors.push(Violation::invalid(&self.at(name), &format!("unknown member{hint}")));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     RequestExt,
     extract::{MatchedPath, RawPathParams, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -24,7 +24,7 @@ use crate::{
     trace::{self, Context, Key, TRACEPARENT},
 };
 
-/// Most bytes of request headers (conventions, section 10).
+/// Most bytes of request headers and address (conventions, section 10).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -62,7 +62,7 @@ pub(super) async fn around_every_request(
     let refused = match &seat {
         Err(problem) => Some(problem.clone()),
         Ok(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
-        Ok(_) => refuse_early(request.headers(), request.uri().path()),
+        Ok(_) => refuse_early(request.headers(), request.uri()),
     };
     if let Ok(Some(seat)) = &seat {
         request.extensions_mut().insert(Arc::clone(seat));
@@ -174,10 +174,12 @@ fn is_text(path: &str) -> bool {
     std::str::from_utf8(&bytes).is_ok()
 }
 
-fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
+fn refuse_early(headers: &HeaderMap, uri: &Uri) -> Option<Problem> {
+    let path = uri.path();
+    let address = path.len().saturating_add(uri.query().map_or(0, str::len));
     let bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
-    if bytes > HEADER_BYTES_MAX {
+    if bytes.saturating_add(address) > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
     if !is_text(path) {

@@ -26,6 +26,7 @@ mod sips_lost;
 mod sips_rig;
 mod traces;
 mod truth;
+mod violations;
 mod webhooks;
 mod yabandpay;
 mod yabandpay_create;
