@@ -129,6 +129,12 @@ struct ResultLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SecurityLabels {
+    event: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
 }
@@ -155,6 +161,7 @@ struct Metrics {
     deliveries: Family<ResultLabel, Counter>,
     breakers: Family<ProviderLabel, Gauge>,
     shed: Family<ReasonLabel, Counter>,
+    security: Family<SecurityLabels, Counter>,
     commits: Histogram,
     log_lines_lost: Counter,
     spans_lost: Family<ReasonLabel, Counter>,
@@ -185,6 +192,7 @@ impl Metrics {
             deliveries: Family::default(),
             breakers: Family::default(),
             shed: Family::default(),
+            security: Family::default(),
             commits: Histogram::new(COMMIT_SECONDS),
             log_lines_lost: Counter::default(),
             spans_lost: Family::default(),
@@ -271,6 +279,11 @@ impl Metrics {
             self.breakers.clone(),
         );
         r.register("gateway_shed", "Work refused at once instead of queued", self.shed.clone());
+        r.register(
+            "gateway_security_events",
+            "Callers that were refused for who they are, what they may do or how much they send",
+            self.security.clone(),
+        );
         r.register(
             "gateway_store_commit_duration_seconds",
             "Time of one synced commit of the store",
@@ -367,6 +380,11 @@ pub fn shed(reason: Shed) {
     METRICS.shed.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
 }
 
+/// A security event that a caller caused, for a reason: words of ours.
+pub fn security_event(event: &'static str, reason: &'static str) {
+    METRICS.security.get_or_create(&SecurityLabels { event, reason }).inc();
+}
+
 /// The store committed, and synced, a group of commands.
 pub fn store_commit(took: Duration) {
     METRICS.commits.observe(took.as_secs_f64());
@@ -440,6 +458,7 @@ mod tests {
         provider_called("lyra", "Charge/PaymentOrder/Get", "", Duration::from_millis(70));
         notification("lyra", "accepted");
         event_delivery("delivered");
+        security_event("failed_login", "missing");
         let backlog = Backlog {
             outbox_pending: 3,
             outbox_oldest: Duration::from_secs(4),
@@ -472,6 +491,7 @@ mod tests {
             r#"gateway_event_deliveries_total{result="delivered"}"#,
             r#"gateway_breaker_state{provider="lyra"} 2"#,
             r#"gateway_shed_total{reason="overload"}"#,
+            r#"gateway_security_events_total{event="failed_login",reason="missing"}"#,
             "gateway_store_commit_duration_seconds_count",
             "gateway_log_lines_dropped_total",
             r#"gateway_spans_dropped_total{reason="queue_full"} 0"#,

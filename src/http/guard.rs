@@ -68,6 +68,7 @@ pub(super) async fn around_every_request(
         request.extensions_mut().insert(Arc::clone(seat));
     }
     let mut waiting = Unanswered {
+        lines: &api.lines,
         context: &context,
         method: &method,
         route,
@@ -121,7 +122,7 @@ pub(super) async fn around_every_request(
     let took = started.elapsed();
     metrics::request_served(&method, route, response.status().as_u16(), took);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    context.enter(|| logline::write(&method, route, &response, &caller, duration_ms));
+    context.enter(|| api.lines.write(&method, route, &response, &caller, duration_ms));
     if span.is_recorded() {
         span.tell(Key::RequestId, request_id);
         logline::tell(&mut span, &method, route, &response, &caller);

@@ -47,7 +47,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use auth::Identities;
 pub use openapi::document;
 
-use crate::{orders::Orders, outbox::Outbox, trace::Tracer};
+use crate::{orders::Orders, outbox::Outbox, telemetry::SecurityLog, trace::Tracer};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -60,6 +60,8 @@ pub struct Api {
     limits: Arc<limits::Limits>,
     places: Arc<places::Places>,
     arrivals: Arc<arrival::Arrivals>,
+    security: Arc<SecurityLog>,
+    lines: Arc<logline::Lines>,
     cursors: cursor::Cursors,
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
@@ -120,6 +122,8 @@ impl Api {
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
             places: Arc::new(places::Places::new(options.requests_under_way)),
             arrivals: Arc::new(arrival::Arrivals::new()),
+            security: Arc::default(),
+            lines: Arc::default(),
             cursors,
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),

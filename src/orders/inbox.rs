@@ -71,10 +71,12 @@ impl Orders {
             Ok(read) => read,
             Err(error) => {
                 metrics::notification(provider, refusal(&error));
-                tracing::warn!(
-                    provider, account = %name, error = %error, security = "notification_refused",
-                    "a notification was refused"
-                );
+                if let Some(left_out) = self.security.saw("notification_refused", refusal(&error)) {
+                    tracing::warn!(
+                        provider, account = %name, error = %error, security = "notification_refused", left_out,
+                        "a notification was refused"
+                    );
+                }
                 return Received::Refused(error);
             }
         };

@@ -6,5 +6,6 @@ mod gateway;
 mod life;
 mod places;
 mod program;
+mod quiet;
 mod reload;
 mod tls;
