@@ -6,9 +6,16 @@ use std::time::{Duration, Instant};
 use guichet::config::{AccountSettings, AllowedAccounts, AuthMode, ClientSettings, Scope, api_key};
 use reqwest::Method;
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
 
-use super::overload::{black_hole, metric};
+use super::{
+    issuer::{Issuer, claims},
+    overload::{black_hole, metric},
+};
 use crate::rig::{Reply, Rig, SAMPLE, path};
 
 /// A quarter of the 64 that these tests allow.
@@ -131,5 +138,46 @@ async fn a_client_that_waits_for_much_keeps_nobody_out() {
     }
     drop((held, more));
     until(&rig, "greedy", &path(), 200).await;
+    rig.stop().await;
+}
+
+/// Tokens of a key that is not known, while the issuer does not answer: few of them wait, and a client with a key does not
+/// notice.
+#[tokio::test]
+async fn a_slow_issuer_holds_few_places() {
+    const STRANGERS: usize = 200;
+    const MAY_WAIT: usize = 16;
+    let issuer = Issuer::start().await;
+    let silent = black_hole().await;
+    let rig = Rig::with(|settings| {
+        issuer.settings(&mut settings.auth);
+        settings.auth.jwt.jwks_url = Some(silent);
+        settings.auth.clients = vec![client("shop")];
+        settings.limits.requests_under_way = 64;
+    })
+    .await;
+    let request = format!(
+        "GET /accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+        issuer.token("RS256", "rsa", &claims())
+    );
+    let mut strangers = JoinSet::new();
+    for _ in 0..STRANGERS {
+        let (address, request) = (rig.url.strip_prefix("http://").unwrap().to_owned(), request.clone());
+        strangers.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 401");
+        });
+    }
+    let refused = async {
+        for _ in MAY_WAIT..STRANGERS {
+            strangers.join_next().await.unwrap().unwrap();
+            assert_eq!(read(&rig, "shop", "/accounts").await.status, 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), refused).await.expect("strangers wait for the issuer");
+    drop(strangers);
     rig.stop().await;
 }
