@@ -156,6 +156,7 @@ struct Metrics {
     needs_review: Gauge,
     replays: Counter,
     notifications: Family<NotificationLabels, Counter>,
+    payer_addresses_refused: Family<ProviderLabel, Counter>,
     outbox_pending: Gauge,
     outbox_oldest: Seconds,
     deliveries: Family<ResultLabel, Counter>,
@@ -187,6 +188,7 @@ impl Metrics {
             needs_review: Gauge::default(),
             replays: Counter::default(),
             notifications: Family::default(),
+            payer_addresses_refused: Family::default(),
             outbox_pending: Gauge::default(),
             outbox_oldest: Seconds::default(),
             deliveries: Family::default(),
@@ -270,6 +272,11 @@ impl Metrics {
             self.replays.clone(),
         );
         r.register("gateway_notifications", "Notifications of providers", self.notifications.clone());
+        r.register(
+            "gateway_payer_addresses_refused",
+            "Addresses of providers that no payer may be sent to",
+            self.payer_addresses_refused.clone(),
+        );
         r.register("gateway_outbox_pending", "Events not delivered yet", self.outbox_pending.clone());
         r.register("gateway_outbox_oldest_seconds", "Age of the oldest of them", self.outbox_oldest.clone());
         r.register("gateway_event_deliveries", "Attempts to deliver an event", self.deliveries.clone());
@@ -370,6 +377,11 @@ pub fn notification(provider: &str, result: &'static str) {
     METRICS.notifications.get_or_create(&labels).inc();
 }
 
+/// A provider told an address that no payer may be sent to.
+pub fn payer_address_refused(provider: &str) {
+    METRICS.payer_addresses_refused.get_or_create(&ProviderLabel { provider: provider.to_owned() }).inc();
+}
+
 /// An event was sent to an internal service. `result` is a word of ours, for example `delivered` or `failed`.
 pub fn event_delivery(result: &'static str) {
     METRICS.deliveries.get_or_create(&ResultLabel { result }).inc();
@@ -457,6 +469,7 @@ mod tests {
         request_served(&http::Method::from_bytes(b"BREW").unwrap(), "unmatched", 404, Duration::ZERO);
         provider_called("lyra", "Charge/PaymentOrder/Get", "", Duration::from_millis(70));
         notification("lyra", "accepted");
+        payer_address_refused("lyra");
         event_delivery("delivered");
         security_event("failed_login", "missing");
         let backlog = Backlog {
@@ -486,6 +499,7 @@ mod tests {
             "gateway_operations_stuck 3",
             "gateway_idempotency_replays_total",
             r#"gateway_notifications_total{provider="lyra",result="accepted"}"#,
+            r#"gateway_payer_addresses_refused_total{provider="lyra"}"#,
             "gateway_outbox_pending 3",
             "gateway_outbox_oldest_seconds 4.0",
             r#"gateway_event_deliveries_total{result="delivered"}"#,

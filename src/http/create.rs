@@ -37,9 +37,9 @@ use crate::{
 
 /// Make an order: a payment link or page.
 ///
-/// `checkout` in the answer is how to send the payer; `checkout.link` is one URL for every provider. Without
-/// `account` the first route of the configuration that fits picks it. The `Idempotency-Key` is required. Scope:
-/// `orders:create`.
+/// `checkout` in the answer is how to send the payer; `checkout.link` is one URL for every provider. It is `null` when the
+/// provider told no address that a payer may be sent to; the order exists all the same. Without `account` the first route
+/// of the configuration that fits picks it. The `Idempotency-Key` is required. Scope: `orders:create`.
 #[utoipa::path(
     post, path = "/orders", operation_id = "createOrder", tag = "orders",
     params(

@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Api, arrival::Arriving, error::Failed, notifications, places::Seat};
 use crate::{
-    domain::{Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp},
+    domain::{
+        Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp, web_address::web_address,
+    },
     orders::Received,
     problem::{Problem, ProblemCode},
 };
@@ -100,7 +102,7 @@ async fn come_back(
 /// Sends the payer to the caller's address, or says that all is done where there is none.
 fn back_to_the_shop(address: Option<String>) -> Response {
     // Orders of before have addresses that were hardly checked. A payer who has paid is told so all the same.
-    match address.filter(|address| HeaderValue::from_str(address).is_ok()) {
+    match address.filter(|address| web_address(address).is_ok()) {
         Some(address) => see_other(&address),
         None => {
             let text = page("Thank you", "<p>You can close this page now.</p>", "");

@@ -29,6 +29,7 @@ pub const FIELDS: [&str; 45] = [
     "error",
     "errors",
     "event_id",
+    "file",
     "http_status",
     "lines",
     "listen",
