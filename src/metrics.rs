@@ -41,6 +41,10 @@ pub enum Shed {
     AccountBusy,
     /// The account's circuit breaker is open.
     BreakerOpen,
+    /// The client, or all together, have as many event streams as they may have.
+    Streams,
+    /// As many tests of webhook endpoints are under way as there may be.
+    WebhookTests,
     /// The process is stopping.
     Draining,
 }
@@ -53,6 +57,8 @@ impl Shed {
             Self::Connections => "connections",
             Self::AccountBusy => "account_busy",
             Self::BreakerOpen => "breaker_open",
+            Self::Streams => "streams",
+            Self::WebhookTests => "webhook_tests",
             Self::Draining => "draining",
         }
     }
@@ -128,6 +134,7 @@ struct Metrics {
     registry: Registry,
     served: Histograms<ServedLabels>,
     active: Gauge,
+    streams: Gauge,
     calls: Histograms<CallLabels>,
     operations: Family<OperationLabels, Counter>,
     unknown: Family<ProviderLabel, Gauge>,
@@ -158,6 +165,7 @@ impl Metrics {
             registry: Registry::default(),
             served: Family::new_with_constructor(|| Histogram::new(HTTP_SECONDS)),
             active: Gauge::default(),
+            streams: Gauge::default(),
             calls: Family::new_with_constructor(|| Histogram::new(PROVIDER_SECONDS)),
             operations: Family::default(),
             unknown: Family::default(),
@@ -179,9 +187,15 @@ impl Metrics {
             scrape: Mutex::new(()),
         };
         // So that a rate has a beginning: these are there before the first of them happens.
-        for reason in
-            [Shed::RateLimit, Shed::Overload, Shed::Connections, Shed::AccountBusy, Shed::BreakerOpen]
-        {
+        for reason in [
+            Shed::RateLimit,
+            Shed::Overload,
+            Shed::Connections,
+            Shed::AccountBusy,
+            Shed::BreakerOpen,
+            Shed::Streams,
+            Shed::WebhookTests,
+        ] {
             let _ = metrics.shed.get_or_create(&ReasonLabel { reason: reason.as_str() });
         }
         for reason in [SpanLoss::QueueFull, SpanLoss::NotDelivered, SpanLoss::Rejected] {
@@ -200,6 +214,7 @@ impl Metrics {
             self.served.clone(),
         );
         r.register("http_server_active_requests", "Requests under way", self.active.clone());
+        r.register("gateway_event_streams", "Event streams that are open", self.streams.clone());
         r.register(
             "http_client_request_duration_seconds",
             "Time of one call to a provider",
@@ -279,6 +294,16 @@ impl Drop for Active {
 pub fn request_began() -> Active {
     METRICS.active.inc();
     Active(())
+}
+
+/// An event stream was opened.
+pub fn stream_opened() {
+    METRICS.streams.inc();
+}
+
+/// An event stream was closed.
+pub fn stream_closed() {
+    METRICS.streams.dec();
 }
 
 /// A request was answered. `route` is the template, or a fixed word where none matched.
@@ -438,6 +463,7 @@ mod tests {
             r#"http_server_request_duration_seconds_bucket{le="0.01",http_request_method="GET",http_route="/orders/{id}",http_response_status_code="200"}"#,
             r#"http_request_method="_OTHER""#,
             "http_server_active_requests",
+            "gateway_event_streams",
             r#"http_client_request_duration_seconds_count{provider="lyra",operation="Charge/PaymentOrder/Get",error_type=""}"#,
             r#"gateway_operations_unknown{provider="lyra"} 2"#,
             "gateway_operations_unknown_oldest_seconds 61.0",

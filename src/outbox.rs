@@ -20,7 +20,7 @@ use std::{
 };
 
 use secrecy::SecretString;
-use tokio::sync::{Notify, Semaphore, TryAcquireError, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 #[cfg(test)]
@@ -51,8 +51,6 @@ use crate::{
 
 /// Most endpoints of one client; named in the meaning of `endpoint_limit_reached`.
 const ENDPOINTS_MAX: u32 = 20;
-/// Most streams of events open at once.
-const STREAMS_MAX: usize = 256;
 /// Events made pending in one commit of a replay.
 const REPLAY_BATCH: u32 = 500;
 /// Longest URL, in characters.
@@ -131,7 +129,6 @@ pub struct Outbox {
     clock: SteadyClock,
     /// An endpoint or a delivery was changed by hand.
     changed: Notify,
-    streams: Arc<Semaphore>,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
 }
@@ -152,7 +149,6 @@ impl Outbox {
             tracer: options.tracer,
             clock: SteadyClock::start(),
             changed: Notify::new(),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             tasks: TaskTracker::new(),
             stopping,
         });
@@ -160,7 +156,7 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Ends the streams and starts no new delivery. To be called before the listeners wait for their connections.
+    /// Starts no new delivery.
     pub fn begin_stop(&self) {
         let _ = self.stopping.send(true);
     }
@@ -213,22 +209,6 @@ impl Outbox {
     /// The position of the newest event, raised when one is committed.
     pub fn watch_events(&self) -> watch::Receiver<i64> {
         self.store.watch_events()
-    }
-
-    /// Becomes true when the service stops.
-    pub fn watch_stop(&self) -> watch::Receiver<bool> {
-        self.stopping.subscribe()
-    }
-
-    /// Room for one more stream; it is taken until the permit is dropped.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn stream_permit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|error| match error {
-            TryAcquireError::NoPermits => Problem::plain(ProblemCode::Overloaded),
-            TryAcquireError::Closed => Problem::plain(ProblemCode::Draining),
-        })
     }
 
     /// Makes an endpoint, which gets what happens from now on. Its secret is in the answer, and never again.

@@ -13,6 +13,7 @@ mod forms;
 #[doc(hidden)]
 pub mod fuzz;
 mod guard;
+mod hangup;
 mod jwt;
 mod limits;
 mod logline;
@@ -24,7 +25,9 @@ mod orders;
 mod pages;
 mod payer;
 mod peer;
+mod proof;
 pub mod server;
+mod streams;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;
@@ -45,7 +48,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use auth::Identities;
 pub use openapi::document;
 
-use crate::{orders::Orders, outbox::Outbox, trace::Tracer};
+use crate::{config::Scope, orders::Orders, outbox::Outbox, trace::Tracer};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -57,6 +60,7 @@ pub struct Api {
     body_bytes: usize,
     limits: Arc<limits::Limits>,
     cursors: cursor::Cursors,
+    streams: Arc<streams::Streams>,
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
@@ -113,15 +117,18 @@ impl Api {
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
             cursors,
+            streams: streams::Streams::new(),
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
             stopping: Arc::default(),
         }
     }
 
-    /// Puts other clients in force.
+    /// Puts other clients in force. Streams of callers that may not follow events as before any more are ended.
     pub fn replace_identities(&self, identities: Identities) {
-        *self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(identities);
+        let identities = Arc::new(identities);
+        *self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(&identities);
+        self.streams.end_unless(|proof, caller| identities.still_allow(proof, caller, Scope::EventsRead));
     }
 
     /// Says unready from now on, and asks callers to connect elsewhere; requests are served as usual.
@@ -129,9 +136,10 @@ impl Api {
         self.stopping.unready.store(true, Ordering::SeqCst);
     }
 
-    /// Refuses new requests from now on.
+    /// Refuses new requests from now on, and ends the event streams.
     pub fn refuse(&self) {
         self.stopping.refusing.store(true, Ordering::SeqCst);
+        self.streams.stop();
     }
 
     fn is_draining(&self) -> bool {

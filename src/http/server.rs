@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::{
+    hangup::Hangup,
     peer::Peer,
     tls::Tls,
     words::{self, Worded},
@@ -211,9 +212,11 @@ impl Server {
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, peer: Peer, first_by: Instant) {
         let peer = Arc::new(peer);
         let begun = AtomicBool::new(false);
+        let hangup = Hangup::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Arc::clone(&peer));
+            request.extensions_mut().insert(hangup.clone());
             self.router.clone().oneshot(request.map(Body::new))
         });
         let connection = self.http.serve_connection(TokioIo::new(Worded::new(stream, &self.prefix)), service);
@@ -222,11 +225,14 @@ impl Server {
         tokio::pin!(closed);
         let late = sleep_until(first_by);
         tokio::pin!(late);
+        let cut = hangup.asked();
+        tokio::pin!(cut);
         let (mut is_watched, mut is_closing, mut is_told) = (true, false, false);
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => break ended,
+                () = &mut cut => return,
                 () = &mut closed, if !is_closing => {
                     is_closing = true;
                     if !begun.load(Ordering::Relaxed) {
