@@ -37,7 +37,9 @@ use crate::{
     clock::SteadyClock,
     config::{AllowedAccounts, WebhookSettings},
     domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
+    metrics::{self, Shed},
     orders::Caller,
+    places::Places,
     problem::{Problem, ProblemCode},
     store::{
         StoreError,
@@ -51,6 +53,10 @@ use crate::{
 
 /// Most endpoints of one client; named in the meaning of `endpoint_limit_reached`.
 const ENDPOINTS_MAX: u32 = 20;
+/// Most tests of endpoints under way at once. A receiver that does not answer holds one up for `webhooks.timeout_ms`.
+const TESTS_MAX: usize = 8;
+/// Most tests of one client under way at once.
+const TESTS_OF_CLIENT: usize = 2;
 /// Events made pending in one commit of a replay.
 const REPLAY_BATCH: u32 = 500;
 /// Longest URL, in characters.
@@ -129,6 +135,7 @@ pub struct Outbox {
     clock: SteadyClock,
     /// An endpoint or a delivery was changed by hand.
     changed: Notify,
+    tests: Arc<Places>,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
 }
@@ -149,6 +156,7 @@ impl Outbox {
             tracer: options.tracer,
             clock: SteadyClock::start(),
             changed: Notify::new(),
+            tests: Places::new(TESTS_MAX, TESTS_OF_CLIENT),
             tasks: TaskTracker::new(),
             stopping,
         });
@@ -375,16 +383,31 @@ impl Outbox {
         Ok(queued)
     }
 
-    /// Sends a message about nothing to one of the caller's endpoints, once, enabled or not.
+    /// Sends a message about nothing to one of the caller's endpoints, once, enabled or not. Goes on to its end when the
+    /// caller hangs up, so that callers who do cannot have more tests under way than there may be.
     ///
     /// # Errors
-    /// No such endpoint.
-    pub async fn test(&self, caller: &Caller, id: EndpointId) -> Result<Tested, Problem> {
+    /// No such endpoint; or too many tests are under way, of this client or of all.
+    pub async fn test(self: &Arc<Self>, caller: &Caller, id: EndpointId) -> Result<Tested, Problem> {
         let endpoint = self.endpoint(caller, id).await?;
+        let place = self.tests.take(&caller.client).map_err(|full| {
+            metrics::shed(Shed::WebhookTests);
+            self.tests.refused(full, "tests of webhook endpoints")
+        })?;
+        let outbox = Arc::clone(self);
+        let work = async move {
+            let _place = place;
+            outbox.send_test(&endpoint).await
+        };
+        let tested = tokio::spawn(trace::carry(work)).await;
+        tested.unwrap_or_else(|_| Err(Problem::plain(ProblemCode::InternalError)))
+    }
+
+    async fn send_test(&self, endpoint: &Endpoint) -> Result<Tested, Problem> {
         let (event, now) = (EventId::generate(), Timestamp::now());
         let context = trace::current();
         let body = message::test(event, now, context.cause());
-        let mut headers = worker::headers(&endpoint, event, now, &body)
+        let mut headers = worker::headers(endpoint, event, now, &body)
             .ok_or_else(|| Problem::plain(ProblemCode::InternalError))?;
         let mut span = context.span(SpanKind::Client, || "webhook POST".to_owned());
         context.put(&span, &mut headers);
