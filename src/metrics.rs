@@ -148,6 +148,8 @@ struct Metrics {
     outbox_pending: Gauge,
     outbox_oldest: Seconds,
     deliveries: Family<ResultLabel, Counter>,
+    endpoints_lapsing: Gauge,
+    endpoints_lapsed: Counter,
     breakers: Family<ProviderLabel, Gauge>,
     shed: Family<ReasonLabel, Counter>,
     commits: Histogram,
@@ -179,6 +181,8 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_oldest: Seconds::default(),
             deliveries: Family::default(),
+            endpoints_lapsing: Gauge::default(),
+            endpoints_lapsed: Counter::default(),
             breakers: Family::default(),
             shed: Family::default(),
             commits: Histogram::new(COMMIT_SECONDS),
@@ -260,6 +264,16 @@ impl Metrics {
         r.register("gateway_outbox_pending", "Events not delivered yet", self.outbox_pending.clone());
         r.register("gateway_outbox_oldest_seconds", "Age of the oldest of them", self.outbox_oldest.clone());
         r.register("gateway_event_deliveries", "Attempts to deliver an event", self.deliveries.clone());
+        r.register(
+            "gateway_webhook_endpoints_lapsing",
+            "Webhook endpoints that will be disabled within a week, because their client is not seen",
+            self.endpoints_lapsing.clone(),
+        );
+        r.register(
+            "gateway_webhook_endpoints_lapsed",
+            "Webhook endpoints that were disabled because their client was not seen",
+            self.endpoints_lapsed.clone(),
+        );
         r.register(
             "gateway_breaker_state",
             "The worst circuit breaker of a provider's accounts: 0 closed, 1 half open, 2 open",
@@ -365,6 +379,16 @@ pub fn notification(provider: &str, result: &'static str) {
 /// An event was sent to an internal service. `result` is a word of ours, for example `delivered` or `failed`.
 pub fn event_delivery(result: &'static str) {
     METRICS.deliveries.get_or_create(&ResultLabel { result }).inc();
+}
+
+/// So many enabled endpoints will soon be disabled, because their client is not seen.
+pub fn endpoints_lapsing(count: u64) {
+    METRICS.endpoints_lapsing.set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+/// An endpoint was disabled because its client was not seen.
+pub fn endpoint_lapsed() {
+    METRICS.endpoints_lapsed.inc();
 }
 
 /// Work was refused at once.
@@ -476,6 +500,8 @@ mod tests {
             "gateway_outbox_pending 3",
             "gateway_outbox_oldest_seconds 4.0",
             r#"gateway_event_deliveries_total{result="delivered"}"#,
+            "gateway_webhook_endpoints_lapsing",
+            "gateway_webhook_endpoints_lapsed_total",
             r#"gateway_breaker_state{provider="lyra"} 2"#,
             r#"gateway_shed_total{reason="overload"}"#,
             "gateway_store_commit_duration_seconds_count",

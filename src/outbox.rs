@@ -7,6 +7,7 @@
 mod clients;
 mod guard;
 mod message;
+mod owners;
 mod schedule;
 mod secret;
 mod sender;
@@ -136,6 +137,9 @@ pub struct Outbox {
     /// An endpoint or a delivery was changed by hand.
     changed: Notify,
     tests: Arc<Places>,
+    sightings: owners::Sightings,
+    /// How long a client may not be seen before its endpoints are disabled.
+    lapse: Duration,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
 }
@@ -157,10 +161,13 @@ impl Outbox {
             clock: SteadyClock::start(),
             changed: Notify::new(),
             tests: Places::new(TESTS_MAX, TESTS_OF_CLIENT),
+            sightings: owners::Sightings::default(),
+            lapse: Duration::from_secs(options.webhooks.lapse_days.saturating_mul(24 * 3_600)),
             tasks: TaskTracker::new(),
             stopping,
         });
-        outbox.tasks.spawn(worker::run(Arc::clone(&outbox), stopped));
+        outbox.tasks.spawn(worker::run(Arc::clone(&outbox), stopped.clone()));
+        outbox.tasks.spawn(owners::run(Arc::clone(&outbox), stopped));
         Ok(outbox)
     }
 
@@ -180,6 +187,11 @@ impl Outbox {
     pub fn replace_clients(&self, clients: Clients) {
         *self.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clients);
         self.changed.notify_one();
+    }
+
+    /// A client showed a valid credential.
+    pub fn saw(&self, client: &str) {
+        self.sightings.saw(client);
     }
 
     fn clients(&self) -> Arc<Clients> {

@@ -266,6 +266,7 @@ impl FromRequestParts<Api> for Authenticated {
                 return Err(Problem::plain(ProblemCode::Unauthenticated).into());
             }
         };
+        api.outbox.saw(&client.name);
         if let Some(name) = parts.extensions.get::<CallerName>() {
             name.set(&client.name);
         }

@@ -11,7 +11,7 @@ use super::is_ours;
 use crate::{config::LogFormat, trace};
 
 /// Every field that a line may have, besides `timestamp`, `level`, `request_id` and `trace_id`. Others are left out.
-pub const FIELDS: [&str; 44] = [
+pub const FIELDS: [&str; 45] = [
     "message",
     "client",
     "method",
@@ -47,6 +47,7 @@ pub const FIELDS: [&str; 44] = [
     "address",
     "allowed",
     "change",
+    "days_left",
     "deliveries",
     "keys",
     "needed",

@@ -3,6 +3,7 @@
 mod authority;
 mod flood;
 mod gateway;
+mod lapse;
 mod life;
 mod program;
 mod reload;

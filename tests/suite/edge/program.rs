@@ -28,7 +28,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// `more` is put at the end of the configuration.
+    /// `more` is put at the end of the configuration; without an `[auth]` in it everybody may do everything.
     pub(super) async fn new(server: &str, more: &str) -> Self {
         crate::rig::crypto();
         let options = SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() };
@@ -39,10 +39,11 @@ impl Home {
     }
 
     pub(super) fn configure(&self, server: &str, more: &str) {
+        let auth = if more.contains("[auth]") { "" } else { "[auth]\nmode = \"none\"\n" };
         let mut text = format!(
             "[limits]\nrate_per_second = 1000000\nburst = 1000000\n\
              [server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1:1\"\n{server}\n\
-             [store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n{more}\n",
+             [store]\nurl = \"sqlite://{}\"\n{auth}{more}\n",
             self.path().join("guichet.db").display()
         );
         for account in self.simulators.sandbox_accounts() {
@@ -65,7 +66,8 @@ impl Home {
     /// Runs a command that ends by itself; gives what it said.
     pub(super) async fn run(&self, command: &str) -> (bool, String) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_guichet"));
-        let output = program.arg(command).arg("--config").arg(self.config()).output().await.unwrap();
+        let output =
+            program.args(command.split(' ')).arg("--config").arg(self.config()).output().await.unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.success(), text.concat())
     }
