@@ -6,6 +6,7 @@
 
 mod clients;
 mod guard;
+mod lookup;
 mod message;
 mod owners;
 mod schedule;
@@ -28,7 +29,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::message::body as message_body;
 pub use self::{
     clients::Clients,
-    guard::{AddressRefused, AddressRules, Resolver, SystemResolver},
+    guard::{AddressRefused, AddressRules, Resolver},
+    lookup::SystemResolver,
     schedule::Schedule,
 };
 
@@ -81,7 +83,13 @@ pub struct OutboxOptions {
 impl OutboxOptions {
     /// The usual ones for this configuration.
     pub fn new(webhooks: WebhookSettings, clients: Clients, tracer: Tracer) -> Self {
-        Self { webhooks, clients, schedule: Schedule::default(), resolver: Arc::new(SystemResolver), tracer }
+        Self {
+            webhooks,
+            clients,
+            schedule: Schedule::default(),
+            resolver: Arc::new(SystemResolver::default()),
+            tracer,
+        }
     }
 }
 
