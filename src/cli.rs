@@ -1,5 +1,7 @@
 //! The commands of the binary.
 
+mod webhooks;
+
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
@@ -63,6 +65,11 @@ enum Command {
         /// The order's id.
         #[arg(long, value_name = "ID")]
         order: String,
+    },
+    /// The webhook endpoints of all clients. Works while guichet runs, and while it doesn't.
+    Webhooks {
+        #[command(subcommand)]
+        command: webhooks::WebhooksCommand,
     },
     /// Write the store's file anew while guichet is stopped: without free pages, and without what is left of erased data
     /// in the unused parts of pages.
@@ -133,6 +140,7 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Erase { order }) => erase(&load()?, &order),
+        Some(Command::Webhooks { command }) => webhooks::run(&load()?, command),
         Some(Command::Compact) => {
             SqliteStore::compact(&app::store_url(&load()?)?)?;
             println!("the store was written anew");

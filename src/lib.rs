@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod open_files;
 pub mod orders;
 pub mod outbox;
+pub mod places;
 pub mod problem;
 pub mod providers;
 pub mod reload;

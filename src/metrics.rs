@@ -49,6 +49,10 @@ pub enum Shed {
     AccountBusy,
     /// The account's circuit breaker is open.
     BreakerOpen,
+    /// The client, or all together, have as many event streams as they may have.
+    Streams,
+    /// As many tests of webhook endpoints are under way as there may be.
+    WebhookTests,
     /// The process is stopping.
     Draining,
 }
@@ -65,6 +69,8 @@ impl Shed {
             Self::Connections => "connections",
             Self::AccountBusy => "account_busy",
             Self::BreakerOpen => "breaker_open",
+            Self::Streams => "streams",
+            Self::WebhookTests => "webhook_tests",
             Self::Draining => "draining",
         }
     }
@@ -146,6 +152,7 @@ struct Metrics {
     registry: Registry,
     served: Histograms<ServedLabels>,
     active: Gauge,
+    streams: Gauge,
     calls: Histograms<CallLabels>,
     operations: Family<OperationLabels, Counter>,
     unknown: Family<ProviderLabel, Gauge>,
@@ -160,6 +167,8 @@ struct Metrics {
     outbox_pending: Gauge,
     outbox_oldest: Seconds,
     deliveries: Family<ResultLabel, Counter>,
+    endpoints_lapsing: Gauge,
+    endpoints_lapsed: Counter,
     breakers: Family<ProviderLabel, Gauge>,
     shed: Family<ReasonLabel, Counter>,
     security: Family<SecurityLabels, Counter>,
@@ -178,6 +187,7 @@ impl Metrics {
             registry: Registry::default(),
             served: Family::new_with_constructor(|| Histogram::new(HTTP_SECONDS)),
             active: Gauge::default(),
+            streams: Gauge::default(),
             calls: Family::new_with_constructor(|| Histogram::new(PROVIDER_SECONDS)),
             operations: Family::default(),
             unknown: Family::default(),
@@ -192,6 +202,8 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_oldest: Seconds::default(),
             deliveries: Family::default(),
+            endpoints_lapsing: Gauge::default(),
+            endpoints_lapsed: Counter::default(),
             breakers: Family::default(),
             shed: Family::default(),
             security: Family::default(),
@@ -211,6 +223,8 @@ impl Metrics {
             Shed::Connections,
             Shed::AccountBusy,
             Shed::BreakerOpen,
+            Shed::Streams,
+            Shed::WebhookTests,
         ] {
             let _ = metrics.shed.get_or_create(&ReasonLabel { reason: reason.as_str() });
         }
@@ -230,6 +244,7 @@ impl Metrics {
             self.served.clone(),
         );
         r.register("http_server_active_requests", "Requests under way", self.active.clone());
+        r.register("gateway_event_streams", "Event streams that are open", self.streams.clone());
         r.register(
             "http_client_request_duration_seconds",
             "Time of one call to a provider",
@@ -281,6 +296,16 @@ impl Metrics {
         r.register("gateway_outbox_oldest_seconds", "Age of the oldest of them", self.outbox_oldest.clone());
         r.register("gateway_event_deliveries", "Attempts to deliver an event", self.deliveries.clone());
         r.register(
+            "gateway_webhook_endpoints_lapsing",
+            "Webhook endpoints that will be disabled within a week, because their client is not seen",
+            self.endpoints_lapsing.clone(),
+        );
+        r.register(
+            "gateway_webhook_endpoints_lapsed",
+            "Webhook endpoints that were disabled because their client was not seen",
+            self.endpoints_lapsed.clone(),
+        );
+        r.register(
             "gateway_breaker_state",
             "The worst circuit breaker of a provider's accounts: 0 closed, 1 half open, 2 open",
             self.breakers.clone(),
@@ -319,6 +344,16 @@ impl Drop for Active {
 pub fn request_began() -> Active {
     METRICS.active.inc();
     Active(())
+}
+
+/// An event stream was opened.
+pub fn stream_opened() {
+    METRICS.streams.inc();
+}
+
+/// An event stream was closed.
+pub fn stream_closed() {
+    METRICS.streams.dec();
 }
 
 /// A request was answered. `route` is the template, or a fixed word where none matched.
@@ -385,6 +420,16 @@ pub fn payer_address_refused(provider: &str) {
 /// An event was sent to an internal service. `result` is a word of ours, for example `delivered` or `failed`.
 pub fn event_delivery(result: &'static str) {
     METRICS.deliveries.get_or_create(&ResultLabel { result }).inc();
+}
+
+/// So many enabled endpoints will soon be disabled, because their client is not seen.
+pub fn endpoints_lapsing(count: u64) {
+    METRICS.endpoints_lapsing.set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+/// An endpoint was disabled because its client was not seen.
+pub fn endpoint_lapsed() {
+    METRICS.endpoints_lapsed.inc();
 }
 
 /// Work was refused at once.
@@ -490,6 +535,7 @@ mod tests {
             r#"http_server_request_duration_seconds_bucket{le="0.01",http_request_method="GET",http_route="/orders/{id}",http_response_status_code="200"}"#,
             r#"http_request_method="_OTHER""#,
             "http_server_active_requests",
+            "gateway_event_streams",
             r#"http_client_request_duration_seconds_count{provider="lyra",operation="Charge/PaymentOrder/Get",error_type=""}"#,
             r#"gateway_operations_unknown{provider="lyra"} 2"#,
             "gateway_operations_unknown_oldest_seconds 61.0",
@@ -503,6 +549,8 @@ mod tests {
             "gateway_outbox_pending 3",
             "gateway_outbox_oldest_seconds 4.0",
             r#"gateway_event_deliveries_total{result="delivered"}"#,
+            "gateway_webhook_endpoints_lapsing",
+            "gateway_webhook_endpoints_lapsed_total",
             r#"gateway_breaker_state{provider="lyra"} 2"#,
             r#"gateway_shed_total{reason="overload"}"#,
             r#"gateway_security_events_total{event="failed_login",reason="missing"}"#,

@@ -6,7 +6,9 @@
 
 mod clients;
 mod guard;
+mod lookup;
 mod message;
+mod owners;
 mod schedule;
 mod secret;
 mod sender;
@@ -20,14 +22,15 @@ use std::{
 };
 
 use secrecy::SecretString;
-use tokio::sync::{Notify, Semaphore, TryAcquireError, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 #[cfg(test)]
 pub(crate) use self::message::body as message_body;
 pub use self::{
     clients::Clients,
-    guard::{AddressRefused, AddressRules, Resolver, SystemResolver},
+    guard::{AddressRefused, AddressRules, Resolver},
+    lookup::SystemResolver,
     schedule::Schedule,
 };
 
@@ -37,7 +40,9 @@ use crate::{
     clock::SteadyClock,
     config::{AllowedAccounts, WebhookSettings},
     domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
+    metrics::{self, Shed},
     orders::Caller,
+    places::Places,
     problem::{Problem, ProblemCode},
     store::{
         StoreError,
@@ -51,8 +56,10 @@ use crate::{
 
 /// Most endpoints of one client; named in the meaning of `endpoint_limit_reached`.
 const ENDPOINTS_MAX: u32 = 20;
-/// Most streams of events open at once.
-const STREAMS_MAX: usize = 256;
+/// Most tests of endpoints under way at once. A receiver that does not answer holds one up for `webhooks.timeout_ms`.
+const TESTS_MAX: usize = 8;
+/// Most tests of one client under way at once.
+const TESTS_OF_CLIENT: usize = 2;
 /// Events made pending in one commit of a replay.
 const REPLAY_BATCH: u32 = 500;
 /// Longest URL, in characters.
@@ -76,7 +83,13 @@ pub struct OutboxOptions {
 impl OutboxOptions {
     /// The usual ones for this configuration.
     pub fn new(webhooks: WebhookSettings, clients: Clients, tracer: Tracer) -> Self {
-        Self { webhooks, clients, schedule: Schedule::default(), resolver: Arc::new(SystemResolver), tracer }
+        Self {
+            webhooks,
+            clients,
+            schedule: Schedule::default(),
+            resolver: Arc::new(SystemResolver::default()),
+            tracer,
+        }
     }
 }
 
@@ -131,7 +144,10 @@ pub struct Outbox {
     clock: SteadyClock,
     /// An endpoint or a delivery was changed by hand.
     changed: Notify,
-    streams: Arc<Semaphore>,
+    tests: Arc<Places>,
+    sightings: owners::Sightings,
+    /// How long a client may not be seen before its endpoints are disabled.
+    lapse: Duration,
     tasks: TaskTracker,
     stopping: watch::Sender<bool>,
 }
@@ -152,15 +168,18 @@ impl Outbox {
             tracer: options.tracer,
             clock: SteadyClock::start(),
             changed: Notify::new(),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            tests: Places::new(TESTS_MAX, TESTS_OF_CLIENT),
+            sightings: owners::Sightings::default(),
+            lapse: Duration::from_secs(options.webhooks.lapse_days.saturating_mul(24 * 3_600)),
             tasks: TaskTracker::new(),
             stopping,
         });
-        outbox.tasks.spawn(worker::run(Arc::clone(&outbox), stopped));
+        outbox.tasks.spawn(worker::run(Arc::clone(&outbox), stopped.clone()));
+        outbox.tasks.spawn(owners::run(Arc::clone(&outbox), stopped));
         Ok(outbox)
     }
 
-    /// Ends the streams and starts no new delivery. To be called before the listeners wait for their connections.
+    /// Starts no new delivery.
     pub fn begin_stop(&self) {
         let _ = self.stopping.send(true);
     }
@@ -176,6 +195,11 @@ impl Outbox {
     pub fn replace_clients(&self, clients: Clients) {
         *self.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clients);
         self.changed.notify_one();
+    }
+
+    /// A client showed a valid credential.
+    pub fn saw(&self, client: &str) {
+        self.sightings.saw(client);
     }
 
     fn clients(&self) -> Arc<Clients> {
@@ -213,22 +237,6 @@ impl Outbox {
     /// The position of the newest event, raised when one is committed.
     pub fn watch_events(&self) -> watch::Receiver<i64> {
         self.store.watch_events()
-    }
-
-    /// Becomes true when the service stops.
-    pub fn watch_stop(&self) -> watch::Receiver<bool> {
-        self.stopping.subscribe()
-    }
-
-    /// Room for one more stream; it is taken until the permit is dropped.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn stream_permit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|error| match error {
-            TryAcquireError::NoPermits => Problem::plain(ProblemCode::Overloaded),
-            TryAcquireError::Closed => Problem::plain(ProblemCode::Draining),
-        })
     }
 
     /// Makes an endpoint, which gets what happens from now on. Its secret is in the answer, and never again.
@@ -395,16 +403,31 @@ impl Outbox {
         Ok(queued)
     }
 
-    /// Sends a message about nothing to one of the caller's endpoints, once, enabled or not.
+    /// Sends a message about nothing to one of the caller's endpoints, once, enabled or not. Goes on to its end when the
+    /// caller hangs up, so that callers who do cannot have more tests under way than there may be.
     ///
     /// # Errors
-    /// No such endpoint.
-    pub async fn test(&self, caller: &Caller, id: EndpointId) -> Result<Tested, Problem> {
+    /// No such endpoint; or too many tests are under way, of this client or of all.
+    pub async fn test(self: &Arc<Self>, caller: &Caller, id: EndpointId) -> Result<Tested, Problem> {
         let endpoint = self.endpoint(caller, id).await?;
+        let place = self.tests.take(&caller.client).map_err(|full| {
+            metrics::shed(Shed::WebhookTests);
+            self.tests.refused(full, "tests of webhook endpoints")
+        })?;
+        let outbox = Arc::clone(self);
+        let work = async move {
+            let _place = place;
+            outbox.send_test(&endpoint).await
+        };
+        let tested = tokio::spawn(trace::carry(work)).await;
+        tested.unwrap_or_else(|_| Err(Problem::plain(ProblemCode::InternalError)))
+    }
+
+    async fn send_test(&self, endpoint: &Endpoint) -> Result<Tested, Problem> {
         let (event, now) = (EventId::generate(), Timestamp::now());
         let context = trace::current();
         let body = message::test(event, now, context.cause());
-        let mut headers = worker::headers(&endpoint, event, now, &body)
+        let mut headers = worker::headers(endpoint, event, now, &body)
             .ok_or_else(|| Problem::plain(ProblemCode::InternalError))?;
         let mut span = context.span(SpanKind::Client, || "webhook POST".to_owned());
         context.put(&span, &mut headers);

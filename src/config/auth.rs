@@ -96,6 +96,15 @@ impl AllowedAccounts {
         }
     }
 
+    /// Whether every account of `others` is among them.
+    pub fn cover(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Named(_), Self::All) => false,
+            (Self::Named(names), Self::Named(others)) => names.is_superset(others),
+        }
+    }
+
     /// Their names; `None` means every account.
     pub fn names(&self) -> Option<Vec<String>> {
         match self {
@@ -168,7 +177,7 @@ impl ClientSettings {
 }
 
 /// `[auth.jwt]`: tokens of one issuer. Issuer, audience and address are there when the mode is `jwt`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtSettings {
     /// The `iss` a token must have.
     pub issuer: Option<String>,

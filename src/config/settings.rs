@@ -182,14 +182,17 @@ pub struct WebhookSettings {
     pub allow_networks: Vec<Network>,
     /// How long a delivery may take to be answered.
     pub timeout: Duration,
+    /// After so many days without a valid credential of its client an endpoint is disabled, unless the client is configured.
+    pub lapse_days: u64,
 }
 
 impl WebhookSettings {
     pub(super) fn read(mut section: Section<'_>) -> Read<Self> {
         let allow_networks = section.list("allow_networks", Network::parse);
         let timeout = section.milliseconds("timeout_ms", 10..=60_000);
+        let lapse_days = section.integer("lapse_days", 7..=3_650, "days");
         section.finish();
-        Ok(Self { allow_networks: allow_networks?, timeout: timeout? })
+        Ok(Self { allow_networks: allow_networks?, timeout: timeout?, lapse_days: lapse_days? })
     }
 }
 

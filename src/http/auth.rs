@@ -18,9 +18,10 @@ use super::{
     logline::CallerName,
     peer::Peer,
     places::Seat,
+    proof::Proof,
 };
 use crate::{
-    config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, Scope, api_key},
+    config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, JwtSettings, Scope, api_key},
     faults,
     orders::Caller,
     problem::{Problem, ProblemCode},
@@ -28,12 +29,14 @@ use crate::{
 };
 
 /// Who may call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Identities {
     /// `None`: everybody may do everything (loopback only).
     clients: Option<Clients>,
     /// With `auth.mode = "jwt"`; the clients above keep their keys then.
     tokens: Option<Tokens>,
+    /// Of the tokens above.
+    issuer: Arc<JwtSettings>,
 }
 
 /// The configured clients by what proves who they are.
@@ -58,11 +61,32 @@ impl Identities {
     /// The clients of this configuration. With tokens the issuer's keys are fetched from now on, so it must be called
     /// in the runtime.
     pub fn new(settings: &AuthSettings) -> Self {
+        let issuer = Arc::new(settings.jwt.clone());
         if settings.mode == AuthMode::None {
-            return Self { clients: None, tokens: None };
+            return Self { clients: None, tokens: None, issuer };
         }
         let tokens = (settings.mode == AuthMode::Jwt).then(|| Tokens::start(&settings.jwt)).flatten();
-        Self { clients: Some(Clients::new(settings)), tokens }
+        Self { clients: Some(Clients::new(settings)), tokens, issuer }
+    }
+
+    /// Whether this proof still makes its caller who it was, with this scope and at least its accounts of then. That a token
+    /// has expired is not looked at.
+    pub(super) fn still_allow(&self, proof: &Proof, caller: &Caller, scope: Scope) -> bool {
+        let client = match (proof, &self.clients) {
+            (Proof::NotNeeded, clients) => return clients.is_none(),
+            (_, None) => return false,
+            (Proof::Token { issuer, .. }, Some(_)) => return self.tokens.is_some() && *issuer == self.issuer,
+            (Proof::Key(hash), Some(clients)) => clients.by_key.get(hash).map(AsRef::as_ref),
+            (Proof::Certificate(peer), Some(clients)) => clients.with_certificate(peer).and_then(Result::ok),
+            (Proof::Gateway(name, peer), Some(clients)) => {
+                clients.via_gateway.get(name).map(AsRef::as_ref).filter(|_| clients.trusts(peer))
+            }
+        };
+        client.is_some_and(|client| {
+            client.name == caller.client
+                && client.scopes.contains(&scope)
+                && client.accounts.cover(&caller.accounts)
+        })
     }
 
     /// Takes over what these know of the issuer's keys.
@@ -77,33 +101,45 @@ impl Identities {
     async fn find(
         &self,
         headers: &HeaderMap,
-        peer: Option<&Peer>,
+        peer: Option<&Arc<Peer>>,
         log: &SecurityLog,
-    ) -> Result<Client, &'static str> {
+    ) -> Result<(Client, Proof), &'static str> {
         let Some(clients) = &self.clients else {
-            return Ok(Client {
+            let client = Client {
                 name: "anonymous".to_owned(),
                 scopes: Scope::ALL.into_iter().collect(),
                 accounts: AllowedAccounts::All,
-            });
+            };
+            return Ok((client, Proof::NotNeeded));
         };
-        let named = clients.named_by_gateway(headers, peer, log);
+        let named = clients.named_by_gateway(headers, peer.map(AsRef::as_ref), log);
         if !has_credential(headers) {
-            let found = named.or_else(|| peer.and_then(|peer| clients.with_certificate(peer)));
-            return found.unwrap_or(Err("missing")).cloned();
+            let peer = peer.ok_or("missing")?;
+            return match (named, clients.with_certificate(peer)) {
+                (Some(named), _) => {
+                    let client = Client::clone(named?);
+                    let proof = Proof::Gateway(client.name.clone(), Arc::clone(peer));
+                    Ok((client, proof))
+                }
+                (None, Some(shown)) => Ok((Client::clone(shown?), Proof::Certificate(Arc::clone(peer)))),
+                (None, None) => Err("missing"),
+            };
         }
         let credential = credential(headers).ok_or("missing")?;
         if faults::planted("credentials_are_logged") {
             tracing::debug!(reason = credential.text, "a credential came in");
         }
         // Looking up a hash of 256 random bits tells nothing by its time.
-        if let Some(client) = clients.by_key.get(&api_key::sha256(credential.text)) {
-            return Ok(Client::clone(client));
+        let hash = api_key::sha256(credential.text);
+        if let Some(client) = clients.by_key.get(&hash) {
+            return Ok((Client::clone(client), Proof::Key(hash)));
         }
         match &self.tokens {
             Some(tokens) if credential.is_bearer => {
                 let bearer = tokens.bearer(credential.text).await.map_err(Denied::as_str)?;
-                Ok(Client { name: bearer.name, scopes: bearer.scopes, accounts: bearer.accounts })
+                let client = Client { name: bearer.name, scopes: bearer.scopes, accounts: bearer.accounts };
+                let issuer = Arc::clone(&self.issuer);
+                Ok((client, Proof::Token { expires_at: bearer.expires_at, issuer }))
             }
             _ => Err("unknown_key"),
         }
@@ -147,11 +183,7 @@ impl Clients {
         }
         let mut values = headers.get_all(&gateway.client_header).iter();
         let first = values.next()?;
-        let is_trusted = peer.is_some_and(|peer| {
-            gateway.trusted_peers.iter().any(|network| network.contains(peer.address))
-                || peer.certificate.iter().any(|id| gateway.trusted_certificates.contains(id))
-        });
-        if !is_trusted {
+        if !peer.is_some_and(|peer| self.trusts(peer)) {
             if let Some(left_out) = log.saw("untrusted_identity_header", "ignored") {
                 tracing::warn!(
                     security = "untrusted_identity_header",
@@ -168,6 +200,14 @@ impl Clients {
         }
         let client = first.to_str().ok().and_then(|name| self.via_gateway.get(name));
         Some(client.map(AsRef::as_ref).ok_or("unknown_client_of_gateway"))
+    }
+
+    /// Whether a peer is a gateway whose word counts.
+    fn trusts(&self, peer: &Peer) -> bool {
+        let gateway = &self.gateway;
+        gateway.is_on()
+            && (gateway.trusted_peers.iter().any(|network| network.contains(peer.address))
+                || peer.certificate.iter().any(|id| gateway.trusted_certificates.contains(id)))
     }
 
     /// The client whose certificate the peer showed.
@@ -203,17 +243,22 @@ fn credential(headers: &HeaderMap) -> Option<Credential<'_>> {
     Some(Credential { text, is_bearer: false })
 }
 
-/// The authenticated caller of a request.
+/// The authenticated caller of a request, and what proved who it is.
 #[derive(Debug)]
-pub(super) struct Authenticated(pub(super) Caller, Arc<SecurityLog>);
+pub(super) struct Authenticated(pub(super) Caller, Proof, Arc<SecurityLog>);
 
 impl Authenticated {
     /// The caller, if it has this scope.
     pub(super) fn with(self, scope: Scope) -> Result<Caller, Failed> {
+        Ok(self.with_proof(scope)?.0)
+    }
+
+    /// The same with the proof, for what goes on after the request.
+    pub(super) fn with_proof(self, scope: Scope) -> Result<(Caller, Proof), Failed> {
         if self.0.scopes.contains(&scope) {
-            return Ok(self.0);
+            return Ok((self.0, self.1));
         }
-        if let Some(left_out) = self.1.saw("missing_scope", scope.as_str()) {
+        if let Some(left_out) = self.2.saw("missing_scope", scope.as_str()) {
             tracing::warn!(
                 security = "missing_scope", client = %self.0.client, scope = scope.as_str(), left_out,
                 "a scope is missing"
@@ -232,9 +277,9 @@ impl FromRequestParts<Api> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failed> {
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let peer = parts.extensions.get::<Arc<Peer>>().map(AsRef::as_ref);
-        let client = match api.identities().find(&parts.headers, peer, &api.security).await {
-            Ok(client) => client,
+        let peer = parts.extensions.get::<Arc<Peer>>();
+        let (client, proof) = match api.identities().find(&parts.headers, peer, &api.security).await {
+            Ok(found) => found,
             Err(reason) => {
                 if let Some(left_out) = api.security.saw("failed_login", reason) {
                     tracing::warn!(security = "failed_login", reason, left_out, "no valid credentials");
@@ -242,6 +287,7 @@ impl FromRequestParts<Api> for Authenticated {
                 return Err(Problem::plain(ProblemCode::Unauthenticated).into());
             }
         };
+        api.outbox.saw(&client.name);
         if let Some(name) = parts.extensions.get::<CallerName>() {
             name.set(&client.name);
         }
@@ -259,6 +305,6 @@ impl FromRequestParts<Api> for Authenticated {
         }
         let caller =
             Caller { client: client.name, accounts: client.accounts, scopes: client.scopes, request_id };
-        Ok(Self(caller, Arc::clone(&api.security)))
+        Ok(Self(caller, proof, Arc::clone(&api.security)))
     }
 }

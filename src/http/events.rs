@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
+    Extension,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{
@@ -11,10 +12,7 @@ use axum::{
     },
 };
 use futures_util::{Stream, stream};
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
-};
+use tokio::sync::watch;
 
 use super::{
     Api,
@@ -22,20 +20,25 @@ use super::{
     cursor::{self, pairs, read_limit, unknown_parameter},
     dto::{EventDto, EventListDto},
     error::Failed,
+    hangup::Hangup,
+    proof::Proof,
+    streams::Stream as OpenStream,
 };
 use crate::{
-    adapter::Violation, config::Scope, domain::EventFilter, orders::Caller, problem::Problem,
+    adapter::Violation,
+    config::Scope,
+    domain::EventFilter,
+    orders::Caller,
+    problem::{Problem, ProblemCode},
     store::outbox::PlacedEvent,
 };
 
 /// Pause between signs of life on a stream; proxies close what is silent for longer.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A stream ends after this long, so that a withdrawn credential does not read on. The client connects again.
-const STREAM_MAX: Duration = Duration::from_secs(3_600);
 /// Longest `types`, in characters.
 const TYPES_MAX: usize = 1_024;
-/// Events read at once for a stream.
-const STREAM_BATCH: u32 = 100;
+/// Events read at once for a stream; all that it holds of what its peer has not read yet. An event has at most 20 kB.
+const STREAM_BATCH: u32 = 20;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Asks nginx and its kin not to hold a stream back.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -50,7 +53,9 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 ///
 /// With `Accept: text/event-stream` the same events come as a stream: `id` is a cursor, `event` the type, `data` the
 /// event. The stream begins after `Last-Event-ID` or `cursor`, else with the next event; a comment every 15 seconds
-/// shows that it lives, and it ends after an hour at the latest: connect again with `Last-Event-ID`.
+/// shows that it lives, and it ends after an hour at the latest, with the token that opened it, when the credential is withdrawn,
+/// and when the service stops: connect again with `Last-Event-ID`. A client has at most 16 streams (429 `rate_limited`),
+/// all clients together 256 (503 `overloaded`).
 /// Scope: `events:read`.
 #[utoipa::path(
     get, path = "/events", operation_id = "listEvents", tag = "events",
@@ -69,16 +74,18 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(super) async fn list_events(
     State(api): State<Api>,
     authenticated: Authenticated,
+    hangup: Option<Extension<Hangup>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
-    let caller = authenticated.with(Scope::EventsRead)?;
+    let (caller, proof) = authenticated.with_proof(Scope::EventsRead)?;
     let asked = Asked::read(query.as_deref())?;
     if wants_stream(&headers) {
         // One that is no text is no cursor, and not "from now on" either.
         let last = headers.get(LAST_EVENT_ID);
         let last = last.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        return follow(&api, caller, asked, last).await;
+        let hangup = hangup.map(|Extension(hangup)| hangup);
+        return follow(&api, caller, (proof, hangup), asked, last).await;
     }
     let scope = asked.scope(&caller);
     let from = asked.cursor.as_ref().map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
@@ -150,37 +157,39 @@ struct Follower {
     position: i64,
     ready: VecDeque<PlacedEvent>,
     newest: watch::Receiver<i64>,
-    stop: watch::Receiver<bool>,
-    until: Instant,
-    _permit: OwnedSemaphorePermit,
+    stream: OpenStream,
 }
 
-async fn follow(api: &Api, caller: Caller, asked: Asked, last: Option<String>) -> Result<Response, Failed> {
+async fn follow(
+    api: &Api,
+    caller: Caller,
+    (proof, hangup): (Proof, Option<Hangup>),
+    asked: Asked,
+    last: Option<String>,
+) -> Result<Response, Failed> {
     let newest = api.outbox.watch_events();
     let scope = asked.scope(&caller);
     let from = last.as_ref().filter(|last| !last.is_empty()).or(asked.cursor.as_ref());
     let from = from.map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
     let position = from.as_ref().map_or_else(|| *newest.borrow(), |(position, _)| *position);
+    let stream = api.streams.open(&caller, proof.clone())?;
+    // A reload between the look at the credential and this has not seen the stream.
+    if !api.identities().still_allow(&proof, &caller, Scope::EventsRead) {
+        return Err(Problem::plain(ProblemCode::Unauthenticated).into());
+    }
     // Says now what would end the stream at once.
     let page = api.outbox.events(&caller, asked.account.as_deref(), &asked.types, position, 1).await?;
     if let Some((_, mark)) = from {
         api.cursors.check_event(&mark, page.began)?;
     }
-    let follower = Follower {
-        api: api.clone(),
-        caller,
-        asked,
-        scope,
-        position,
-        ready: VecDeque::new(),
-        newest,
-        stop: api.outbox.watch_stop(),
-        until: Instant::now() + STREAM_MAX,
-        _permit: api.outbox.stream_permit()?,
-    };
+    let follower =
+        Follower { api: api.clone(), caller, asked, scope, position, ready: VecDeque::new(), newest, stream };
+    follower.stream.begin(hangup);
     let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
     let mut response = Sse::new(messages(follower)).keep_alive(alive).into_response();
     response.headers_mut().insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    // Nothing comes after a stream, so that its connection can be cut without harm to anything else.
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     Ok(response)
 }
 
@@ -197,14 +206,20 @@ fn messages(follower: Follower) -> impl Stream<Item = Result<Message, Infallible
 }
 
 impl Follower {
-    /// The next event; `None` at the end of the stream.
+    /// The next event; `None` at the end of the stream, whatever is ready then.
     async fn next(&mut self) -> Option<PlacedEvent> {
+        let ended = self.stream.ended();
+        tokio::select! {
+            biased;
+            () = ended => None,
+            event = self.next_event() => event,
+        }
+    }
+
+    async fn next_event(&mut self) -> Option<PlacedEvent> {
         loop {
             if let Some(placed) = self.ready.pop_front() {
                 return Some(placed);
-            }
-            if *self.stop.borrow() || Instant::now() >= self.until {
-                return None;
             }
             // Before the read: what is committed during it wakes the wait below.
             let newest = *self.newest.borrow_and_update();
@@ -221,11 +236,7 @@ impl Follower {
             if !self.ready.is_empty() || self.position < newest {
                 continue;
             }
-            tokio::select! {
-                changed = self.newest.changed() => changed.ok()?,
-                _ = self.stop.wait_for(|stop| *stop) => return None,
-                () = tokio::time::sleep_until(self.until) => return None,
-            }
+            self.newest.changed().await.ok()?;
         }
     }
 }

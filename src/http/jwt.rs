@@ -3,12 +3,15 @@
 mod keys;
 mod signature;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jsonwebtoken::{AlgorithmFamily, Validation, errors::ErrorKind};
 use serde::Deserialize;
 
-use crate::config::{AllowedAccounts, JwtSettings, Scope};
+use crate::{
+    config::{AllowedAccounts, JwtSettings, Scope},
+    domain::Timestamp,
+};
 use keys::IssuerKeys;
 
 /// Seconds by which our clock and the issuer's may differ.
@@ -66,6 +69,8 @@ pub(super) struct Bearer {
     pub(super) name: String,
     pub(super) scopes: BTreeSet<Scope>,
     pub(super) accounts: AllowedAccounts,
+    /// When what the token began must end: its `exp`, or the end of the leeway for a token that is taken within it.
+    pub(super) expires_at: Timestamp,
 }
 
 /// Words in one text, separated by spaces, or a list of them: issuers differ.
@@ -93,6 +98,8 @@ struct Claims {
     scope: Option<Words>,
     scp: Option<Words>,
     accounts: Option<Words>,
+    /// Seconds of 1970, whole or not (RFC 7519, section 2). Whether it has passed is checked elsewhere.
+    exp: Option<serde_json::Number>,
 }
 
 /// The tokens of one issuer.
@@ -204,7 +211,18 @@ fn bearer(claims: &Claims) -> Result<Bearer, Denied> {
         claims.accounts.iter().flat_map(Words::iter).map(str::to_owned).collect();
     let accounts =
         if accounts.contains("*") { AllowedAccounts::All } else { AllowedAccounts::Named(accounts) };
-    Ok(Bearer { name: format!("jwt:{name}"), scopes, accounts })
+    let expires_at = expires_at(claims.exp.as_ref(), Timestamp::now());
+    Ok(Bearer { name: format!("jwt:{name}"), scopes, accounts, expires_at })
+}
+
+/// A time that cannot be read as whole seconds has passed.
+fn expires_at(exp: Option<&serde_json::Number>, now: Timestamp) -> Timestamp {
+    let text = exp.map(ToString::to_string).unwrap_or_default();
+    let whole = text.split_once('.').map_or(text.as_str(), |(whole, _)| whole);
+    let seconds: Option<i64> = whole.parse().ok();
+    let Some(seconds) = seconds else { return now };
+    let exp = Timestamp::from_millis(seconds.saturating_mul(1_000));
+    if exp > now { exp } else { exp.plus(Duration::from_secs(LEEWAY_SECONDS)) }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod forms;
 #[doc(hidden)]
 pub mod fuzz;
 mod guard;
+mod hangup;
 mod jwt;
 mod limits;
 mod logline;
@@ -26,7 +27,9 @@ mod pages;
 mod payer;
 mod peer;
 mod places;
+mod proof;
 pub mod server;
+mod streams;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;
@@ -47,7 +50,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use auth::Identities;
 pub use openapi::document;
 
-use crate::{orders::Orders, outbox::Outbox, telemetry::SecurityLog, trace::Tracer};
+use crate::{config::Scope, orders::Orders, outbox::Outbox, telemetry::SecurityLog, trace::Tracer};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -63,6 +66,7 @@ pub struct Api {
     security: Arc<SecurityLog>,
     lines: Arc<logline::Lines>,
     cursors: cursor::Cursors,
+    streams: Arc<streams::Streams>,
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
@@ -125,17 +129,22 @@ impl Api {
             security: Arc::default(),
             lines: Arc::default(),
             cursors,
+            streams: streams::Streams::new(),
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
             stopping: Arc::default(),
         }
     }
 
-    /// Puts other clients in force.
+    /// Puts other clients in force. Streams of callers that may not follow events as before any more are ended.
     pub fn replace_identities(&self, identities: Identities) {
-        let mut current = self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        identities.begin_with(&current);
-        *current = Arc::new(identities);
+        let identities = Arc::new(identities);
+        {
+            let mut current = self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            identities.begin_with(&current);
+            *current = Arc::clone(&identities);
+        }
+        self.streams.end_unless(|proof, caller| identities.still_allow(proof, caller, Scope::EventsRead));
     }
 
     /// Says unready from now on, and asks callers to connect elsewhere; requests are served as usual.
@@ -143,9 +152,10 @@ impl Api {
         self.stopping.unready.store(true, Ordering::SeqCst);
     }
 
-    /// Refuses new requests from now on.
+    /// Refuses new requests from now on, and ends the event streams.
     pub fn refuse(&self) {
         self.stopping.refusing.store(true, Ordering::SeqCst);
+        self.streams.stop();
     }
 
     fn is_draining(&self) -> bool {

@@ -20,10 +20,11 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep_until, timeout_at},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{
+    hangup::Hangup,
     peer::Peer,
     tls::Tls,
     words::{self, Worded},
@@ -50,6 +51,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ACCEPT_LOG: Duration = Duration::from_secs(10);
 /// At a stop, time for the first request of a connection that was opened just before.
 const FIRST_REQUEST: Duration = Duration::from_millis(100);
+
+/// A connection whose caller showed a certificate takes no request after this long: certificates expire, and only a handshake
+/// looks at their time.
+const CERTIFIED_MAX: Duration = Duration::from_secs(3_600);
 
 /// What a listener needs to know.
 #[derive(Debug, Clone)]
@@ -186,15 +191,18 @@ impl Server {
         // An IPv4 address is the same whichever kind of socket it came through.
         let address = address.ip().to_canonical();
         let Some(tls) = &self.tls else {
-            return self.converse(stream, Peer { address, certificate: Vec::new() }, first_by).await;
+            let peer = Peer { address, certificate: Vec::new() };
+            return self.converse(stream, peer, first_by, std::future::pending()).await;
         };
         let shaken = tokio::select! {
             shaken = timeout_at(first_by, tls.accept(stream)) => shaken,
             () = self.closing_for(FIRST_REQUEST) => return,
         };
         match shaken {
-            Ok(Ok((stream, certificate))) => {
-                self.converse(stream, Peer { address, certificate }, first_by).await;
+            Ok(Ok((stream, shaken))) => {
+                let unproved = unproved(!shaken.certificate.is_empty(), shaken.replaced);
+                let peer = Peer { address, certificate: shaken.certificate };
+                self.converse(stream, peer, first_by, unproved).await;
             }
             Ok(Err(error)) => {
                 metrics::security_event("tls_handshake", "failed");
@@ -213,26 +221,43 @@ impl Server {
         tokio::time::sleep(time).await;
     }
 
-    /// Requests and answers. The headers of the first request must be there at `first_by`; hyper watches the others.
-    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, peer: Peer, first_by: Instant) {
+    /// Requests and answers. The headers of the first request must be there at `first_by`; hyper watches the others. When the
+    /// listener closes, or `over` resolves, what runs is finished and no other request is taken.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        peer: Peer,
+        first_by: Instant,
+        over: impl Future<Output = ()>,
+    ) {
         let peer = Arc::new(peer);
         let begun = AtomicBool::new(false);
+        let hangup = Hangup::default();
         let service = service_fn(|mut request: Request<Incoming>| {
             begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Arc::clone(&peer));
+            request.extensions_mut().insert(hangup.clone());
             self.router.clone().oneshot(request.map(Body::new))
         });
         let connection = self.http.serve_connection(TokioIo::new(Worded::new(stream, &self.prefix)), service);
         tokio::pin!(connection);
-        let closed = self.closing_for(Duration::ZERO);
+        let closed = async {
+            tokio::select! {
+                () = self.closing_for(Duration::ZERO) => {}
+                () = over => {}
+            }
+        };
         tokio::pin!(closed);
         let late = sleep_until(first_by);
         tokio::pin!(late);
+        let cut = hangup.asked();
+        tokio::pin!(cut);
         let (mut is_watched, mut is_closing, mut is_told) = (true, false, false);
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => break ended,
+                () = &mut cut => return,
                 () = &mut closed, if !is_closing => {
                     is_closing = true;
                     if !begun.load(Ordering::Relaxed) {
@@ -254,6 +279,18 @@ impl Server {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
         }
+    }
+}
+
+/// Resolves when the certificate of a caller proves nothing any more: other files are in force, or it was looked at long ago.
+/// Never for a caller that showed none.
+async fn unproved(is_certified: bool, replaced: CancellationToken) {
+    if !is_certified {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        () = replaced.cancelled() => {}
+        () = tokio::time::sleep(CERTIFIED_MAX) => {}
     }
 }
 
@@ -356,5 +393,18 @@ mod tests {
             std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
             assert!(answer.ends_with("fine"), "{answer}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_proves_for_an_hour_and_until_other_files_are_in_force() {
+        let began = Instant::now();
+        unproved(true, CancellationToken::new()).await;
+        assert_eq!(began.elapsed(), CERTIFIED_MAX);
+        let replaced = CancellationToken::new();
+        replaced.cancel();
+        unproved(true, replaced.clone()).await;
+        assert_eq!(began.elapsed(), CERTIFIED_MAX);
+        let never = tokio::time::timeout(CERTIFIED_MAX * 9, unproved(false, replaced)).await;
+        assert!(never.is_err(), "who showed none proves by each request");
     }
 }

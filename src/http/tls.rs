@@ -6,18 +6,35 @@ use rustls::{
     Error, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
 
 use super::peer::certificate_ids;
 use crate::config::{ClientCertificates, ConfigErrors, TlsSettings};
 
 /// The certificate in force. Connections keep the one they began with.
 #[derive(Debug)]
-pub struct Tls(RwLock<Arc<ServerConfig>>);
+pub struct Tls(RwLock<InForce>);
+
+#[derive(Debug, Clone)]
+struct InForce {
+    config: Arc<ServerConfig>,
+    /// Cancelled when another one is put in force.
+    replaced: CancellationToken,
+}
+
+/// The result of a handshake.
+#[derive(Debug)]
+pub(super) struct Shaken {
+    /// What the caller's certificate is known by, nothing when it showed none.
+    pub(super) certificate: Vec<String>,
+    /// Cancelled when certificates of callers are checked by other files than this one was.
+    pub(super) replaced: CancellationToken,
+}
 
 impl Tls {
     /// Reads the files.
@@ -25,25 +42,24 @@ impl Tls {
     /// # Errors
     /// Files that cannot be read, or that hold something else, by the key that names them.
     pub fn new(settings: &TlsSettings) -> Result<Self, ConfigErrors> {
-        server_config(settings).map(|config| Self(RwLock::new(Arc::new(config))))
+        let config = Arc::new(server_config(settings)?);
+        Ok(Self(RwLock::new(InForce { config, replaced: CancellationToken::new() })))
     }
 
     /// Puts another certificate in force for new connections. Sessions of the old one are not resumed.
     pub fn replace(&self, with: Self) {
         let with = with.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = with;
+        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *in_force, with).replaced.cancel();
     }
 
-    /// Shakes hands; gives what the caller's certificate is known by, nothing when it showed none.
-    pub(super) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> std::io::Result<(TlsStream<TcpStream>, Vec<String>)> {
-        let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+    /// Shakes hands; gives what that told of the caller.
+    pub(super) async fn accept(&self, stream: TcpStream) -> std::io::Result<(TlsStream<TcpStream>, Shaken)> {
+        let InForce { config, replaced } = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         let stream = TlsAcceptor::from(config).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let ids = shown.map(certificate_ids).unwrap_or_default();
-        Ok((stream, ids))
+        let certificate = shown.map(certificate_ids).unwrap_or_default();
+        Ok((stream, Shaken { certificate, replaced }))
     }
 }
 
@@ -88,6 +104,11 @@ fn server_config(settings: &TlsSettings) -> Result<ServerConfig, ConfigErrors> {
         }
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if material.callers.is_some() {
+        // A resumed session takes the caller's certificate over and does not look at its time again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 

@@ -265,7 +265,8 @@ pub(super) async fn replay(
 /// Send a test message to a webhook endpoint.
 ///
 /// At once and once, enabled or not: an event of type `webhook.test`, signed like the others, which is kept nowhere.
-/// What the receiver answered is not shown but for its status. Scope: `endpoints:admin`.
+/// What the receiver answered is not shown but for its status. A client has at most 2 tests under way (429 `rate_limited`),
+/// all clients together 8 (503 `overloaded`). Scope: `endpoints:admin`.
 #[utoipa::path(
     post, path = "/webhook-endpoints/{id}/test", operation_id = "testWebhookEndpoint", tag = "events",
     params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),

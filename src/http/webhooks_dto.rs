@@ -87,7 +87,8 @@ pub(super) struct EndpointDto {
     /// Whether events are sent.
     #[schema(example = true)]
     enabled: bool,
-    /// Why guichet disabled it: `gone` after the receiver answered 410.
+    /// Why guichet or an operator disabled it: `gone` after the receiver answered 410, `lapsed` after no valid
+    /// credential of the client was seen for `webhooks.lapse_days`, `operator` by an operator.
     disabled_reason: Option<String>,
     /// Nothing is sent before, because the receiver asked for less.
     slow_until: Option<String>,

@@ -27,6 +27,11 @@ impl Clients {
         Self { named, by_token: settings.mode == AuthMode::Jwt }
     }
 
+    /// Whether the configuration names this client.
+    pub(crate) fn is_configured(&self, client: &str) -> bool {
+        self.named.contains_key(client)
+    }
+
     /// The accounts a client may use now; `remembered` are those it had when it was seen last. `None`: there is no
     /// such client any more.
     pub(super) fn accounts_of<'a>(

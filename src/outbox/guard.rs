@@ -151,17 +151,6 @@ pub trait Resolver: fmt::Debug + Send + Sync {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The resolver of the operating system.
-#[derive(Debug)]
-pub struct SystemResolver;
-
-#[async_trait]
-impl Resolver for SystemResolver {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
-    }
-}
-
 /// A resolver between a client and its connections, which lets only checked addresses through.
 #[derive(Debug)]
 pub(super) struct Guarded {

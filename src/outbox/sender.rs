@@ -200,7 +200,7 @@ mod tests {
 
     fn sender(timeout: Duration) -> Sender {
         let rules = Arc::new(AddressRules::new(vec![Network::parse("127.0.0.1").unwrap()]));
-        let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver);
+        let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::default());
         Sender::new(rules, &resolver, timeout).unwrap()
     }
 

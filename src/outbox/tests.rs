@@ -121,6 +121,7 @@ fn options(pauses: &[u64]) -> OutboxOptions {
     let webhooks = WebhookSettings {
         allow_networks: vec![Network::parse("127.0.0.1").unwrap()],
         timeout: Duration::from_secs(5),
+        lapse_days: 30,
     };
     let pauses = pauses.iter().copied().map(Duration::from_millis).collect();
     OutboxOptions {

@@ -4,7 +4,7 @@
 //! wanted event after it and moves the position, in one transaction. As positions grow in the order of commits, no
 //! event is passed over, whatever crashes when.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -124,6 +124,42 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+/// When the clients that have endpoints were seen last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owners {
+    /// Now, by the clock of erasure: it never moves faster than time passes.
+    pub clock: Timestamp,
+    /// When each was seen last, by that clock. A client that is missing has endpoints from before this was written down.
+    pub seen: BTreeMap<String, Timestamp>,
+}
+
+/// The reason why guichet or an operator disables an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disabling {
+    /// Its client was not seen for too long.
+    Lapsed,
+    /// An operator did it.
+    Operator,
+}
+
+impl Disabling {
+    /// The word used in JSON, logs and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lapsed => "lapsed",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// Who it was, for the audit trail.
+    pub fn actor(self) -> &'static str {
+        match self {
+            Self::Lapsed => "guichet",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// What is to change of an endpoint.
@@ -322,6 +358,21 @@ pub trait OutboxStore: fmt::Debug + Send + Sync {
         id: EndpointId,
         change: EndpointChange,
     ) -> Result<Option<Endpoint>, StoreError>;
+
+    /// When the clients that have endpoints were seen last.
+    async fn owners(&self) -> Result<Owners, StoreError>;
+
+    /// Writes down that these clients were seen now, by the clock of erasure.
+    async fn saw_owners(&self, clients: Vec<String>) -> Result<(), StoreError>;
+
+    /// Disables the endpoints of a client that was not seen after `seen_at`, with an audit row each; answers which. None
+    /// when it was seen meanwhile.
+    async fn lapse(
+        &self,
+        client: &str,
+        seen_at: Timestamp,
+        at: Timestamp,
+    ) -> Result<Vec<EndpointId>, StoreError>;
 
     /// Removes an endpoint with its deliveries. Answers whether it was there.
     async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError>;

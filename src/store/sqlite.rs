@@ -17,6 +17,7 @@ mod location;
 mod migrations;
 mod news;
 mod orders;
+mod owners;
 mod reader;
 mod retention;
 mod rows;
@@ -42,11 +43,12 @@ use self::{
 use super::{
     Backlog, Begun, ChangeView, DueNotification, ListPage, NewNotification, NewOperation, OperationFilter,
     OrderFilter, Place, Settled, Settlement, Sort, Store, StoreError,
-    outbox::CursorKey,
+    outbox::{CursorKey, Disabling, Endpoint, Owners},
     retention::{Erased, ErasureClock, Limits, Sweep, Swept},
 };
 use crate::domain::{
-    AccountName, Cause, Event, Operation, OperationId, Order, OrderId, OrderMemory, Reading, Timestamp,
+    AccountName, Cause, EndpointId, Event, Operation, OperationId, Order, OrderId, OrderMemory, Reading,
+    Timestamp,
 };
 
 /// A store in one SQLite file. Dropping it finishes what is queued, as [`Store::close`] does.
@@ -106,6 +108,38 @@ impl SqliteStore {
     /// # Errors
     /// `Unavailable` when there is no store, it has several names or it cannot be written; `Corrupt` when it is of another version.
     pub fn request_erasure(url: &str, order: &OrderId) -> Result<(), StoreError> {
+        let connection = Self::beside(url)?;
+        retention::request(&connection, &order.to_string(), Timestamp::now())
+    }
+
+    /// All webhook endpoints of the store at `url`, whether it is in use or not, and when their clients were seen last.
+    ///
+    /// Blocks; for the command line.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::request_erasure`].
+    pub fn list_webhooks(url: &str) -> Result<(Vec<Endpoint>, Owners), StoreError> {
+        let connection = Self::beside(url)?;
+        Ok((webhooks::all(&connection, None)?, owners::read(&connection)?))
+    }
+
+    /// Disables a webhook endpoint of the store at `url`, whether it is in use or not, and writes that into the audit trail.
+    /// False when it was disabled already.
+    ///
+    /// Blocks; for the command line.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such endpoint; else as [`SqliteStore::request_erasure`].
+    pub fn disable_webhook(url: &str, id: EndpointId) -> Result<bool, StoreError> {
+        let mut connection = Self::beside(url)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let disabled = owners::disable(&transaction, id, Disabling::Operator, Timestamp::now())?;
+        transaction.commit()?;
+        disabled.ok_or(StoreError::NotFound)
+    }
+
+    /// A connection beside a service that may be running.
+    fn beside(url: &str) -> Result<rusqlite::Connection, StoreError> {
         let path = location::path_of(url)?;
         if !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no store at {}", path.display())));
@@ -113,7 +147,7 @@ impl SqliteStore {
         location::expect_one_name(&path)?;
         let connection = connection::open_beside(&path)?;
         migrations::expect_current(&connection)?;
-        retention::request(&connection, &order.to_string(), Timestamp::now())
+        Ok(connection)
     }
 
     /// Writes the file of a stopped store anew, without free pages and without what earlier moves of rows left in the

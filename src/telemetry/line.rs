@@ -11,7 +11,7 @@ use super::is_ours;
 use crate::{config::LogFormat, trace};
 
 /// Every field that a line may have, besides `timestamp`, `level`, `request_id` and `trace_id`. Others are left out.
-pub const FIELDS: [&str; 45] = [
+pub const FIELDS: [&str; 47] = [
     "message",
     "client",
     "method",
@@ -48,6 +48,7 @@ pub const FIELDS: [&str; 45] = [
     "address",
     "allowed",
     "change",
+    "days_left",
     "deliveries",
     "keys",
     "left_out",

@@ -24,6 +24,7 @@ mod sips_codes;
 mod sips_create;
 mod sips_lost;
 mod sips_rig;
+mod streams;
 mod traces;
 mod truth;
 mod violations;

@@ -44,6 +44,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(settings.limits.requests_under_way, 4096);
     assert!(settings.webhooks.allow_networks.is_empty());
     assert_eq!(settings.webhooks.timeout, Duration::from_secs(15));
+    assert_eq!(settings.webhooks.lapse_days, 30);
     assert_eq!(settings.sandbox.simulators_listen, "127.0.0.1:8090".parse().unwrap());
     assert!(!settings.sandbox.allow_remote);
     assert_eq!(settings.log.level, LogLevel::Info);

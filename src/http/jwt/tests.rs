@@ -39,6 +39,24 @@ fn the_client_is_named_so_that_it_cannot_be_taken_for_one_with_a_key() {
 }
 
 #[test]
+fn what_a_token_began_ends_with_it() {
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    for (exp, seconds) in [
+        ("1800000300", 300),
+        ("1800000300.75", 300),
+        ("1.8000003e9", 300),
+        // Taken within the leeway.
+        ("1799999990", 20),
+        ("1e300", 0),
+        ("-1e300", 0),
+    ] {
+        let number: serde_json::Number = serde_json::from_str(exp).unwrap();
+        assert_eq!(expires_at(Some(&number), now), now.plus(Duration::from_secs(seconds)), "{exp}");
+    }
+    assert_eq!(expires_at(None, now), now);
+}
+
+#[test]
 fn every_algorithm_that_may_be_configured_is_known_and_no_other() {
     for name in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] {
         assert!(signature::algorithm(name).is_some(), "{name}");

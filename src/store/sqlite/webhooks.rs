@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use super::{
-    SqliteStore, feed,
+    SqliteStore, feed, owners,
     rows::{decode, encode, word},
     writer::Step::{self, Keep, Undo},
 };
@@ -19,8 +19,8 @@ use crate::{
         StoreError,
         outbox::{
             AfterAttempt, Attempt, AttemptRecord, CursorKey, Delivery, DeliveryStatus, DueDeliveries,
-            DueDelivery, Endpoint, EndpointChange, EndpointEffect, EventPage, OutboxStore, ReplaySelection,
-            Replayed,
+            DueDelivery, Endpoint, EndpointChange, EndpointEffect, EventPage, OutboxStore, Owners,
+            ReplaySelection, Replayed,
         },
     },
 };
@@ -66,6 +66,24 @@ impl OutboxStore for SqliteStore {
         change: EndpointChange,
     ) -> Result<Option<Endpoint>, StoreError> {
         self.inner.writer.run(move |connection| update(connection, id, change)).await
+    }
+
+    async fn owners(&self) -> Result<Owners, StoreError> {
+        self.inner.readers.list(owners::read).await
+    }
+
+    async fn saw_owners(&self, clients: Vec<String>) -> Result<(), StoreError> {
+        self.inner.writer.run(move |connection| owners::saw(connection, &clients)).await
+    }
+
+    async fn lapse(
+        &self,
+        client: &str,
+        seen_at: Timestamp,
+        at: Timestamp,
+    ) -> Result<Vec<EndpointId>, StoreError> {
+        let client = client.to_owned();
+        self.inner.writer.run(move |connection| owners::lapse(connection, &client, seen_at, at)).await
     }
 
     async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
@@ -180,7 +198,7 @@ fn one(connection: &Connection, id: EndpointId) -> Result<Option<Endpoint>, Stor
     Ok(endpoints(connection, "WHERE id = ?1", params![id.to_string()])?.into_iter().next())
 }
 
-fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
+pub(super) fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
     match client {
         Some(client) => endpoints(connection, "WHERE client = ?1 ORDER BY created_at, id", params![client]),
         None => {
@@ -215,6 +233,7 @@ fn create(connection: &Connection, new: &Endpoint, limit: u32) -> Result<Step<bo
             new.secret.expose_secret(),
             new.created_at.as_millis(),
         ])?;
+    owners::saw(connection, std::slice::from_ref(&new.client))?;
     Ok(Keep(true))
 }
 
@@ -310,8 +329,14 @@ fn delete(connection: &Connection, id: EndpointId) -> Result<Step<bool>, StoreEr
     let id = id.to_string();
     connection.prepare_cached("DELETE FROM webhook_attempts WHERE endpoint_id = ?1")?.execute([&id])?;
     connection.prepare_cached("DELETE FROM webhook_deliveries WHERE endpoint_id = ?1")?.execute([&id])?;
-    let gone = connection.prepare_cached("DELETE FROM webhook_endpoints WHERE id = ?1")?.execute([&id])?;
-    Ok(Keep(gone == 1))
+    let client: Option<String> = connection
+        .prepare_cached("DELETE FROM webhook_endpoints WHERE id = ?1 RETURNING client")?
+        .query_row([&id], |row| row.get(0))
+        .optional()?;
+    if let Some(client) = &client {
+        owners::forget(connection, client)?;
+    }
+    Ok(Keep(client.is_some()))
 }
 
 fn plan(

@@ -196,3 +196,71 @@ async fn an_endpoint_is_its_clients_own() {
     assert_eq!(call(Method::POST, "/webhook-endpoints", "key-of-reader").await.problem(), (403, "forbidden"));
     assert_eq!(call(Method::GET, place, "key-of-shop").await.status, 200);
 }
+
+/// A receiver that takes every connection, reads and never answers; how many came, and what ends them all.
+async fn silent_receiver() -> (SocketAddr, tokio::sync::watch::Receiver<usize>, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (count, came) = tokio::sync::watch::channel(0);
+    let held = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    (address, came, held)
+}
+
+/// Tests that are answered late used to take every place for requests. Now a client has two, all have eight, and a caller
+/// that hangs up makes no room before its test has ended.
+#[tokio::test]
+async fn tests_of_a_silent_receiver_are_few_and_harm_nobody() {
+    let (address, mut came, receiver) = silent_receiver().await;
+    let clients = ["a", "b", "c", "d", "e"];
+    let rig = Rig::with(|settings| {
+        allow_loopback(settings);
+        settings.webhooks.timeout = Duration::from_secs(60);
+        settings.auth.mode = AuthMode::ApiKey;
+        settings.auth.clients = clients.map(|name| client(name, name, &Scope::ALL, "systempay")).into();
+    })
+    .await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut places = Vec::new();
+    for key in clients {
+        let body = json!({"url": format!("http://{address}/"), "enabled": false}).to_string();
+        let made = rig.send(Method::POST, "/webhook-endpoints", &[("x-api-key", key)], Some(&body)).await;
+        places.push(format!("{}/test", made.header("location").unwrap()));
+    }
+    let test = async |client: usize| {
+        rig.send(Method::POST, &places[client], &[("x-api-key", clients[client])], None).await
+    };
+    for (client, place) in places.iter().enumerate().take(4) {
+        for number in 1..=2 {
+            let request = http.post(format!("{}{place}", rig.url)).header("x-api-key", clients[client]);
+            let waiting = tokio::spawn(request.send());
+            came.wait_for(|came| *came == client * 2 + number).await.unwrap();
+            // This caller does not wait for the answer.
+            waiting.abort();
+        }
+        let refused = test(client).await;
+        assert_eq!(refused.problem(), (429, "rate_limited"));
+        assert_eq!(refused.header("retry-after"), Some("1"));
+    }
+    for _ in 0..50 {
+        let refused = test(4).await;
+        assert_eq!(refused.problem(), (503, "overloaded"));
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        assert_eq!(refused.json["outcome"], "not_executed");
+    }
+    assert_eq!(*came.borrow(), 8, "what is refused sends nothing");
+    let seen = rig.send(Method::GET, &path(), &[("x-api-key", "e")], None).await;
+    assert_eq!(seen.status, 200, "{seen:?}");
+    receiver.abort();
+    let again = async {
+        while test(4).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("there is no room again");
+}

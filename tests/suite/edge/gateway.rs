@@ -7,9 +7,11 @@ use guichet::config::{
 };
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
 use super::{
-    authority::{Authority, Identity, status, write},
+    authority::{Authority, Identity, connect, get, status, write},
+    program::PATIENCE,
     tls::settings,
 };
 use crate::rig::{Rig, path};
@@ -142,5 +144,45 @@ async fn a_certificate_is_a_client_or_a_gateway() {
     let foreign: Identity = Authority::new().issue(&["shop.internal"]);
     let config = authority.client(Some(&foreign));
     assert!(status(address, &config, &path(), "").await.is_err(), "of another issuer: no connection");
+    rig.stop().await;
+}
+
+/// A connection lives on after its handshake, which alone looks at the certificate.
+#[tokio::test]
+async fn other_files_end_the_connections_of_certificates_and_no_other() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let server = authority.issue(&["localhost"]);
+    let toml = write(folder.path(), &authority, &server);
+    let ca = folder.path().join("ca.pem");
+    let toml = format!("{toml}client_ca_file = \"{}\"\nclient_certificates = \"optional\"\n", ca.display());
+    let tls = settings(folder.path(), &toml).server.tls;
+    let mut auth = auth(&[]);
+    auth.clients[0].certificates = ["shop.internal".to_owned()].into();
+    auth.clients[0].via_gateway = false;
+    auth.clients[1].via_gateway = false;
+    auth.clients[1].key_sha256 = vec![api_key::sha256("key-of-reports")];
+    let mut same = None;
+    let rig = Rig::with(|settings| {
+        (settings.auth, settings.server.tls) = (auth, tls);
+        same = Some(settings.clone());
+    })
+    .await;
+    let address: SocketAddr = rig.url.trim_start_matches("http://").parse().unwrap();
+    let shop = authority.client(Some(&authority.issue(&["shop.internal"])));
+    let mut certified = connect(address, &shop).await.unwrap();
+    let mut keyed = connect(address, &authority.client(None)).await.unwrap();
+    let key = format!("X-API-Key: {KEY}\r\n");
+    assert_eq!(get(&mut certified, &path(), "").await.unwrap().0, 200);
+    assert_eq!(get(&mut keyed, "/accounts", &key).await.unwrap().0, 200);
+
+    // Callers of the first authority are not known any more.
+    write(folder.path(), &Authority::new(), &server);
+    rig.reload.apply(same.unwrap()).unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, certified.read_to_end(&mut rest)).await;
+    ended.expect("the connection of a certificate goes on").unwrap();
+    assert!(rest.is_empty());
+    assert!(status(address, &shop, &path(), "").await.is_err());
+    assert_eq!(get(&mut keyed, "/accounts", &key).await.unwrap().0, 200, "a key proves itself each time");
     rig.stop().await;
 }

@@ -28,7 +28,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// `more` is put at the end of the configuration.
+    /// `more` is put at the end of the configuration; without an `[auth]` in it everybody may do everything.
     pub(super) async fn new(server: &str, more: &str) -> Self {
         crate::rig::crypto();
         let options = SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() };
@@ -67,7 +67,8 @@ impl Home {
     /// Runs a command that ends by itself; gives what it said.
     pub(super) async fn run(&self, command: &str) -> (bool, String) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_guichet"));
-        let output = program.arg(command).arg("--config").arg(self.config()).output().await.unwrap();
+        let output =
+            program.args(command.split(' ')).arg("--config").arg(self.config()).output().await.unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (output.status.success(), text.concat())
     }

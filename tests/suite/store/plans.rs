@@ -38,7 +38,7 @@ const SORTS: [Sort; 2] = [Sort::OldestFirst, Sort::NewestFirst];
 const DAY: i64 = 86_400_000;
 
 /// Tables that do not grow with what the service does: endpoints are at most a few for each client.
-const SMALL: [&str; 3] = ["webhook_endpoints", "schema_migrations", "sqlite_master"];
+const SMALL: [&str; 4] = ["webhook_endpoints", "webhook_owners", "schema_migrations", "sqlite_master"];
 /// Indexes that hold only what is open, which is counted and recovered as a whole.
 const OPEN: [&str; 3] = ["operations_open", "operations_accepted", "webhook_deliveries_pending"];
 
@@ -380,6 +380,21 @@ async fn outbox(store: &SqliteStore) -> EndpointId {
     id
 }
 
+/// An owner of endpoints comes, comes no more, and an operator looks.
+async fn owners(store: &SqliteStore, url: &str) {
+    assert!(store.create_endpoint(endpoint(), 9).await.unwrap());
+    store.saw_owners(vec!["till".to_owned()]).await.unwrap();
+    let seen_at = store.owners().await.unwrap().seen["till"];
+    let other = Timestamp::from_millis(seen_at.as_millis() - 1);
+    assert_eq!(store.lapse("till", other, at(9)).await.unwrap(), [], "it was seen meanwhile");
+    assert_eq!(store.lapse("till", seen_at, at(9)).await.unwrap().len(), 1);
+    let (listed, _) = SqliteStore::list_webhooks(url).unwrap();
+    assert_eq!(listed[0].disabled_reason.as_deref(), Some("lapsed"));
+    assert!(!SqliteStore::disable_webhook(url, listed[0].id).unwrap());
+    assert!(store.delete_endpoint(listed[0].id).await.unwrap());
+    assert!(store.owners().await.unwrap().seen.is_empty());
+}
+
 /// A round of erasure that finds something of each kind.
 async fn erasure(store: &SqliteStore, url: &str) {
     let only_read = copy("only-read", OrderStatus::Pending, 1);
@@ -438,6 +453,7 @@ async fn every_statement_walks_an_index_and_none_is_forgotten() {
     let endpoint = outbox(&store).await;
     erasure(&store, &kind.url()).await;
     assert!(store.delete_endpoint(endpoint).await.unwrap());
+    owners(&store, &kind.url()).await;
     store.close().await;
     let ran: Vec<String> = watch::take(&kind.path()).into_keys().filter(|sql| is_query(sql)).collect();
     let connection = Connection::open(kind.path()).unwrap();
