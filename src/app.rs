@@ -143,6 +143,7 @@ impl App {
         let options = OutboxOptions::new(settings.webhooks.clone(), clients, tracer.clone());
         let outbox = Outbox::start(events, options).map_err(StartError::Other)?;
         let body_bytes = usize::try_from(settings.limits.body_bytes).unwrap_or(64 * 1024);
+        let requests_under_way = usize::try_from(settings.limits.requests_under_way).unwrap_or(4_096);
         let api = Api::new(
             Arc::clone(&orders),
             Arc::clone(&outbox),
@@ -150,6 +151,7 @@ impl App {
             &ApiOptions {
                 request_timeout: settings.server.request_timeout,
                 body_bytes,
+                requests_under_way,
                 rate_per_second: settings.limits.rate_per_second,
                 burst: settings.limits.burst,
                 public_url: settings.server.public_url.clone(),

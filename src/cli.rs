@@ -124,6 +124,7 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
         None | Some(Command::Serve) => {
             let settings = load()?;
             let _logging = telemetry::start(&settings.log);
+            warn_of_exposed_files(&settings);
             serve(settings, cli.config, environment).await
         }
         Some(Command::Check) => check(load()?).await,
@@ -154,6 +155,16 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
     }
 }
 
+/// What is wrong with a file, and what to do.
+const EXPOSED: &str = "a file with secrets can be read by its group or by others; let only guichet's user read it \
+                       (chmod 600, or mode 0400 where a container platform mounts it)";
+
+fn warn_of_exposed_files(settings: &Settings) {
+    for file in settings.exposed_files() {
+        tracing::warn!(file = %file.display(), "{EXPOSED}");
+    }
+}
+
 async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environment) -> Outcome {
     open_files::raise();
     if settings.has_sandbox {
@@ -181,7 +192,8 @@ async fn reload_on_hangup(
     environment: Environment,
 ) {
     while hangup.recv().await.is_some() {
-        match config::load(file.as_deref(), &environment).and_then(|settings| reload.apply(settings)) {
+        let loaded = config::load(file.as_deref(), &environment).inspect(warn_of_exposed_files);
+        match loaded.and_then(|settings| reload.apply(settings)) {
             Ok(waiting) if waiting.is_empty() => tracing::info!("the configuration was reloaded"),
             Ok(waiting) => tracing::warn!(
                 sections = waiting.join(", "),
@@ -199,6 +211,9 @@ async fn check(settings: Settings) -> Outcome {
     }
     let registry = app::registry(&settings)?;
     println!("the configuration is valid");
+    for file in settings.exposed_files() {
+        println!("warning: {}: {EXPOSED}", file.display());
+    }
     let mut code = ExitCode::SUCCESS;
     for account in registry.accounts() {
         let (name, adapter) = (&account.name, &account.adapter);

@@ -10,6 +10,7 @@ pub mod api_key;
 mod auth;
 mod environment;
 mod error;
+mod exposed;
 mod gateway;
 mod routes;
 mod secret;
@@ -71,9 +72,17 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[tracing]`.
     pub tracing: TracingSettings,
+    /// The files that hold a secret, the configuration file itself included.
+    secret_files: BTreeSet<PathBuf>,
 }
 
 impl Settings {
+    /// The files with secrets that others than their owner can read. A warning, no error: container platforms mount secrets
+    /// like that.
+    pub fn exposed_files(&self) -> Vec<PathBuf> {
+        exposed::readable_by_others(&self.secret_files)
+    }
+
     /// What `serve` needs beyond a readable configuration: somebody to call and something to call for.
     ///
     /// # Errors
@@ -95,6 +104,7 @@ impl Settings {
     }
 
     fn read(table: Table, problems: &mut Vec<KeyError>) -> Read<Self> {
+        let secret_files = exposed::secret_files(&table);
         let mut root = Section::root(table, problems);
         let blocks = root.blocks("accounts");
         let names: BTreeSet<String> = blocks.keys().cloned().collect();
@@ -132,6 +142,7 @@ impl Settings {
             has_sandbox,
             log: log?,
             tracing: tracing?,
+            secret_files,
         })
     }
 }

@@ -44,6 +44,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("ids", words::ids),
     ("money", words::money),
     ("instant", words::instant),
+    ("payer_address", words::payer_address),
 ];
 
 /// Runs the target with this name; false when there is none.

@@ -35,6 +35,14 @@ pub enum Shed {
     RateLimit,
     /// This process has as many requests under way as it takes.
     Overload,
+    /// It has as many requests under way that are public: notifications, or payers' pages.
+    PublicOverload,
+    /// The client has as many of them as one client may have.
+    ClientShare,
+    /// As many of them are about one account as may be.
+    AccountShare,
+    /// The bodies that arrive hold as much memory as they may.
+    Bodies,
     /// It has as many connections as it takes.
     Connections,
     /// The account has `max_in_flight` calls under way.
@@ -50,6 +58,10 @@ impl Shed {
         match self {
             Self::RateLimit => "rate_limit",
             Self::Overload => "overload",
+            Self::PublicOverload => "public_overload",
+            Self::ClientShare => "client_share",
+            Self::AccountShare => "account_share",
+            Self::Bodies => "bodies",
             Self::Connections => "connections",
             Self::AccountBusy => "account_busy",
             Self::BreakerOpen => "breaker_open",
@@ -117,6 +129,12 @@ struct ResultLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SecurityLabels {
+    event: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
 }
@@ -138,11 +156,13 @@ struct Metrics {
     needs_review: Gauge,
     replays: Counter,
     notifications: Family<NotificationLabels, Counter>,
+    payer_addresses_refused: Family<ProviderLabel, Counter>,
     outbox_pending: Gauge,
     outbox_oldest: Seconds,
     deliveries: Family<ResultLabel, Counter>,
     breakers: Family<ProviderLabel, Gauge>,
     shed: Family<ReasonLabel, Counter>,
+    security: Family<SecurityLabels, Counter>,
     commits: Histogram,
     log_lines_lost: Counter,
     spans_lost: Family<ReasonLabel, Counter>,
@@ -168,20 +188,30 @@ impl Metrics {
             needs_review: Gauge::default(),
             replays: Counter::default(),
             notifications: Family::default(),
+            payer_addresses_refused: Family::default(),
             outbox_pending: Gauge::default(),
             outbox_oldest: Seconds::default(),
             deliveries: Family::default(),
             breakers: Family::default(),
             shed: Family::default(),
+            security: Family::default(),
             commits: Histogram::new(COMMIT_SECONDS),
             log_lines_lost: Counter::default(),
             spans_lost: Family::default(),
             scrape: Mutex::new(()),
         };
         // So that a rate has a beginning: these are there before the first of them happens.
-        for reason in
-            [Shed::RateLimit, Shed::Overload, Shed::Connections, Shed::AccountBusy, Shed::BreakerOpen]
-        {
+        for reason in [
+            Shed::RateLimit,
+            Shed::Overload,
+            Shed::PublicOverload,
+            Shed::ClientShare,
+            Shed::AccountShare,
+            Shed::Bodies,
+            Shed::Connections,
+            Shed::AccountBusy,
+            Shed::BreakerOpen,
+        ] {
             let _ = metrics.shed.get_or_create(&ReasonLabel { reason: reason.as_str() });
         }
         for reason in [SpanLoss::QueueFull, SpanLoss::NotDelivered, SpanLoss::Rejected] {
@@ -242,6 +272,11 @@ impl Metrics {
             self.replays.clone(),
         );
         r.register("gateway_notifications", "Notifications of providers", self.notifications.clone());
+        r.register(
+            "gateway_payer_addresses_refused",
+            "Addresses of providers that no payer may be sent to",
+            self.payer_addresses_refused.clone(),
+        );
         r.register("gateway_outbox_pending", "Events not delivered yet", self.outbox_pending.clone());
         r.register("gateway_outbox_oldest_seconds", "Age of the oldest of them", self.outbox_oldest.clone());
         r.register("gateway_event_deliveries", "Attempts to deliver an event", self.deliveries.clone());
@@ -251,6 +286,11 @@ impl Metrics {
             self.breakers.clone(),
         );
         r.register("gateway_shed", "Work refused at once instead of queued", self.shed.clone());
+        r.register(
+            "gateway_security_events",
+            "Callers that were refused for who they are, what they may do or how much they send",
+            self.security.clone(),
+        );
         r.register(
             "gateway_store_commit_duration_seconds",
             "Time of one synced commit of the store",
@@ -337,6 +377,11 @@ pub fn notification(provider: &str, result: &'static str) {
     METRICS.notifications.get_or_create(&labels).inc();
 }
 
+/// A provider told an address that no payer may be sent to.
+pub fn payer_address_refused(provider: &str) {
+    METRICS.payer_addresses_refused.get_or_create(&ProviderLabel { provider: provider.to_owned() }).inc();
+}
+
 /// An event was sent to an internal service. `result` is a word of ours, for example `delivered` or `failed`.
 pub fn event_delivery(result: &'static str) {
     METRICS.deliveries.get_or_create(&ResultLabel { result }).inc();
@@ -345,6 +390,11 @@ pub fn event_delivery(result: &'static str) {
 /// Work was refused at once.
 pub fn shed(reason: Shed) {
     METRICS.shed.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+}
+
+/// A security event that a caller caused, for a reason: words of ours.
+pub fn security_event(event: &'static str, reason: &'static str) {
+    METRICS.security.get_or_create(&SecurityLabels { event, reason }).inc();
 }
 
 /// The store committed, and synced, a group of commands.
@@ -419,7 +469,9 @@ mod tests {
         request_served(&http::Method::from_bytes(b"BREW").unwrap(), "unmatched", 404, Duration::ZERO);
         provider_called("lyra", "Charge/PaymentOrder/Get", "", Duration::from_millis(70));
         notification("lyra", "accepted");
+        payer_address_refused("lyra");
         event_delivery("delivered");
+        security_event("failed_login", "missing");
         let backlog = Backlog {
             outbox_pending: 3,
             outbox_oldest: Duration::from_secs(4),
@@ -447,11 +499,13 @@ mod tests {
             "gateway_operations_stuck 3",
             "gateway_idempotency_replays_total",
             r#"gateway_notifications_total{provider="lyra",result="accepted"}"#,
+            r#"gateway_payer_addresses_refused_total{provider="lyra"}"#,
             "gateway_outbox_pending 3",
             "gateway_outbox_oldest_seconds 4.0",
             r#"gateway_event_deliveries_total{result="delivered"}"#,
             r#"gateway_breaker_state{provider="lyra"} 2"#,
             r#"gateway_shed_total{reason="overload"}"#,
+            r#"gateway_security_events_total{event="failed_login",reason="missing"}"#,
             "gateway_store_commit_duration_seconds_count",
             "gateway_log_lines_dropped_total",
             r#"gateway_spans_dropped_total{reason="queue_full"} 0"#,

@@ -42,6 +42,7 @@ use crate::{
     domain::{Event, Operation, OperationId, Order, OrderId, Timestamp},
     problem::{Problem, ProblemCode},
     store::{ListPage, OperationFilter, OrderFilter, Place, Sort, Store},
+    telemetry::SecurityLog,
     trace::Tracer,
 };
 
@@ -94,6 +95,7 @@ pub struct Orders {
     stopping: watch::Sender<bool>,
     /// Where notifications were kept.
     inbox: inbox::Filled,
+    security: SecurityLog,
 }
 
 impl Orders {
@@ -121,6 +123,7 @@ impl Orders {
             tasks,
             stopping,
             inbox: inbox::Filled::default(),
+            security: SecurityLog::default(),
         });
         orders.tasks.spawn(reconcile::run(Arc::clone(&orders), orders.stopping.subscribe()));
         orders.tasks.spawn(probe::run(Arc::clone(&orders), orders.stopping.subscribe()));

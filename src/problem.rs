@@ -1,7 +1,7 @@
 //! Why a call did not do what was asked, in stable codes (conventions, section 4).
 
 use crate::{
-    adapter::Violation,
+    adapter::{VIOLATIONS_MAX, Violation},
     domain::{OperationId, OrderId, Outcome, operation::Failure},
 };
 
@@ -42,7 +42,7 @@ macro_rules! problem_codes {
 
 problem_codes! {
     InvalidJson "invalid_json" 400 "The body is not valid JSON" "The body could not be read as JSON: send one JSON object in UTF-8, at most 32 levels deep, without repeated members.";
-    ValidationFailed "validation_failed" 400 "The request is not valid" "One or more members, parameters or headers are wrong; `errors` names each with a JSON pointer and says what would be right.";
+    ValidationFailed "validation_failed" 400 "The request is not valid" "One or more members, parameters or headers are wrong; `errors` names each, at most 50, with a JSON pointer and says what would be right.";
     InvalidHeader "invalid_header" 400 "A header is not valid" "A request header, or the request line, is nothing guichet can read.";
     InvalidCursor "invalid_cursor" 400 "The cursor is not valid" "The cursor was altered, belongs to another list or client, or is of before a restore of the store. Start again without it.";
     IdempotencyKeyMissing "idempotency_key_missing" 400 "Idempotency-Key is required" "Creates, refunds and changes that name an amount need an `Idempotency-Key`: 1 to 255 visible ASCII characters, new for every thing you want done.";
@@ -63,7 +63,7 @@ problem_codes! {
     UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported" "Send `Content-Type: application/json`; for PATCH also `application/merge-patch+json`. Compressed bodies are not read.";
     MethodNotAllowed "method_not_allowed" 405 "The method is not allowed" "`Allow` lists the methods of this address.";
     NotAcceptable "not_acceptable" 406 "No acceptable representation" "Answers are JSON: accept `application/json`.";
-    HeadersTooLarge "headers_too_large" 431 "The headers are too large" "Request headers may have 16 KiB in all.";
+    HeadersTooLarge "headers_too_large" 431 "The headers are too large" "Request headers and the address may have 16 KiB together.";
     UnsupportedByProvider "unsupported_by_provider" 422 "The provider cannot do this" "The account's provider has no such operation or member; nothing was sent. `GET /accounts` shows what it can do.";
     AmountExceedsRemaining "amount_exceeds_remaining" 422 "The amount is more than what is left" "Name at most what is left; `available_actions` shows it.";
     CurrencyMismatch "currency_mismatch" 422 "The currency is not the order's" "Amounts of a change must be in the currency of the order.";
@@ -116,6 +116,9 @@ pub struct ProviderWord {
     pub message: Option<String>,
 }
 
+/// Violations that the text for people names; the others are in the list only.
+const IN_DETAIL: usize = 10;
+
 /// A failed call, before it is turned into HTTP.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -160,13 +163,22 @@ impl Problem {
         Self::new(code, code.meaning())
     }
 
-    /// Several members are wrong.
-    pub fn invalid(errors: Vec<Violation>) -> Self {
-        let detail = errors
+    /// Several members are wrong. [`VIOLATIONS_MAX`] of them are named.
+    pub fn invalid(mut errors: Vec<Violation>) -> Self {
+        let is_cut = errors.len() > VIOLATIONS_MAX;
+        errors.truncate(VIOLATIONS_MAX);
+        let mut detail = errors
             .iter()
+            .take(IN_DETAIL)
             .map(|error| format!("{}: {}", error.pointer, error.detail))
             .collect::<Vec<_>>()
             .join("; ");
+        if errors.len() > IN_DETAIL {
+            detail.push_str("; and more, see `errors`");
+        }
+        if is_cut {
+            detail.push_str(", which names the first 50");
+        }
         Self { errors, ..Self::new(ProblemCode::ValidationFailed, detail) }
     }
 

@@ -5,7 +5,9 @@
 //! the [`crate::trace::Context`] of the work, a line is made in a buffer of its thread, and another thread writes.
 
 mod line;
+mod security;
 mod sink;
+mod sparing;
 
 use std::{fmt, io::Write};
 
@@ -13,6 +15,8 @@ use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter, su
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 
 pub use line::FIELDS;
+pub use security::SecurityLog;
+pub use sparing::Sparing;
 
 use crate::config::{LogFormat, LogLevel, LogSettings};
 

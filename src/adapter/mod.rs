@@ -5,6 +5,7 @@ pub mod error;
 mod gate;
 mod guarded;
 pub mod notification;
+mod payer_address;
 pub mod registry;
 pub mod tables;
 pub mod transport;
@@ -17,6 +18,7 @@ pub use capabilities::{Capabilities, OperationCapability};
 pub use error::{ErrorKind, ProviderError, Result};
 pub use gate::{BreakerState, GateSettings};
 pub use notification::{Acknowledgement, Notification, NotificationError, RawNotification};
+pub use payer_address::PayerAddresses;
 pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
 pub use tables::{ErrorRow, StatusRow, Tables};
 pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
@@ -214,6 +216,21 @@ pub struct Violation {
     pub code: &'static str,
     /// What would be right; never the value.
     pub detail: String,
+}
+
+/// Most violations that one answer names (conventions, section 10). Where a caller decides how many there are, one more
+/// is enough to say so.
+pub const VIOLATIONS_MAX: usize = 50;
+/// Longest name of a member that a pointer repeats, in bytes; ours are far shorter.
+const NAME_MAX: usize = 128;
+
+/// JSON pointer (RFC 6901) to a member of the object at `parent`; to the object itself when the name is longer than any
+/// that could be meant.
+pub fn member_pointer(parent: &str, name: &str) -> String {
+    if name.len() > NAME_MAX {
+        return parent.to_owned();
+    }
+    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 impl Violation {

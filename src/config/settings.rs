@@ -154,6 +154,8 @@ pub struct LimitSettings {
     pub burst: u64,
     /// Bytes of a request body.
     pub body_bytes: u64,
+    /// Requests of clients under way at once.
+    pub requests_under_way: u64,
 }
 
 impl LimitSettings {
@@ -161,8 +163,15 @@ impl LimitSettings {
         let rate_per_second = section.integer("rate_per_second", 1..=1_000_000, "requests per second");
         let burst = section.integer("burst", 1..=1_000_000, "requests");
         let body_bytes = section.integer("body_bytes", 1_024..=16_777_216, "bytes");
+        // With what is public besides, more would find no connection.
+        let requests_under_way = section.integer("requests_under_way", 64..=4_096, "requests");
         section.finish();
-        Ok(Self { rate_per_second: rate_per_second?, burst: burst?, body_bytes: body_bytes? })
+        Ok(Self {
+            rate_per_second: rate_per_second?,
+            burst: burst?,
+            body_bytes: body_bytes?,
+            requests_under_way: requests_under_way?,
+        })
     }
 }
 

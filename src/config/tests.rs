@@ -2,6 +2,7 @@
 
 mod accounts;
 mod edge;
+mod exposed;
 mod layers;
 mod manual;
 mod rules;

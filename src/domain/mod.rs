@@ -11,6 +11,7 @@ pub mod money;
 pub mod news;
 pub mod operation;
 pub mod order;
+pub mod payer_address;
 mod payer_data;
 pub mod reading;
 pub mod request;
@@ -29,6 +30,7 @@ pub use money::{Currency, Money, MoneyError};
 pub use news::{Contradiction, Fate, OperationNews, Reversal};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome};
 pub use order::{Amounts, Checkout, CheckoutMethod, Delivery, DeliveryChannel, Mode, Order, ProviderStatus};
+pub use payer_address::PayerAddress;
 pub use reading::Reading;
 pub use request::{
     CaptureMode, Customer, Field, Intent, NewDelivery, NewOrder, OrderPatch, Part, PlannedOrder,

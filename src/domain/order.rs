@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    AccountName, AvailableAction, Currency, OperationNews, OrderId, OrderStatus, ProviderReference,
-    Timestamp, WaitsFor,
+    AccountName, AvailableAction, Currency, OperationNews, OrderId, OrderStatus, PayerAddress,
+    ProviderReference, Timestamp, WaitsFor,
 };
 
 /// Whether an account moves real money.
@@ -85,16 +85,38 @@ pub enum CheckoutMethod {
 }
 
 /// Where and how the payer pays.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Checkout {
     /// How `url` wants to be called.
     pub method: CheckoutMethod,
     /// The provider's page.
-    pub url: String,
+    pub url: PayerAddress,
     /// Form fields for `POST`; empty for `GET`.
     pub fields: BTreeMap<String, String>,
     /// One link that works for every provider.
-    pub link: String,
+    pub link: PayerAddress,
+}
+
+impl Checkout {
+    /// A page that the payer gets to by its link.
+    pub fn by_link(url: PayerAddress) -> Self {
+        Self { method: CheckoutMethod::Get, link: url.clone(), url, fields: BTreeMap::new() }
+    }
+}
+
+/// Reads a stored checkout. One that was stored before addresses were checked, and has a wrong one, is none.
+fn usable_checkout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Checkout>, D::Error> {
+    #[derive(Deserialize)]
+    struct Stored {
+        method: CheckoutMethod,
+        url: String,
+        fields: BTreeMap<String, String>,
+        link: String,
+    }
+    let stored = Option::<Stored>::deserialize(deserializer)?;
+    Ok(stored.and_then(|Stored { method, url, fields, link }| {
+        Some(Checkout { method, url: url.try_into().ok()?, fields, link: link.try_into().ok()? })
+    }))
 }
 
 /// Who tells the payer about the link, and how.
@@ -165,7 +187,8 @@ pub struct Order {
     pub currency: Currency,
     /// Cumulative amounts.
     pub amounts: Amounts,
-    /// How to send the payer; `None` when the provider does not tell.
+    /// How to send the payer; `None` when the provider does not tell, or told an address that no payer may be sent to.
+    #[serde(default, deserialize_with = "usable_checkout")]
     pub checkout: Option<Checkout>,
     /// How the payer is told; `None` when the provider does not tell.
     pub delivery: Option<Delivery>,
@@ -242,5 +265,30 @@ impl Order {
     /// The action of this kind, as far as the adapter lists it.
     pub fn action(&self, action: super::Action) -> Option<&AvailableAction> {
         self.available_actions.iter().find(|candidate| candidate.action == action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A store of before may hold addresses that were not checked.
+    #[test]
+    fn a_stored_page_that_no_payer_may_be_sent_to_is_none() {
+        let read = |url: &str, link: &str| {
+            let stored = json!({"method": "GET", "url": url, "fields": {}, "link": link});
+            usable_checkout(stored).unwrap()
+        };
+        let right = "https://pay.example/t/1";
+        let page = read(right, right).unwrap();
+        assert_eq!(page, Checkout::by_link(right.to_owned().try_into().unwrap()));
+        assert_eq!(usable_checkout(serde_json::to_value(&page).unwrap()).unwrap(), Some(page));
+        assert_eq!(usable_checkout(serde_json::Value::Null).unwrap(), None);
+        for (url, link) in [("javascript:alert(1)", right), (right, "https://pay.example/\n")] {
+            assert_eq!(read(url, link), None, "{url} {link:?}");
+        }
+        assert!(usable_checkout(json!({"method": "GET"})).is_err(), "that is damaged");
     }
 }

@@ -8,11 +8,12 @@ const CARD: &str = "4111 1111 1111 1111";
 
 /// An operation of each kind, with a text in every place that takes one.
 fn operations(text: &str) -> Vec<Operation> {
+    let page = format!("https://pay.example/{}", text.replace(' ', "+"));
     let order = json!({
         "id": "shop_1", "provider": "p", "mode": "test", "merchant_reference": "cart-42", "status": "paid",
         "is_final": true, "provider_status": {"code": "PAID", "message": text}, "amount": 1_250, "currency": "EUR",
         "amounts": {"requested": 1_250, "authorized": 1_250, "captured": 1_250, "canceled": 0, "refunded": 0},
-        "checkout": {"method": "POST", "url": text, "fields": {"a": text}, "link": text},
+        "checkout": {"method": "POST", "url": page, "fields": {"a": text}, "link": page},
         "delivery": {"channel": "email", "recipient": text}, "description": text, "locale": "fr-FR",
         "metadata": {"cart": text}, "created_at": null, "updated_at": null, "expires_at": null,
         "as_of": "2026-11-23T10:00:00.000Z", "available_actions": [], "provider_data": {"bcc": text},

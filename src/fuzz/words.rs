@@ -2,11 +2,11 @@
 
 use std::str::FromStr;
 
-use super::world::{stays, world};
+use super::world::{is_a_place_to_pay, stays, world};
 use crate::{
     domain::{
-        AccountName, Currency, EndpointId, EventId, Money, OperationId, OrderId, ProviderReference,
-        Timestamp, money::MAX_MINOR,
+        AccountName, Currency, EndpointId, EventId, Money, OperationId, OrderId, PayerAddress,
+        ProviderReference, Timestamp, money::MAX_MINOR, payer_address::Schemes,
     },
     providers::yabandpay,
 };
@@ -42,6 +42,22 @@ fn one_spelling<T: FromStr + ToString>(text: &str) {
         assert_eq!(id.to_string(), text, "another spelling");
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         assert!(text.len() <= 97 && text.bytes().all(is_plain), "{text}");
+    }
+}
+
+/// An address of a payer's page: it goes on as it is, and no reader of headers, HTML or addresses sees another one in it.
+pub(super) fn payer_address(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for http in [false, true] {
+        for wallets in [false, true] {
+            let Ok(address) = PayerAddress::read(&text, Schemes { http, wallets }) else { continue };
+            assert_eq!(*address, text, "it changes");
+            is_a_place_to_pay(&address);
+            let (scheme, _) = address.split_once(':').expect("an absolute address");
+            let scheme = scheme.to_ascii_lowercase();
+            assert!(scheme == "https" || if scheme == "http" { http } else { wallets }, "{address:?}");
+            assert_eq!(PayerAddress::try_from(text.to_string()), Ok(address), "a stored one is not read");
+        }
     }
 }
 

@@ -129,7 +129,28 @@ pub(super) fn check_order(order: &Order) {
         within("max", action.max);
         assert!(action.max.is_none_or(|max| max <= order.amount), "{action:?} of {}", order.amount);
     }
+    if let Some(checkout) = &order.checkout {
+        is_a_place_to_pay(&checkout.url);
+        is_a_place_to_pay(&checkout.link);
+    }
+    if let Some(parameters) = order.provider_data.get("parameters").and_then(Value::as_object) {
+        for text in parameters.values().filter_map(Value::as_str) {
+            if url::Url::parse(text).is_ok() {
+                is_a_place_to_pay(text);
+            }
+        }
+    }
     stays(order);
+}
+
+/// A browser that is given this address opens a page or a wallet, whatever carries it there.
+pub(super) fn is_a_place_to_pay(address: &str) {
+    let url = url::Url::parse(address).expect("an address");
+    assert!(["https", "http", "weixin", "alipay", "alipays"].contains(&url.scheme()), "{url}");
+    assert!(url.has_host() && url.username().is_empty() && url.password().is_none(), "{url}");
+    assert!(http::HeaderValue::from_str(address).is_ok() && address.len() <= 4_096, "{address}");
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "\"<>`\\".contains(c);
+    assert!(!address.contains(ends), "{address:?}");
 }
 
 /// An object in this text.

@@ -17,12 +17,14 @@ use super::{
     jwt::{Denied, Tokens},
     logline::CallerName,
     peer::Peer,
+    places::Seat,
 };
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, Scope, api_key},
     faults,
     orders::Caller,
     problem::{Problem, ProblemCode},
+    telemetry::SecurityLog,
 };
 
 /// Who may call.
@@ -63,9 +65,21 @@ impl Identities {
         Self { clients: Some(Clients::new(settings)), tokens }
     }
 
+    /// Takes over what these know of the issuer's keys.
+    pub(super) fn begin_with(&self, before: &Self) {
+        if let (Some(tokens), Some(before)) = (&self.tokens, &before.tokens) {
+            tokens.begin_with(before);
+        }
+    }
+
     /// Who sent these headers, or a word for the log that says why nobody did. A credential of the request itself goes
     /// first: it proves more than a name.
-    async fn find(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Client, &'static str> {
+    async fn find(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+        log: &SecurityLog,
+    ) -> Result<Client, &'static str> {
         let Some(clients) = &self.clients else {
             return Ok(Client {
                 name: "anonymous".to_owned(),
@@ -73,7 +87,7 @@ impl Identities {
                 accounts: AllowedAccounts::All,
             });
         };
-        let named = clients.named_by_gateway(headers, peer);
+        let named = clients.named_by_gateway(headers, peer, log);
         if !has_credential(headers) {
             let found = named.or_else(|| peer.and_then(|peer| clients.with_certificate(peer)));
             return found.unwrap_or(Err("missing")).cloned();
@@ -125,6 +139,7 @@ impl Clients {
         &self,
         headers: &HeaderMap,
         peer: Option<&Peer>,
+        log: &SecurityLog,
     ) -> Option<Result<&Client, &'static str>> {
         let gateway = &self.gateway;
         if !gateway.is_on() {
@@ -137,11 +152,14 @@ impl Clients {
                 || peer.certificate.iter().any(|id| gateway.trusted_certificates.contains(id))
         });
         if !is_trusted {
-            tracing::warn!(
-                security = "untrusted_identity_header",
-                peer = peer.map(|peer| tracing::field::display(peer.address)),
-                "a peer that is not trusted says who it is; that is ignored"
-            );
+            if let Some(left_out) = log.saw("untrusted_identity_header", "ignored") {
+                tracing::warn!(
+                    security = "untrusted_identity_header",
+                    peer = peer.map(|peer| tracing::field::display(peer.address)),
+                    left_out,
+                    "a peer that is not trusted says who it is; that is ignored"
+                );
+            }
             return None;
         }
         // Twice: the gateway added its word to a caller's own instead of replacing it.
@@ -187,7 +205,7 @@ fn credential(headers: &HeaderMap) -> Option<Credential<'_>> {
 
 /// The authenticated caller of a request.
 #[derive(Debug)]
-pub(super) struct Authenticated(pub(super) Caller);
+pub(super) struct Authenticated(pub(super) Caller, Arc<SecurityLog>);
 
 impl Authenticated {
     /// The caller, if it has this scope.
@@ -195,7 +213,12 @@ impl Authenticated {
         if self.0.scopes.contains(&scope) {
             return Ok(self.0);
         }
-        tracing::warn!(security = "missing_scope", client = %self.0.client, scope = scope.as_str(), "a scope is missing");
+        if let Some(left_out) = self.1.saw("missing_scope", scope.as_str()) {
+            tracing::warn!(
+                security = "missing_scope", client = %self.0.client, scope = scope.as_str(), left_out,
+                "a scope is missing"
+            );
+        }
         Err(Problem::new(
             ProblemCode::Forbidden,
             format!("the client's credential does not have the scope {}", scope.as_str()),
@@ -210,10 +233,12 @@ impl FromRequestParts<Api> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failed> {
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let peer = parts.extensions.get::<Arc<Peer>>().map(AsRef::as_ref);
-        let client = match api.identities().find(&parts.headers, peer).await {
+        let client = match api.identities().find(&parts.headers, peer, &api.security).await {
             Ok(client) => client,
             Err(reason) => {
-                tracing::warn!(security = "failed_login", reason, "no valid credentials");
+                if let Some(left_out) = api.security.saw("failed_login", reason) {
+                    tracing::warn!(security = "failed_login", reason, left_out, "no valid credentials");
+                }
                 return Err(Problem::plain(ProblemCode::Unauthenticated).into());
             }
         };
@@ -221,9 +246,19 @@ impl FromRequestParts<Api> for Authenticated {
             name.set(&client.name);
         }
         if !api.limits.allows(&client.name) {
-            tracing::warn!(security = "rate_limit", client = %client.name, "a client sends more than its rate");
+            if let Some(left_out) = api.security.saw("rate_limit", "client") {
+                tracing::warn!(
+                    security = "rate_limit", client = %client.name, left_out,
+                    "a client sends more than its rate"
+                );
+            }
             return Err(Problem::plain(ProblemCode::RateLimited).into());
         }
-        Ok(Self(Caller { client: client.name, accounts: client.accounts, scopes: client.scopes, request_id }))
+        if let Some(seat) = parts.extensions.get::<Arc<Seat>>() {
+            seat.belongs_to(&client.name)?;
+        }
+        let caller =
+            Caller { client: client.name, accounts: client.accounts, scopes: client.scopes, request_id };
+        Ok(Self(caller, Arc::clone(&api.security)))
     }
 }

@@ -1,26 +1,23 @@
 //! Request bodies: strict JSON, every violation at once, each with its pointer; never the value.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, fmt};
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderValue, header},
-};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::http::{HeaderMap, HeaderValue, header};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::arrival::{Arriving, NotWhole};
 use crate::{
-    adapter::Violation,
+    adapter::{VIOLATIONS_MAX, Violation, member_pointer},
     domain::{Currency, Field, Money, Timestamp, money::MAX_MINOR},
     problem::{Problem, ProblemCode},
 };
 
 /// Deepest nesting (conventions, section 10).
 const DEPTH_MAX: usize = 32;
-/// Longest time a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(10);
+/// Longest name of an unknown member for which the nearest known one is looked for, in bytes.
+const GUESSED_MAX: usize = 64;
 
 /// Refuses a body that is compressed, whatever its bytes: read as they are they would be nonsense, and none of them would
 /// mean "all that is left".
@@ -42,24 +39,17 @@ pub(super) fn refuse_compressed(headers: &HeaderMap) -> Result<(), Problem> {
 /// Reads the body as one JSON object; no body is an empty object.
 pub(super) async fn read_object(
     headers: &HeaderMap,
-    body: Body,
+    body: Arriving,
     bytes_max: usize,
     media_types: &[&str],
 ) -> Result<Map<String, Value>, Problem> {
     refuse_compressed(headers)?;
-    let read = tokio::time::timeout(ARRIVAL, Limited::new(body, bytes_max).collect());
-    let bytes = match read.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            return Err(Problem::plain(ProblemCode::BodyTooLarge));
-        }
-        Ok(Err(_)) => {
-            return Err(Problem::new(ProblemCode::InvalidJson, "the body ended before it was complete"));
-        }
-        Err(_) => {
-            return Err(Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds"));
-        }
-    };
+    let bytes = body.whole(bytes_max).await.map_err(|not_whole| match not_whole {
+        NotWhole::TooLarge => Problem::plain(ProblemCode::BodyTooLarge),
+        NotWhole::Broken => Problem::new(ProblemCode::InvalidJson, "the body ended before it was complete"),
+        NotWhole::Late => Problem::new(ProblemCode::InvalidJson, "the body did not arrive within 10 seconds"),
+        NotWhole::Refused(problem) => *problem,
+    })?;
     read_members(headers, &bytes, media_types)
 }
 
@@ -249,7 +239,7 @@ impl<'a> Members<'a> {
     }
 
     fn at(&self, name: &str) -> String {
-        format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
+        member_pointer(&self.pointer, name)
     }
 
     /// A member read by `read`, which says what would be right.
@@ -267,13 +257,22 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The known member that may be meant. Of a long name none is looked for: that costs time, and ours are short.
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        let known = self.known.iter().filter(|_| name.len() <= GUESSED_MAX);
+        known.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).copied()
+    }
+
     /// Refuses what was not read: a typo must not change money.
     pub(super) fn end(self, errors: &mut Vec<Violation>) {
         for name in self.object.keys().filter(|name| !self.known.contains(name.as_str())) {
-            let nearest =
-                self.known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-            let hint =
-                nearest.map(|known| format!("; the nearest known one is `{known}`")).unwrap_or_default();
+            if errors.len() > VIOLATIONS_MAX {
+                return;
+            }
+            let hint = self
+                .nearest(name)
+                .map(|known| format!("; the nearest known one is `{known}`"))
+                .unwrap_or_default();
             errors.push(Violation::invalid(&self.at(name), &format!("unknown member{hint}")));
         }
     }

@@ -1,9 +1,9 @@
 //! `POST /orders`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    body::Body,
+    Extension,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue},
     response::Response,
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     Api,
+    arrival::Arriving,
     auth::Authenticated,
     body::{Members, fingerprint, instant, money, object, read_object, text, word},
     cursor::no_query,
@@ -21,6 +22,7 @@ use super::{
     forms::{customer, delivery, locale, metadata, return_url},
     openapi::CreateBody,
     orders::{JSON, REPLAYED, answer, idempotency_key},
+    places::Seat,
 };
 use crate::{
     adapter::Violation,
@@ -35,9 +37,9 @@ use crate::{
 
 /// Make an order: a payment link or page.
 ///
-/// `checkout` in the answer is how to send the payer; `checkout.link` is one URL for every provider. Without
-/// `account` the first route of the configuration that fits picks it. The `Idempotency-Key` is required. Scope:
-/// `orders:create`.
+/// `checkout` in the answer is how to send the payer; `checkout.link` is one URL for every provider. It is `null` when the
+/// provider told no address that a payer may be sent to; the order exists all the same. Without `account` the first route
+/// of the configuration that fits picks it. The `Idempotency-Key` is required. Scope: `orders:create`.
 #[utoipa::path(
     post, path = "/orders", operation_id = "createOrder", tag = "orders",
     params(
@@ -59,13 +61,17 @@ pub(super) async fn create_order(
     authenticated: Authenticated,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    Extension(seat): Extension<Arc<Seat>>,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersCreate)?;
     no_query(query.as_deref())?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
     let (account, order) = read(&body)?;
+    if let Some(name) = api.orders.account_of_creation(&caller, account.as_ref(), &order) {
+        seat.is_about(&name)?;
+    }
     let key =
         idempotency_key(&headers, true)?.ok_or_else(|| Problem::plain(ProblemCode::IdempotencyKeyMissing))?;
     let print = fingerprint("POST", "/orders", "", &body, false);

@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::{
-    adapter::Violation,
+    adapter::{Violation, member_pointer},
     domain::EventId,
     orders::Caller,
     problem::{Problem, ProblemCode},
@@ -39,7 +39,7 @@ pub(super) fn read_limit(text: &str) -> Option<u32> {
 }
 
 pub(super) fn unknown_parameter(name: &str) -> Violation {
-    Violation::invalid(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), "unknown query parameter")
+    Violation::invalid(&member_pointer("", name), "unknown query parameter")
 }
 
 /// Refuses a query where there is none to give: an amount that is written into the address would not be read, and all that

@@ -82,12 +82,13 @@ pub(super) struct CheckoutDto<'a> {
     /// `GET`: follow the link; `POST`: submit `fields` to `url`.
     #[schema(example = "GET")]
     method: &'static str,
-    /// The provider's page.
+    /// The provider's page: an `https` address, or one that opens a wallet (`weixin`, `alipay`, `alipays`); `http` only where
+    /// the provider itself is called by `http`, as in a sandbox. Without user name, spaces, quotes and line ends.
     #[schema(example = "https://secure.systempay.fr/t/328zq5so")]
     url: &'a str,
     /// Form fields for `POST`.
     fields: &'a BTreeMap<String, String>,
-    /// One link that works for every provider.
+    /// One link that works for every provider; the same holds of it.
     #[schema(example = "https://secure.systempay.fr/t/328zq5so")]
     link: &'a str,
 }
@@ -163,7 +164,7 @@ pub(super) struct OrderDto<'a> {
     amount: ShownMoneyDto,
     /// What became of the money.
     amounts: AmountsDto,
-    /// How to send the payer.
+    /// How to send the payer; `null` when the provider does not tell, or told an address that no payer may be sent to.
     checkout: Option<CheckoutDto<'a>>,
     /// How the payer is told.
     delivery: Option<DeliveryDto<'a>>,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::body::{Members, object, text, word};
 use crate::{
-    adapter::Violation,
+    adapter::{VIOLATIONS_MAX, Violation, member_pointer},
     domain::{
         DeliveryChannel,
         request::{CustomerPatch, DeliveryPatch},
@@ -79,7 +79,10 @@ pub(super) fn metadata(
     let object = object(value, pointer, errors)?;
     let mut labels = BTreeMap::new();
     for (name, value) in object {
-        let at = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        if errors.len() > VIOLATIONS_MAX {
+            break;
+        }
+        let at = member_pointer(pointer, name);
         match value {
             Value::Null => {
                 labels.insert(name.clone(), None);

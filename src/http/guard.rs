@@ -1,31 +1,31 @@
 //! What happens around every request: its id, limits on headers, what the caller accepts, one log line.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::{
-    body::Body,
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    RequestExt,
+    extract::{MatchedPath, RawPathParams, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use uuid::Uuid;
 
 use super::{
-    Api,
+    Api, arrival,
     error::{Failed, NOTHING_HERE, instead, outcome, render},
     logline::{self, About, CallerName, Unanswered},
+    places::{Kind, Seat},
 };
 use crate::{
+    domain::AccountName,
     metrics::{self, Shed},
     problem::{Problem, ProblemCode},
     trace::{self, Context, Key, TRACEPARENT},
 };
 
-/// Most bytes of request headers (conventions, section 10).
+/// Most bytes of request headers and address (conventions, section 10).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Longest time for a body that is not wanted.
-const UNWANTED_BODY_TIME: Duration = Duration::from_secs(1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request, taken from the API gateway or made here.
@@ -39,7 +39,6 @@ pub(super) async fn around_every_request(
 ) -> Response {
     let started = tokio::time::Instant::now();
     let _active = metrics::request_began();
-    let room = api.limits.room();
     let request_id = request_id(request.headers());
     let caller = CallerName::default();
     request.extensions_mut().insert(RequestId(request_id.clone()));
@@ -48,6 +47,7 @@ pub(super) async fn around_every_request(
     // The template, so that neither logs nor metrics hold ids where a route is meant.
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let account = account_of(route, &mut request).await;
     let is_change = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let headers = request.headers();
     let parent = trace::caller(headers);
@@ -58,12 +58,17 @@ pub(super) async fn around_every_request(
         None => HeaderValue::try_from(context.here().to_string()).ok(),
     };
 
-    let refused = match &room {
-        None => Some(Problem::plain(ProblemCode::Overloaded)),
-        Some(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
-        Some(_) => refuse_early(request.headers(), request.uri().path()),
+    let seat = Kind::of(route).map(|kind| Seat::take(&api.places, kind, account)).transpose();
+    let refused = match &seat {
+        Err(problem) => Some(problem.clone()),
+        Ok(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
+        Ok(_) => refuse_early(request.headers(), request.uri()),
     };
+    if let Ok(Some(seat)) = &seat {
+        request.extensions_mut().insert(Arc::clone(seat));
+    }
     let mut waiting = Unanswered {
+        lines: &api.lines,
         context: &context,
         method: &method,
         route,
@@ -75,7 +80,10 @@ pub(super) async fn around_every_request(
         Some(problem) => {
             if problem.code == ProblemCode::Draining {
                 metrics::shed(Shed::Draining);
-                take_in(request.into_body(), api.body_bytes).await;
+                if let Ok(Some(seat)) = &seat {
+                    seat.leave();
+                }
+                arrival::discard(request.into_body(), api.body_bytes).await;
             }
             Failed::from(problem).into_response()
         }
@@ -114,7 +122,7 @@ pub(super) async fn around_every_request(
     let took = started.elapsed();
     metrics::request_served(&method, route, response.status().as_u16(), took);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    context.enter(|| logline::write(&method, route, &response, &caller, duration_ms));
+    context.enter(|| api.lines.write(&method, route, &response, &caller, duration_ms));
     if span.is_recorded() {
         span.tell(Key::RequestId, request_id);
         logline::tell(&mut span, &method, route, &response, &caller);
@@ -123,10 +131,16 @@ pub(super) async fn around_every_request(
     response
 }
 
-/// Reads a body that nobody wants: the connection is closed after the answer, and what was not read would break it before
-/// the caller has seen that answer.
-async fn take_in(body: Body, most: usize) {
-    let _ = tokio::time::timeout(UNWANTED_BODY_TIME, axum::body::to_bytes(body, most)).await;
+/// The account that the address of a request names, itself or by the id of an order.
+async fn account_of(route: &str, request: &mut Request) -> Option<AccountName> {
+    let name = match route {
+        "/notifications/{account}" => "account",
+        _ if route.starts_with("/orders/{id}") => "id",
+        _ => return None,
+    };
+    let parameters = request.extract_parts::<RawPathParams>().await.ok()?;
+    let (_, text) = parameters.iter().find(|(known, _)| *known == name)?;
+    text.split('_').next()?.parse().ok()
 }
 
 /// The gateway's id when it is a plain word, else a new one.
@@ -161,10 +175,12 @@ fn is_text(path: &str) -> bool {
     std::str::from_utf8(&bytes).is_ok()
 }
 
-fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
+fn refuse_early(headers: &HeaderMap, uri: &Uri) -> Option<Problem> {
+    let path = uri.path();
+    let address = path.len().saturating_add(uri.query().map_or(0, str::len));
     let bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
-    if bytes > HEADER_BYTES_MAX {
+    if bytes.saturating_add(address) > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
     }
     if !is_text(path) {

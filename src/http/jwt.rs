@@ -132,6 +132,11 @@ impl Tokens {
         Some(Self { keys, rules })
     }
 
+    /// Takes over what these know of the keys of the same issuer.
+    pub(super) fn begin_with(&self, before: &Self) {
+        self.keys.begin_with(&before.keys);
+    }
+
     /// Checks a token and says who it speaks for.
     ///
     /// # Errors

@@ -1,30 +1,21 @@
-//! Who may send how much: a rate for each client, and how many requests this process works on at once. What is too much
-//! is refused at once and never queued.
+//! How often each client may call. What is too often is refused at once and never queued.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::metrics::{self, Shed};
 
-/// Requests under way at once in the whole process. Four times what one account may have (`max_in_flight`, 1024 by
-/// default), so that three dead providers cannot take it all; with a body of at most 64 KiB each that is memory
-/// the process can have.
-const IN_FLIGHT_MAX: usize = 4_096;
 /// Clients remembered before those that have been quiet are forgotten. Configured clients are few; tokens may name more.
 const CLIENTS_MAX: usize = 10_000;
 
 /// The limits in force.
 #[derive(Debug)]
 pub(super) struct Limits {
-    in_flight: Arc<Semaphore>,
     /// Time one request costs a client.
     cost: Duration,
     /// How far a client may be ahead of its rate.
@@ -39,16 +30,7 @@ impl Limits {
         let per_second = u32::try_from(rate_per_second).unwrap_or(u32::MAX).max(1);
         let cost = Duration::from_secs(1).checked_div(per_second).unwrap_or_default();
         let ahead = cost.saturating_mul(u32::try_from(burst).unwrap_or(u32::MAX));
-        Self { in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), cost, ahead, paid_until: Mutex::default() }
-    }
-
-    /// Room for one more request until the permit is dropped; `None` when there is none.
-    pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
-        let room = Arc::clone(&self.in_flight).try_acquire_owned().ok();
-        if room.is_none() {
-            metrics::shed(Shed::Overload);
-        }
-        room
+        Self { cost, ahead, paid_until: Mutex::default() }
     }
 
     /// Whether this client may send one more request now.
@@ -92,14 +74,5 @@ mod tests {
         assert_eq!(sent(&limits, "shop", 100), 3);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(sent(&limits, "shop", 100), 6, "a quiet time saves no more than the burst");
-    }
-
-    #[tokio::test]
-    async fn room_is_bounded_and_comes_back() {
-        let limits = Limits::new(1, 1);
-        let mut held: Vec<_> = std::iter::from_fn(|| limits.room()).collect();
-        assert_eq!(held.len(), IN_FLIGHT_MAX);
-        held.pop();
-        assert!(limits.room().is_some());
     }
 }

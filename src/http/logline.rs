@@ -1,6 +1,9 @@
 //! What is told of a request when it was answered, in its log line and in its span: which fields, and how they get there.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{http::Method, response::Response};
 use tokio::time::Instant;
@@ -8,7 +11,8 @@ use tokio::time::Instant;
 use crate::{
     domain::{Operation, Order, Outcome},
     metrics,
-    problem::Problem,
+    problem::{Problem, ProblemCode},
+    telemetry::Sparing,
     trace::{Context, Key, Span},
 };
 
@@ -33,6 +37,8 @@ pub(super) struct About {
     operation_id: Option<String>,
     provider: Option<String>,
     outcome: Option<&'static str>,
+    /// It was too much, and refused before anything was done.
+    is_too_much: bool,
 }
 
 impl About {
@@ -44,6 +50,7 @@ impl About {
             operation_id: Some(operation.id.to_string()),
             provider: Some(operation.provider.clone()),
             outcome: Some(operation.outcome().as_str()),
+            is_too_much: false,
         }
     }
 
@@ -63,6 +70,7 @@ impl About {
             operation_id: problem.operation_id.map(|id| id.to_string()),
             provider: problem.provider.as_ref().map(|word| word.name.clone()),
             outcome: outcome.map(Outcome::as_str),
+            is_too_much: matches!(problem.code, ProblemCode::RateLimited | ProblemCode::Overloaded),
         }
     }
 }
@@ -73,32 +81,62 @@ pub(super) fn about(mut response: Response, about: About) -> Response {
     response
 }
 
-/// Writes the line. Must run in the context of the request, which has its ids.
-pub(super) fn write(
-    method: &Method,
-    route: &str,
-    response: &Response,
-    caller: &CallerName,
-    duration_ms: u64,
-) {
-    let nothing = About::default();
-    let about = response.extensions().get::<About>().unwrap_or(&nothing);
-    tracing::info!(
-        method = %method,
-        route,
-        status = response.status().as_u16(),
-        duration_ms,
-        client = caller.get(),
-        order_id = about.order_id.as_deref(),
-        operation_id = about.operation_id.as_deref(),
-        provider = about.provider.as_deref(),
-        outcome = about.outcome,
-        "request answered"
-    );
+/// Lines of each status, of requests that no client stands behind, that are written at once; then one in each [`PAUSE`].
+const AT_ONCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(100);
+/// Stands for a status where there was no answer.
+const NO_ANSWER: u16 = 0;
+
+/// Which requests have a line. Those of a client do, whose rate is bounded, and notifications that were kept. Of the
+/// others, which anybody can send without end, some have one; the metrics count all of them.
+#[derive(Debug)]
+pub(super) struct Lines(Sparing<u16>);
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self(Sparing::new(AT_ONCE, PAUSE))
+    }
+}
+
+impl Lines {
+    /// Writes the line of a request. Must run in the context of the request, which has its ids.
+    pub(super) fn write(
+        &self,
+        method: &Method,
+        route: &str,
+        response: &Response,
+        caller: &CallerName,
+        duration_ms: u64,
+    ) {
+        let nothing = About::default();
+        let about = response.extensions().get::<About>().unwrap_or(&nothing);
+        let status = response.status().as_u16();
+        let is_kept_notification = route == "/notifications/{account}" && status == 200;
+        let is_proven = caller.get().is_some() || is_kept_notification;
+        let mut left_out = None;
+        if about.is_too_much || !is_proven {
+            let Some(count) = self.0.admits(status) else { return };
+            left_out = Some(count).filter(|count| *count > 0);
+        }
+        tracing::info!(
+            method = %method,
+            route,
+            status,
+            duration_ms,
+            client = caller.get(),
+            order_id = about.order_id.as_deref(),
+            operation_id = about.operation_id.as_deref(),
+            provider = about.provider.as_deref(),
+            outcome = about.outcome,
+            left_out,
+            "request answered"
+        );
+    }
 }
 
 /// A request that is being worked on. When its caller goes away first it is dropped half way, and this says so.
 pub(super) struct Unanswered<'a> {
+    pub(super) lines: &'a Lines,
     pub(super) context: &'a Context,
     pub(super) method: &'a Method,
     pub(super) route: &'a str,
@@ -112,6 +150,11 @@ impl Drop for Unanswered<'_> {
         if self.is_answered {
             return;
         }
+        let mut left_out = None;
+        if self.caller.get().is_none() {
+            let Some(count) = self.lines.0.admits(NO_ANSWER) else { return };
+            left_out = Some(count).filter(|count| *count > 0);
+        }
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.context.clone().enter(|| {
             tracing::info!(
@@ -119,6 +162,7 @@ impl Drop for Unanswered<'_> {
                 route = self.route,
                 duration_ms,
                 client = self.caller.get(),
+                left_out,
                 "the caller went away before the answer"
             );
         });

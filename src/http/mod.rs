@@ -1,6 +1,7 @@
 //! The REST API: routes, bodies, errors and the OpenAPI document. Handlers extract, call one use case, convert.
 
 mod accounts;
+mod arrival;
 mod auth;
 mod body;
 mod create;
@@ -24,6 +25,7 @@ mod orders;
 mod pages;
 mod payer;
 mod peer;
+mod places;
 pub mod server;
 pub mod tls;
 mod webhooks;
@@ -45,7 +47,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use auth::Identities;
 pub use openapi::document;
 
-use crate::{orders::Orders, outbox::Outbox, trace::Tracer};
+use crate::{orders::Orders, outbox::Outbox, telemetry::SecurityLog, trace::Tracer};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -56,6 +58,10 @@ pub struct Api {
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
+    places: Arc<places::Places>,
+    arrivals: Arc<arrival::Arrivals>,
+    security: Arc<SecurityLog>,
+    lines: Arc<logline::Lines>,
     cursors: cursor::Cursors,
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
@@ -79,6 +85,8 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Most bytes of a request body.
     pub body_bytes: usize,
+    /// Most requests of clients under way at once.
+    pub requests_under_way: usize,
     /// Requests per second and client, on average.
     pub rate_per_second: u64,
     /// Requests at once and client on top of that.
@@ -112,6 +120,10 @@ impl Api {
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
+            places: Arc::new(places::Places::new(options.requests_under_way)),
+            arrivals: Arc::new(arrival::Arrivals::new()),
+            security: Arc::default(),
+            lines: Arc::default(),
             cursors,
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
@@ -121,7 +133,9 @@ impl Api {
 
     /// Puts other clients in force.
     pub fn replace_identities(&self, identities: Identities) {
-        *self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(identities);
+        let mut current = self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        identities.begin_with(&current);
+        *current = Arc::new(identities);
     }
 
     /// Says unready from now on, and asks callers to connect elsewhere; requests are served as usual.

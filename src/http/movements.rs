@@ -1,7 +1,6 @@
 //! `/orders/{id}/cancel`, `/capture` and `/refund`: what moves the money, or keeps it from moving.
 
 use axum::{
-    body::Body,
     extract::{Path, RawQuery, State},
     http::HeaderMap,
     response::Response,
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Api,
+    arrival::Arriving,
     auth::Authenticated,
     body::{Members, fingerprint, money, read_object},
     cursor::no_query,
@@ -48,7 +48,7 @@ pub(super) async fn cancel_order(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let movement = Movement {
         scope: Scope::OrdersCancel,
@@ -85,7 +85,7 @@ pub(super) async fn capture_order(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let movement = Movement {
         scope: Scope::OrdersCapture,
@@ -122,7 +122,7 @@ pub(super) async fn refund_order(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let movement = Movement {
         scope: Scope::OrdersRefund,
@@ -156,7 +156,7 @@ impl Movement {
         id: &str,
         query: Option<&str>,
         headers: &HeaderMap,
-        body: Body,
+        body: Arriving,
     ) -> Result<Response, Failed> {
         let deadline = Instant::now() + api.request_timeout;
         let caller = authenticated.with(self.scope)?;

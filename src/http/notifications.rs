@@ -1,16 +1,17 @@
 //! `/notifications/{account}`: where providers call. Authenticated by their signature, not by a key.
 
-use std::time::Duration;
-
 use axum::{
-    body::{Body, Bytes},
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::{Api, body::refuse_compressed, error::Failed};
+use super::{
+    Api,
+    arrival::{Arriving, NotWhole},
+    body::refuse_compressed,
+    error::Failed,
+};
 use crate::{
     adapter::{NotificationError, RawNotification},
     orders::Received,
@@ -19,8 +20,6 @@ use crate::{
 
 /// Most bytes of a notification (conventions, section 8).
 const BYTES_MAX: usize = 256 * 1024;
-/// Longest time a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// Take a provider's notification.
 ///
@@ -37,10 +36,14 @@ pub(super) async fn receive_notification(
     State(api): State<Api>,
     Path(account): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
-    let raw = read(&headers, body).await?;
     let account = account.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
+    // Before the body: nobody waits for what no account will take.
+    if !api.orders.has_account(&account) {
+        return Err(Problem::plain(ProblemCode::NotFound).into());
+    }
+    let raw = read(&headers, body).await?;
     match api.orders.receive(&account, raw).await {
         Received::Kept(acknowledgement) => {
             Ok((StatusCode::OK, [(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body)
@@ -59,19 +62,16 @@ pub(super) async fn receive_notification(
 }
 
 /// The exact bytes of a small body.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RawNotification, Problem> {
+pub(super) async fn read(headers: &HeaderMap, body: Arriving) -> Result<RawNotification, Problem> {
     refuse_compressed(headers)?;
-    let arrived = tokio::time::timeout(ARRIVAL, Limited::new(body, BYTES_MAX).collect()).await;
-    let body: Bytes = match arrived {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            return Err(Problem::new(ProblemCode::BodyTooLarge, "a notification may have 256 KiB"));
+    let body = body.whole(BYTES_MAX).await.map_err(|not_whole| match not_whole {
+        NotWhole::TooLarge => Problem::new(ProblemCode::BodyTooLarge, "a notification may have 256 KiB"),
+        NotWhole::Broken | NotWhole::Late => {
+            Problem::new(ProblemCode::ValidationFailed, "the body did not arrive in time")
         }
-        Ok(Err(_)) | Err(_) => {
-            return Err(Problem::new(ProblemCode::ValidationFailed, "the body did not arrive in time"));
-        }
-    };
+        NotWhole::Refused(problem) => *problem,
+    })?;
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Ok(RawNotification { content_type, body })
+    Ok(RawNotification { content_type, body: body.into() })
 }

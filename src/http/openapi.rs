@@ -382,7 +382,7 @@ fn problem_schema() -> Value {
                 "name": {"type": "string", "description": "The platform."},
                 "code": {"type": ["string", "null"], "description": "Its own code."},
                 "message": {"type": ["string", "null"], "description": "What that code means."}}},
-            "errors": {"type": "array", "description": "Every member that is wrong, never its value.", "items": {
+            "errors": {"type": "array", "description": "Every member that is wrong, at most 50; never its value.", "items": {
                 "type": "object", "required": ["pointer", "code", "detail"], "properties": {
                     "pointer": {"type": "string", "description": "RFC 6901 pointer into the body, or a parameter's name."},
                     "code": {"type": "string", "description": "Why."},

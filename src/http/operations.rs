@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    body::Body,
     extract::{Path, RawQuery, State},
     http::HeaderMap,
 };
@@ -10,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Api,
+    arrival::Arriving,
     auth::Authenticated,
     body::{Members, read_object, text, word},
     cursor::{self, pairs, read_limit, unknown_parameter},
@@ -127,7 +127,7 @@ pub(super) async fn settle_operation(
     authenticated: Authenticated,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Json<OpenOperationDto>, Failed> {
     let caller = authenticated.with(Scope::OperationsSettle)?;
     let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body,
     extract::{Path, RawQuery, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Api,
+    arrival::Arriving,
     auth::Authenticated,
     body::{Members, fingerprint, instant, money, object, read_object, text},
     cursor::{self, no_query, pairs, read_limit, unknown_parameter},
@@ -100,7 +100,7 @@ pub(super) async fn update_order(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersUpdate)?;

@@ -1,10 +1,9 @@
 //! `/pay/{token}` and `/return/{token}`: the payer's browser on its way to the provider's page and back.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
-    Router,
-    body::Body,
+    Extension, Router,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
@@ -13,9 +12,11 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Api, error::Failed, notifications};
+use super::{Api, arrival::Arriving, error::Failed, notifications, places::Seat};
 use crate::{
-    domain::{Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp},
+    domain::{
+        Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp, web_address::web_address,
+    },
     orders::Received,
     problem::{Problem, ProblemCode},
 };
@@ -82,9 +83,11 @@ async fn come_back(
     State(api): State<Api>,
     Path(token): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    Extension(seat): Extension<Arc<Seat>>,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let operation = api.orders.page(&token).await?;
+    seat.is_about(&operation.account)?;
     let raw = notifications::read(&headers, body).await?;
     if !raw.body.is_empty() {
         // A forged one changes nothing, and the payer is sent on all the same.
@@ -99,7 +102,7 @@ async fn come_back(
 /// Sends the payer to the caller's address, or says that all is done where there is none.
 fn back_to_the_shop(address: Option<String>) -> Response {
     // Orders of before have addresses that were hardly checked. A payer who has paid is told so all the same.
-    match address.filter(|address| HeaderValue::from_str(address).is_ok()) {
+    match address.filter(|address| web_address(address).is_ok()) {
         Some(address) => see_other(&address),
         None => {
             let text = page("Thank you", "<p>You can close this page now.</p>", "");

@@ -196,8 +196,14 @@ impl Server {
             Ok(Ok((stream, certificate))) => {
                 self.converse(stream, Peer { address, certificate }, first_by).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+            Ok(Err(error)) => {
+                metrics::security_event("tls_handshake", "failed");
+                tracing::debug!(%error, %address, "a TLS handshake failed");
+            }
+            Err(_) => {
+                metrics::security_event("tls_handshake", "late");
+                tracing::debug!(%address, "a TLS handshake took too long");
+            }
         }
     }
 

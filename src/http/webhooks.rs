@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    body::Body,
     extract::{Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -13,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Api,
+    arrival::Arriving,
     auth::Authenticated,
     body::{Members, instant, integer, read_object, text, word},
     cursor::{self, pairs, read_limit, unknown_parameter},
@@ -71,7 +71,7 @@ pub(super) async fn create_endpoint(
     State(api): State<Api>,
     authenticated: Authenticated,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Response, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
@@ -128,7 +128,7 @@ pub(super) async fn update_endpoint(
     authenticated: Authenticated,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Json<EndpointDto>, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
@@ -175,7 +175,7 @@ pub(super) async fn rotate_secret(
     authenticated: Authenticated,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<Json<SecretEndpointDto>, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
@@ -253,7 +253,7 @@ pub(super) async fn replay(
     authenticated: Authenticated,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Arriving,
 ) -> Result<(StatusCode, Json<ReplayedDto>), Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;

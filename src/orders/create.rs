@@ -82,6 +82,16 @@ impl Orders {
         }
     }
 
+    /// The account that a creation would be made at now, if there is one, to count the request as one of that account.
+    pub fn account_of_creation(
+        &self,
+        caller: &Caller,
+        named: Option<&AccountName>,
+        order: &NewOrder,
+    ) -> Option<AccountName> {
+        self.account_for(caller, named, order).ok().map(|account| account.name)
+    }
+
     /// The account a caller names, or the one of the first route that fits.
     fn account_for(
         &self,

@@ -57,6 +57,11 @@ fn refusal(error: &NotificationError) -> &'static str {
 }
 
 impl Orders {
+    /// Whether there is such an account.
+    pub fn has_account(&self, name: &AccountName) -> bool {
+        self.registry().account(name).is_some()
+    }
+
     /// Takes a notification in. It is acknowledged only after it is on disk, and applied after that.
     pub async fn receive(&self, name: &AccountName, raw: RawNotification) -> Received {
         let registry = self.registry();
@@ -66,10 +71,12 @@ impl Orders {
             Ok(read) => read,
             Err(error) => {
                 metrics::notification(provider, refusal(&error));
-                tracing::warn!(
-                    provider, account = %name, error = %error, security = "notification_refused",
-                    "a notification was refused"
-                );
+                if let Some(left_out) = self.security.saw("notification_refused", refusal(&error)) {
+                    tracing::warn!(
+                        provider, account = %name, error = %error, security = "notification_refused", left_out,
+                        "a notification was refused"
+                    );
+                }
                 return Received::Refused(error);
             }
         };

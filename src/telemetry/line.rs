@@ -11,7 +11,7 @@ use super::is_ours;
 use crate::{config::LogFormat, trace};
 
 /// Every field that a line may have, besides `timestamp`, `level`, `request_id` and `trace_id`. Others are left out.
-pub const FIELDS: [&str; 44] = [
+pub const FIELDS: [&str; 46] = [
     "message",
     "client",
     "method",
@@ -29,6 +29,7 @@ pub const FIELDS: [&str; 44] = [
     "error",
     "errors",
     "event_id",
+    "file",
     "http_status",
     "lines",
     "listen",
@@ -49,6 +50,7 @@ pub const FIELDS: [&str; 44] = [
     "change",
     "deliveries",
     "keys",
+    "left_out",
     "needed",
     "notifications",
     "orders",

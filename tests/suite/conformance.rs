@@ -19,6 +19,7 @@ use guichet_simulator::{
 use money::{
     a_lost_creation_is_outcome_unknown_and_sent_once,
     a_lost_movement_is_outcome_unknown_and_found_by_reading, a_part_is_canceled_of_a_payment_where_declared,
+    an_address_that_no_payer_may_be_sent_to_is_never_shown,
     capture_works_where_declared_and_else_sends_nothing, create_works_where_declared_and_else_sends_nothing,
     nothing_is_executed_at_an_unreachable_provider, refund_works_where_declared_and_else_sends_nothing,
 };
@@ -274,6 +275,7 @@ conformance! {
         refund_works_where_declared_and_else_sends_nothing,
         a_part_is_canceled_of_a_payment_where_declared,
         a_lost_creation_is_outcome_unknown_and_sent_once,
+        an_address_that_no_payer_may_be_sent_to_is_never_shown,
         a_lost_movement_is_outcome_unknown_and_found_by_reading,
         nothing_is_executed_at_an_unreachable_provider,
         a_late_read_is_a_timeout,

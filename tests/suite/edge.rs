@@ -2,9 +2,12 @@
 
 mod authority;
 mod bare;
+mod files;
 mod flood;
 mod gateway;
 mod life;
+mod places;
 mod program;
+mod quiet;
 mod reload;
 mod tls;

@@ -154,6 +154,9 @@ impl Core {
             }
             FaultKind::BadSignature { effect } => platform.with_bad_signature(serve_or_fail(effect)).into(),
             FaultKind::Unsigned { effect } => platform.without_signature(serve_or_fail(effect)).into(),
+            FaultKind::PayerAddress { address } => {
+                platform.with_payer_address(call, serve(), &address).into()
+            }
             FaultKind::Hold { when } => {
                 let parked = async {
                     if let Some(id) = id {

@@ -100,6 +100,12 @@ pub enum FaultKind {
         #[serde(default)]
         effect: bool,
     },
+    /// The right answer, signed as ever, with this text where the payer's page should be. Where the answer names no page,
+    /// the plain answer.
+    PayerAddress {
+        /// What takes its place.
+        address: String,
+    },
     /// The request is parked until it is released.
     Hold {
         /// Before or after its effect.
@@ -149,6 +155,7 @@ impl FaultKind {
             | Self::WrongEnvelope { .. }
             | Self::BadSignature { .. }
             | Self::Unsigned { .. }
+            | Self::PayerAddress { .. }
             | Self::Hold { .. }
             | Self::ErrorAfterEffect { .. } => false,
         }

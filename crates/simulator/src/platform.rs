@@ -132,6 +132,10 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         answer
     }
 
+    /// The same answer, signed as ever, with another text where the payer's page is. Answers that name no page stay as
+    /// they are.
+    fn with_payer_address(&self, call: &Call, answer: Response<Bytes>, address: &str) -> Response<Bytes>;
+
     /// The payer's page, and what the payer does there.
     fn page(&self, request: &Received) -> Response<Bytes>;
 
@@ -208,6 +212,17 @@ pub(crate) fn see_other(location: &str) -> Response<Bytes> {
     let mut response = answer(StatusCode::SEE_OTHER, "text/plain", "");
     response.headers_mut().insert(LOCATION, location);
     response
+}
+
+/// The same answer with another text at the first of these JSON pointers that leads to one.
+pub(crate) fn with_text_at(answer: Response<Bytes>, pointers: &[&str], text: &str) -> Response<Bytes> {
+    answer.map(|body| {
+        let Ok(mut message) = serde_json::from_slice::<Value>(&body) else { return body };
+        let place = pointers.iter().find(|pointer| message.pointer(pointer).is_some_and(Value::is_string));
+        let Some(member) = place.and_then(|pointer| message.pointer_mut(pointer)) else { return body };
+        *member = Value::from(text);
+        message.to_string().into()
+    })
 }
 
 /// Applies a JSON merge patch. Source: RFC 7396, section 2.

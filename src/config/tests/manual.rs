@@ -41,6 +41,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(settings.limits.rate_per_second, 500);
     assert_eq!(settings.limits.burst, 1000);
     assert_eq!(settings.limits.body_bytes, 64 * 1024);
+    assert_eq!(settings.limits.requests_under_way, 4096);
     assert!(settings.webhooks.allow_networks.is_empty());
     assert_eq!(settings.webhooks.timeout, Duration::from_secs(15));
     assert!(!settings.has_sandbox);

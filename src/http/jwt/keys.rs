@@ -2,7 +2,10 @@
 //! is not among them.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,6 +25,11 @@ const RETRY: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(10);
 /// Longest time for one fetch.
 const FETCH_TIME: Duration = Duration::from_secs(5);
+/// Requests that may wait for a fetch, of those whose tokens name a key that is not known. The others are refused at once:
+/// an issuer that answers slowly must not hold their places.
+const WAITING_MAX: usize = 1;
+/// The same while no key is known at all, so that the first requests after a start need not come again.
+const WAITING_AT_FIRST: usize = 16;
 /// Largest set of keys, in bytes.
 const BYTES_MAX: usize = 256 * 1024;
 /// Most keys of one set.
@@ -40,7 +48,18 @@ pub(super) struct IssuerKeys {
     url: String,
     keys: RwLock<Arc<Vec<Key>>>,
     /// When the last fetch began. Held while fetching, so that there is one at a time.
-    fetched: Mutex<Option<Instant>>,
+    fetched: Arc<Mutex<Option<Instant>>>,
+    /// Requests that wait for a fetch.
+    waiting: AtomicUsize,
+}
+
+/// A request that waits for a fetch, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl std::fmt::Debug for IssuerKeys {
@@ -52,9 +71,24 @@ impl std::fmt::Debug for IssuerKeys {
 impl IssuerKeys {
     /// Begins to fetch, and goes on until the keys are dropped.
     pub(super) fn start(url: String) -> Arc<Self> {
-        let keys = Arc::new(Self { url, keys: RwLock::default(), fetched: Mutex::default() });
+        let keys = Arc::new(Self::of(url, RwLock::default(), None));
         tokio::spawn(keep_fresh(Arc::downgrade(&keys)));
         keys
+    }
+
+    fn of(url: String, keys: RwLock<Arc<Vec<Key>>>, fetched: Option<Instant>) -> Self {
+        Self { url, keys, fetched: Arc::new(Mutex::new(fetched)), waiting: AtomicUsize::default() }
+    }
+
+    /// Takes over what these know of the same issuer, until the first fetch. A reload must not make every key unknown.
+    pub(super) fn begin_with(&self, before: &Self) {
+        if self.url == before.url {
+            let known = Arc::clone(&before.keys.read().unwrap_or_else(PoisonError::into_inner));
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            if keys.is_empty() {
+                *keys = known;
+            }
+        }
     }
 
     /// The keys of this set, which are never fetched; for the fuzz targets.
@@ -63,7 +97,7 @@ impl IssuerKeys {
         // Fetched in the far future, so never due.
         let fetched = Instant::now() + Duration::from_secs(1_000_000_000);
         let keys = RwLock::new(Arc::new(keys_of(set)?));
-        Ok(Arc::new(Self { url: String::new(), keys, fetched: Mutex::new(Some(fetched)) }))
+        Ok(Arc::new(Self::of(String::new(), keys, Some(fetched))))
     }
 
     /// How many there are.
@@ -72,12 +106,14 @@ impl IssuerKeys {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The key with this id that is for this algorithm. Asks the issuer when it is not known.
-    pub(super) async fn find(&self, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+    /// The key with this id that is for this algorithm. Asks the issuer when it is not known; while one request waits for
+    /// that, what is not known does not exist for the others.
+    pub(super) async fn find(self: &Arc<Self>, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
         if let Some(key) = self.known(id, algorithm) {
             return Some(key);
         }
-        let mut fetched = self.fetched.lock().await;
+        let _waits = self.wait()?;
+        let mut fetched = Arc::clone(&self.fetched).lock_owned().await;
         // Somebody else may have fetched it while this one waited.
         if let Some(key) = self.known(id, algorithm) {
             return Some(key);
@@ -86,9 +122,23 @@ impl IssuerKeys {
             return None;
         }
         *fetched = Some(Instant::now());
-        self.fetch().await;
-        drop(fetched);
+        let keys = Arc::clone(self);
+        // A caller that hangs up must not end it: the next fetch may only come after the pause.
+        let fetch = tokio::spawn(async move {
+            keys.fetch().await;
+            drop(fetched);
+        });
+        let _ = fetch.await;
         self.known(id, algorithm)
+    }
+
+    /// Whether one more request may wait for a fetch.
+    fn wait(&self) -> Option<Waits<'_>> {
+        let is_first = self.keys.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let most = if is_first { WAITING_AT_FIRST } else { WAITING_MAX };
+        let one_more = |waiting: usize| (waiting < most).then_some(waiting.saturating_add(1));
+        self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
+        Some(Waits(&self.waiting))
     }
 
     fn known(&self, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
@@ -186,4 +236,79 @@ fn key(value: Value) -> Option<Key> {
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
     Some(Key { id: jwk.common.key_id?, algorithm: jwk.common.key_algorithm, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A set with this key.
+    fn set(id: &str) -> Vec<u8> {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let x = URL_SAFE_NO_PAD.encode(key.public_key());
+        json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": id, "x": x}]}).to_string().into_bytes()
+    }
+
+    fn keys(url: &str, known: Option<&str>) -> Arc<IssuerKeys> {
+        let known = known.map(|id| keys_of(&set(id)).unwrap()).unwrap_or_default();
+        Arc::new(IssuerKeys::of(url.to_owned(), RwLock::new(Arc::new(known)), None))
+    }
+
+    /// Polls once; whether it is over.
+    fn is_over<F: Future<Output = Option<DecodingKey>> + Unpin>(find: &mut F) -> bool {
+        find.now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn one_request_waits_for_a_slow_issuer_and_the_others_are_refused_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keys = keys(&format!("http://{}/", listener.local_addr().unwrap()), Some("known"));
+        let find = |id: &'static str| Box::pin(keys.find(id, Algorithm::EdDSA));
+        let mut first = find("new");
+        assert!(!is_over(&mut first), "it waits for the issuer, which never answers");
+        for _ in 0..100 {
+            assert!(find("new").now_or_never().unwrap().is_none());
+            assert!(find("other").now_or_never().unwrap().is_none());
+            assert!(find("known").now_or_never().unwrap().is_some(), "known keys go on");
+        }
+        // A caller that goes away makes room, and the fetch that it began goes on.
+        drop(first);
+        assert_eq!(keys.waiting.load(Ordering::SeqCst), 0);
+        assert!(!is_over(&mut find("new")));
+        assert!(keys.fetched.try_lock().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_few_wait_while_no_key_is_known() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keys = keys(&format!("http://{}/", listener.local_addr().unwrap()), None);
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            let mut find = Box::pin(keys.find("new", Algorithm::EdDSA));
+            if !is_over(&mut find) {
+                waiting.push(find);
+            }
+        }
+        assert_eq!(waiting.len(), WAITING_AT_FIRST);
+    }
+
+    #[test]
+    fn a_reload_keeps_the_keys_of_the_same_issuer() {
+        let before = keys("https://a.example/", Some("known"));
+        let is_known = |after: &IssuerKeys| after.known("known", Algorithm::EdDSA).is_some();
+        for (url, kept) in [("https://a.example/", true), ("https://b.example/", false)] {
+            let after = keys(url, None);
+            after.begin_with(&before);
+            assert_eq!(is_known(&after), kept, "{url}");
+        }
+        let after = keys("https://a.example/", Some("newer"));
+        after.begin_with(&before);
+        assert!(!is_known(&after), "what was fetched since goes first");
+    }
 }

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     adapter::{
         AccountSettings, AdapterContext, Capabilities, Deadline, ErrorKind, Exchange, KeyError, Notification,
-        NotificationError, OperationCapability, Performed, ProviderAdapter, ProviderError, Purpose,
-        RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
+        NotificationError, OperationCapability, PayerAddresses, Performed, ProviderAdapter, ProviderError,
+        Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
     },
     domain::{
         AccountName, Action, DeliveryChannel, Fate, Intent, Mode, NewOrder, Operation, OperationId,
@@ -186,7 +186,8 @@ impl Lyra {
     }
 
     fn read_order(&self, service: &'static str, is_change: bool, wire: wire::PaymentOrder) -> Result<Order> {
-        mapping::order(&self.account, self.settings.mode, Timestamp::now(), wire)
+        let addresses = PayerAddresses::new(PROVIDER, &self.settings.base_url);
+        mapping::order(&self.account, self.settings.mode, Timestamp::now(), addresses, wire)
             .map_err(|problem| unusable(service, is_change, problem))
     }
 

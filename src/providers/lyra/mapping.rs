@@ -7,9 +7,12 @@ use super::{
     status::PaymentOrderStatus,
     wire::{self, ChannelDetails},
 };
-use crate::domain::{
-    AccountName, Action, Amounts, AvailableAction, Checkout, CheckoutMethod, Currency, Delivery,
-    DeliveryChannel, Mode, Money, Order, OrderId, ProviderStatus, Timestamp, WaitsFor,
+use crate::{
+    adapter::PayerAddresses,
+    domain::{
+        AccountName, Action, Amounts, AvailableAction, Checkout, Currency, Delivery, DeliveryChannel, Mode,
+        Money, Order, OrderId, ProviderStatus, Timestamp, WaitsFor,
+    },
 };
 
 /// The order in canonical terms, or what makes the answer unusable.
@@ -17,6 +20,7 @@ pub(super) fn order(
     account: &AccountName,
     mode: Mode,
     as_of: Timestamp,
+    addresses: PayerAddresses,
     wire: wire::PaymentOrder,
 ) -> Result<Order, &'static str> {
     let reference = wire.payment_order_id.parse().map_err(|_| "the answer's paymentOrderId is malformed")?;
@@ -34,6 +38,8 @@ pub(super) fn order(
     let to_validate = provider_data.get("manualValidation").and_then(Value::as_str) == Some("YES");
     let canonical = status.canonical(to_validate);
     let delivery = wire.channel_details.as_ref().map(delivery);
+    // Nobody can pay any more once it is paid, canceled or expired.
+    let page = wire.payment_url.filter(|_| status.is_payable());
     Ok(Order {
         id: OrderId { account: account.clone(), reference },
         provider: PROVIDER.to_owned(),
@@ -45,13 +51,7 @@ pub(super) fn order(
         amount: wire.amount,
         currency,
         amounts: amounts(status, wire.amount),
-        // Nobody can pay any more once it is paid, canceled or expired.
-        checkout: wire.payment_url.filter(|_| status.is_payable()).map(|url| Checkout {
-            method: CheckoutMethod::Get,
-            link: url.clone(),
-            url,
-            fields: std::collections::BTreeMap::new(),
-        }),
+        checkout: page.and_then(|page| addresses.take("paymentURL", &page)).map(Checkout::by_link),
         available_actions: actions(status, wire.amount, delivery.as_ref()),
         delivery,
         description: wire.merchant_comment,

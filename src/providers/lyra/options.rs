@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{adapter::Violation, domain::Field};
+use crate::{
+    adapter::{VIOLATIONS_MAX, Violation, member_pointer},
+    domain::Field,
+};
 
 /// What an option's value may be.
 #[derive(Clone, Copy)]
@@ -150,8 +153,10 @@ pub(super) fn named(options: &Field<Map<String, Value>>) -> Map<String, Value> {
 /// Checks what a caller named; `amount` is what the order will be of.
 pub(super) fn check(options: &Map<String, Value>, amount: i64, violations: &mut Vec<Violation>) {
     for (name, value) in options {
-        // A name may hold the two characters that JSON pointers escape.
-        let pointer = format!("/provider_options/{}", name.replace('~', "~0").replace('/', "~1"));
+        if violations.len() > VIOLATIONS_MAX {
+            return;
+        }
+        let pointer = member_pointer("/provider_options", name);
         match OPTIONS.iter().find(|option| option.name == name) {
             None => {
                 let known = OPTIONS.each_ref().map(|option| option.name).join(", ");

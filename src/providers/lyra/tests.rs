@@ -11,9 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{DESCRIPTION, check, envelope, error, mapping, options, update, wire};
+use super::{DESCRIPTION, PROVIDER, check, envelope, error, mapping, options, update, wire};
 use crate::{
-    adapter::{AccountSettings, AdapterContext, Answer, ErrorKind, ProviderError},
+    adapter::{AccountSettings, AdapterContext, Answer, ErrorKind, PayerAddresses, ProviderError},
     domain::{
         Action, Amounts, Currency, DeliveryChannel, Field, Mode, Money, Order, OrderPatch, OrderStatus,
         Timestamp, request::DeliveryPatch,
@@ -41,7 +41,8 @@ fn read_answer(service: &'static str, is_change: bool, answer: &Answer) -> Resul
 
 fn mapped(answer: Value) -> Result<Order, &'static str> {
     let wire: wire::PaymentOrder = serde_json::from_value(answer).map_err(|_| "not a payment order")?;
-    mapping::order(&"shop".parse().unwrap(), Mode::Test, Timestamp::from_millis(0), wire)
+    let addresses = PayerAddresses::new(PROVIDER, "https://api.example/");
+    mapping::order(&"shop".parse().unwrap(), Mode::Test, Timestamp::from_millis(0), addresses, wire)
 }
 
 fn sample(fixture: &str) -> Value {

@@ -513,10 +513,10 @@ impl ProviderAdapter for Sips {
         if let Some(error) = error::from_codes(INIT, Called::Page, code, None, field) {
             return Err(error);
         }
-        let checkout = page::checkout(&self.settings, answer, self.context.pay_url(token))
+        let checkout = page::checkout(host, answer, self.context.pay_url(token))
             .map_err(|problem| unusable(INIT, Called::Page, problem))?;
         let now = Timestamp::now();
-        Ok(mapping::unpaid(self.shop(), reference, planned, Some(checkout), now, now))
+        Ok(mapping::unpaid(self.shop(), reference, planned, checkout, now, now))
     }
 
     async fn cancel(&self, _operation: OperationId, before: &Order, part: Part) -> Result<Performed> {

@@ -571,7 +571,7 @@ async fn a_page_is_opened_and_its_order_is_remembered_until_it_is_over() {
     assert_eq!((order.amounts, order.expires_at), (Amounts::unpaid(1990), Some(plan.expires_at)));
     assert_eq!(order.metadata["cart"], "42");
     let checkout = order.checkout.clone().unwrap();
-    assert_eq!(checkout.link, format!("https://pay.example/g/pay/{}", plan.page_token.as_ref().unwrap()));
+    assert_eq!(*checkout.link, format!("https://pay.example/g/pay/{}", plan.page_token.as_ref().unwrap()));
 
     let at = Timestamp::now();
     let remembered = |planned: &PlannedOrder, copy: Option<Order>| OrderMemory {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::adapter::Violation;
+use crate::adapter::{VIOLATIONS_MAX, Violation, member_pointer};
 
 /// What an option's value may be.
 #[derive(Debug, Clone, Copy)]
@@ -139,8 +139,10 @@ impl ProviderOption {
 /// Checks what a caller named.
 pub(super) fn check(options: &Map<String, Value>, violations: &mut Vec<Violation>) {
     for (name, value) in options {
-        // A name may hold the two characters that JSON pointers escape.
-        let pointer = format!("/provider_options/{}", name.replace('~', "~0").replace('/', "~1"));
+        if violations.len() > VIOLATIONS_MAX {
+            return;
+        }
+        let pointer = member_pointer("/provider_options", name);
         match OPTIONS.iter().find(|option| option.name == name) {
             None => {
                 let known = OPTIONS.each_ref().map(|option| option.name).join(", ");

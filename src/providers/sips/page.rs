@@ -9,11 +9,12 @@ use rand::Rng;
 use serde_json::Value;
 
 use super::{
+    PROVIDER,
     config::{ReferenceBy, Settings},
     currency, options, reference, wire,
 };
 use crate::{
-    adapter::{AdapterContext, Violation},
+    adapter::{AdapterContext, PayerAddresses, Violation},
     domain::{
         AccountName, CaptureMode, Checkout, CheckoutMethod, DeliveryChannel, NewOrder, OperationId,
         PlannedOrder, Timestamp,
@@ -210,22 +211,20 @@ pub(super) fn request<'a>(
     })
 }
 
-/// How the payer gets to the page an answer opened: a form of two fields, sent by POST ("Redirection").
+/// How the payer gets to the page an answer opened: a form of two fields, sent by POST ("Redirection"). Nothing when no
+/// payer may be sent to the address of the page; the page is open all the same.
 pub(super) fn checkout(
-    settings: &Settings,
+    host: &str,
     answer: wire::PageAnswer,
     link: String,
-) -> Result<Checkout, &'static str> {
+) -> Result<Option<Checkout>, &'static str> {
     let url = answer.redirection_url.ok_or("the answer names no page")?;
-    let parsed = url::Url::parse(&url).map_err(|_| "the address of the page is none")?;
-    // Payment data is typed in there: http only where the platform itself is spoken to so.
-    let is_plain_host = settings.page_url.as_ref().is_some_and(|host| host.starts_with("http://"));
-    if parsed.scheme() != "https" && !(is_plain_host && parsed.scheme() == "http") {
-        return Err("the address of the page is not https");
-    }
     let version = answer.redirection_version.ok_or("the answer has no version of the page")?;
     let data = answer.redirection_data.ok_or("the answer has no data for the page")?;
     let fields =
         BTreeMap::from([("redirectionVersion".to_owned(), version), ("redirectionData".to_owned(), data)]);
-    Ok(Checkout { method: CheckoutMethod::Post, url, fields, link })
+    let url = PayerAddresses::new(PROVIDER, host).take("redirectionUrl", &url);
+    Ok(url.and_then(|url| {
+        Some(Checkout { method: CheckoutMethod::Post, url, fields, link: link.try_into().ok()? })
+    }))
 }

@@ -508,23 +508,32 @@ fn a_page_is_reached_by_a_form() {
         }
         serde_json::from_value::<wire::PageAnswer>(answer).unwrap()
     };
-    let (test, live) = (settings(&[]), settings(&[("paypage_url", "https://page.example")]));
+    let (test, live) = ("http://127.0.0.1:8090/sips/sherlocks", "https://page.example");
     let link = || "https://pay.example/g/pay/t".to_owned();
-    let Checkout { method, url, fields, link: shown } = page::checkout(&live, answer(&[]), link()).unwrap();
-    assert_eq!((method, url.as_str(), shown), (CheckoutMethod::Post, "https://payment-gateway.net/", link()));
+    let Checkout { method, url, fields, link: shown } =
+        page::checkout(live, answer(&[]), link()).unwrap().unwrap();
+    assert_eq!((method, &*url), (CheckoutMethod::Post, "https://payment-gateway.net/"));
+    assert_eq!(*shown, link());
     assert_eq!(fields.keys().collect::<Vec<_>>(), ["redirectionData", "redirectionVersion"]);
     assert_eq!(fields["redirectionVersion"], "IR_WS_2.0");
     let plain = ("redirectionUrl", json!("http://127.0.0.1:8090/pay"));
-    assert!(page::checkout(&test, answer(std::slice::from_ref(&plain)), link()).is_ok());
-    for wrong in [
+    assert!(page::checkout(test, answer(std::slice::from_ref(&plain)), link()).unwrap().is_some());
+    for nowhere in [
         plain,
-        ("redirectionUrl", json!(null)),
         ("redirectionUrl", json!("/pay")),
         ("redirectionUrl", json!("javascript:alert(1)")),
+        ("redirectionUrl", json!("https://pay.example/\r\n")),
+        ("redirectionUrl", json!("weixin://wxpay/")),
+    ] {
+        let opened = page::checkout(live, answer(std::slice::from_ref(&nowhere)), link());
+        assert_eq!(opened, Ok(None), "{nowhere:?}: the page is open, and nobody is sent there");
+    }
+    for wrong in [
+        ("redirectionUrl", json!(null)),
         ("redirectionData", json!(null)),
         ("redirectionVersion", json!(null)),
     ] {
-        assert!(page::checkout(&live, answer(std::slice::from_ref(&wrong)), link()).is_err(), "{wrong:?}");
+        assert!(page::checkout(live, answer(std::slice::from_ref(&wrong)), link()).is_err(), "{wrong:?}");
     }
 }
 

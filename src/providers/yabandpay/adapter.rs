@@ -21,8 +21,9 @@ use super::{
 use crate::{
     adapter::{
         AccountSettings, AdapterContext, Answer, Capabilities, Deadline, ErrorKind, Exchange, KeyError,
-        Notification, NotificationError, OperationCapability, Performed, ProviderAdapter, ProviderError,
-        Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation, transport::LinkHealth,
+        Notification, NotificationError, OperationCapability, PayerAddresses, Performed, ProviderAdapter,
+        ProviderError, Purpose, RawNotification, Recall, Result, Transport, Verdict, Violation,
+        transport::LinkHealth,
     },
     domain::{
         AccountName, DeliveryChannel, Intent, Mode, Money, NewOrder, Operation, OperationId, OperationKind,
@@ -329,7 +330,9 @@ impl ProviderAdapter for YabandPay {
         let (method, data) = create::request(planned, operation, &self.notify_url, Timestamp::now())
             .ok_or_else(|| ProviderError::unsupported(PROVIDER, OperationKind::Create))?;
         let created: wire::Created = self.call(method, data, Purpose::Change).await?;
-        create::order(&self.context(), operation, planned, created)
+        // Which schemes the platform gives is not documented; a QR code of WeChat's own is `weixin://`.
+        let addresses = PayerAddresses::new(PROVIDER, &self.settings.base_url).with_wallets();
+        create::order(&self.context(), addresses, operation, planned, created)
             .map_err(|problem| unusable(method, true, problem))
     }
 

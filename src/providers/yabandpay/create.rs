@@ -13,19 +13,18 @@ use super::{
     wire::Created,
 };
 use crate::{
-    adapter::Violation,
+    adapter::{PayerAddresses, Violation},
     domain::{
-        Checkout, CheckoutMethod, DeliveryChannel, Money, NewOrder, OperationId, Order, OrderMemory,
-        PlannedOrder, Timestamp, memory::Creation, request::CaptureMode,
+        Checkout, DeliveryChannel, Money, NewOrder, OperationId, Order, OrderMemory, PlannedOrder, Timestamp,
+        memory::Creation, request::CaptureMode,
     },
 };
 
 /// The platform counts the life of a payment in whole minutes from when the request arrives, so that a plan
 /// of exactly one day would be a moment short of it. A plan is sent at once: so much is forgiven.
 const SEND_GRACE: Duration = Duration::from_secs(10);
-/// Schemes of addresses that a payer is sent to or that become a QR code: web pages and the wallets' own. Which
-/// ones the platform gives is not documented.
-const CHECKOUT_SCHEMES: [&str; 5] = ["https", "http", "weixin", "alipay", "alipays"];
+/// The member of `parameters` with the payer's page.
+const PAY_URL: &str = "pay_url";
 /// Longest `parameters` member that is handed on.
 const PARAMETER_CHARS_MAX: usize = 4_096;
 
@@ -194,6 +193,7 @@ fn card_members(capture: CaptureMode, operation: OperationId, data: &mut BTreeMa
 /// The order that the answer of a create tells, or what makes it unusable.
 pub(super) fn order(
     context: &mapping::Context<'_>,
+    addresses: PayerAddresses,
     operation: OperationId,
     planned: &PlannedOrder,
     wire: Created,
@@ -224,8 +224,8 @@ pub(super) fn order(
         ..super::wire::Payment::default()
     };
     let mut order = mapping::order(context, payment, &memory)?;
-    order.checkout = checkout(wire.url.as_deref(), &wire.parameters);
-    let parameters = parameters(wire.parameters);
+    let parameters = parameters(addresses, wire.parameters);
+    order.checkout = checkout(addresses, wire.url.as_deref(), &parameters);
     if order.checkout.is_none() && parameters.is_empty() {
         tracing::warn!(provider = PROVIDER, "the provider made a payment without telling where it is paid");
     }
@@ -236,27 +236,27 @@ pub(super) fn order(
 }
 
 /// Where the payer pays: `url`, or `pay_url` of H5 and Wap. Source: integrations of third parties.
-fn checkout(url: Option<&str>, parameters: &Map<String, Value>) -> Option<Checkout> {
-    let candidates = [url, parameters.get("pay_url").and_then(Value::as_str)];
-    let url = candidates
-        .into_iter()
-        .flatten()
-        .find(|text| Url::parse(text).is_ok_and(|url| CHECKOUT_SCHEMES.contains(&url.scheme())))?;
-    Some(Checkout {
-        method: CheckoutMethod::Get,
-        url: url.to_owned(),
-        fields: BTreeMap::new(),
-        link: url.to_owned(),
-    })
+fn checkout(
+    addresses: PayerAddresses,
+    url: Option<&str>,
+    parameters: &Map<String, Value>,
+) -> Option<Checkout> {
+    let pay_url = parameters.get(PAY_URL).and_then(Value::as_str);
+    let page = url.filter(|url| !url.is_empty()).and_then(|url| addresses.take("url", url));
+    page.or_else(|| addresses.take(PAY_URL, pay_url?)).map(Checkout::by_link)
 }
 
 /// What an app hands to the wallet: texts and numbers alone. They are made for the payer's device and hold no
-/// secret.
-fn parameters(parameters: Map<String, Value>) -> Map<String, Value> {
+/// secret. A text that is an address must be one that a payer may be sent to.
+fn parameters(addresses: PayerAddresses, parameters: Map<String, Value>) -> Map<String, Value> {
+    let may_be_shown = |name: &str, text: &str| {
+        let is_address = name == PAY_URL || Url::parse(text).is_ok();
+        !is_address || addresses.take("parameters", text).is_some()
+    };
     parameters
         .into_iter()
-        .filter(|(_, value)| match value {
-            Value::String(text) => text.chars().count() <= PARAMETER_CHARS_MAX,
+        .filter(|(name, value)| match value {
+            Value::String(text) => text.chars().count() <= PARAMETER_CHARS_MAX && may_be_shown(name, text),
             Value::Number(_) => true,
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
         })

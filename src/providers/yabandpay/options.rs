@@ -8,7 +8,10 @@ use super::{
     flow::{self, FLOWS, Flow},
     money,
 };
-use crate::{adapter::Violation, domain::Money};
+use crate::{
+    adapter::{VIOLATIONS_MAX, Violation, member_pointer},
+    domain::Money,
+};
 
 /// The option that chooses among the flows of a payment method.
 pub(super) const FLOW: &str = "flow";
@@ -163,8 +166,7 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn pointer(name: &str) -> String {
-    // A name may hold the two characters that JSON pointers escape.
-    format!("/provider_options/{}", name.replace('~', "~0").replace('/', "~1"))
+    member_pointer("/provider_options", name)
 }
 
 /// The flow that payment method and options choose.
@@ -197,6 +199,9 @@ pub(super) fn members(
     let mut members = BTreeMap::new();
     let given = options.iter().filter(|(name, value)| *name != FLOW && !value.is_null());
     for (name, value) in given {
+        if violations.len() > VIOLATIONS_MAX {
+            return Err(violations);
+        }
         let Some(option) = OPTIONS.iter().find(|option| option.name == name) else {
             let known = joined([FLOW].into_iter().chain(OPTIONS.iter().map(|option| option.name)));
             violations.push(Violation::invalid(&pointer(name), &format!("unknown member; known: {known}")));

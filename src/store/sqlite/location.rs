@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions, TryLockError},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -11,6 +11,8 @@ use std::{
 use crate::store::StoreError;
 
 const SCHEME: &str = "sqlite://";
+/// What the group and others may do with a file.
+const OTHERS: u32 = 0o077;
 
 /// The file a store address names: `sqlite://guichet.db` is relative, `sqlite:///var/lib/x.db` absolute.
 pub(super) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
@@ -76,6 +78,37 @@ pub(super) fn expect_one_name(path: &Path) -> Result<(), StoreError> {
     )))
 }
 
+/// The file beside the store with this at the end of its name.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Takes away what the group and others may do with the files of a store: they name payers, and who can read a file can
+/// lock it, which keeps guichet from starting. SQLite makes the missing ones like the database file, so this comes before
+/// SQLite opens it. A file of another user stays as it is, with a warning.
+fn keep_from_others(path: &Path) {
+    for file in ["", "-wal", "-shm", "-journal", ".lock"].map(|end| beside(path, end)) {
+        let Ok(found) = fs::symlink_metadata(&file) else { continue };
+        let mode = found.permissions().mode();
+        if !found.is_file() || mode & OTHERS == 0 {
+            continue;
+        }
+        match fs::set_permissions(&file, Permissions::from_mode(mode & 0o7777 & !OTHERS)) {
+            Ok(()) => tracing::warn!(
+                file = %file.display(),
+                "a file of the store was open to its group or to others; only its owner may use it now"
+            ),
+            Err(error) => tracing::warn!(
+                file = %file.display(),
+                %error,
+                "a file of the store is open to its group or to others; who can read it can keep guichet from starting"
+            ),
+        }
+    }
+}
+
 /// Device and inode: what a file is, whatever it is called.
 type FileId = (u64, u64);
 
@@ -110,6 +143,7 @@ impl Lock {
                 path.display()
             ))
         };
+        keep_from_others(path);
         // Held to the end: two stores of this process must not both get past the first look.
         let mut held = held();
         if fs::metadata(path).is_ok_and(|found| held.contains(&id_of(&found))) {
@@ -161,15 +195,18 @@ fn id_of(file: &fs::Metadata) -> FileId {
 
 /// Refuses a store that an older guichet serves, which locks a file beside it. One that is left over is not locked.
 fn expect_no_older_service(path: &Path) -> Result<(), StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let Ok(beside) = OpenOptions::new().read(true).open(&name) else { return Ok(()) };
-    match beside.try_lock_shared() {
+    let name = beside(path, ".lock");
+    // No guichet has made anything but a file; opening a pipe would wait for its other end.
+    if !fs::symlink_metadata(&name).is_ok_and(|found| found.is_file()) {
+        return Ok(());
+    }
+    let Ok(lock) = OpenOptions::new().read(true).open(&name) else { return Ok(()) };
+    match lock.try_lock_shared() {
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
             "an older guichet uses the store {} (it holds {}); stop it first",
             path.display(),
-            Path::new(&name).display()
+            name.display()
         ))),
     }
 }

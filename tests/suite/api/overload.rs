@@ -17,7 +17,7 @@ use tokio::{
 use crate::rig::{CREATE, OTHER, Rig, SAMPLE, amount_patch};
 
 /// A provider that takes every connection and never says anything; its address.
-async fn black_hole() -> String {
+pub(super) async fn black_hole() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn metrics(rig: &Rig) -> String {
 }
 
 /// The value of a metric, 0 when it is not there yet. Other tests of this process count too.
-async fn metric(rig: &Rig, name: &str) -> f64 {
+pub(super) async fn metric(rig: &Rig, name: &str) -> f64 {
     let text = metrics(rig).await;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0.0, |value| value.parse().unwrap())

@@ -189,6 +189,35 @@ async fn what_a_page_cannot_have_is_refused_before_anything_is_sent() {
     assert_eq!(rig.control.total_requests(), 0);
 }
 
+/// The page is open at the platform, so the creation was executed; nobody is shown or sent to the address.
+#[tokio::test]
+async fn a_page_that_no_payer_may_be_sent_to_is_not_shown() {
+    const ADDRESS: &str = "javascript:alert(1)";
+    let rig = Sips::new().await;
+    rig.control.add_fault(
+        Fault::new("sips", FaultKind::PayerAddress { address: ADDRESS.to_owned() }).on_service(INIT),
+    );
+    let made = rig.ask("cart-42", &json!({})).await;
+    assert_eq!(
+        (made.status, &made.json["operation"]["outcome"], &made.json["checkout"]),
+        (201, &json!("executed"), &Value::Null),
+        "{made:?}"
+    );
+    let reference = made.json["provider_reference"].as_str().unwrap();
+    let again = rig.ask("cart-42", &json!({})).await;
+    let token =
+        body_of(&rig, INIT)["normalReturnUrl"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let page = rig.get(&format!("/pay/{token}")).await;
+    assert_eq!(page.problem(), (404, "not_found"));
+    for reply in [&made, &again, &rig.read(reference).await, &page] {
+        assert!(!reply.text.contains("alert"), "{reply:?}");
+    }
+    let metrics = rig.get(&format!("{}/metrics", rig.ops_url)).await.text;
+    let counted = r#"gateway_payer_addresses_refused_total{provider="sips"} "#;
+    assert!(metrics.contains(counted), "{metrics}");
+    assert_eq!(rig.control.requests(INIT), 1, "asked for once");
+}
+
 /// The link, the page that submits itself, the platform's page, and back with the signed result.
 #[tokio::test]
 async fn a_payer_goes_to_the_page_and_comes_back() {

@@ -12,7 +12,7 @@ use guichet::{
     },
 };
 use guichet_simulator::{FaultKind, SimulatorControl};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::{Nothing, Rig, Stage, soon};
 
@@ -152,6 +152,46 @@ pub(super) async fn create_works_where_declared_and_else_sends_nothing(rig: Rig)
     assert_eq!((&read.id, read.status, read.amount), (&made.id, made.status, made.amount));
     assert_eq!(read.merchant_reference, made.merchant_reference);
     assert_eq!(control.requests(rig.provider.create), 1);
+}
+
+/// The order exists at the provider, so its creation was executed, and nobody is shown where to pay it.
+pub(super) async fn an_address_that_no_payer_may_be_sent_to_is_never_shown(rig: Rig) {
+    let control = rig.simulators.control();
+    let long = format!("https://pay.example/{}", "x".repeat(5_000));
+    let addresses = [
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "https://pay.example/\r\nset-cookie: a=b",
+        "https://pay.example/\"><script>alert(1)</script>",
+        "https://pay.example@evil.example/",
+        "//evil.example/t/1",
+        "https://",
+        "ftp://evil.example/",
+        long.as_str(),
+    ];
+    for (made_before, address) in addresses.into_iter().enumerate() {
+        let spoil = |service| rig.fault(service, FaultKind::PayerAddress { address: address.to_owned() });
+        spoil(rig.provider.create);
+        let operation = OperationId::generate();
+        let made = rig.adapter.create(operation, &rig.plan(operation)).await.unwrap();
+        assert_eq!(control.effects().len(), made_before + 1, "{address}");
+        assert_eq!((made.status, &made.checkout), (OrderStatus::Pending, &None), "{address}");
+        let stored = serde_json::to_value(&made).unwrap();
+        assert!(!holds(&stored, address), "{address} in {stored}");
+        // The same where a read tells the page.
+        spoil(rig.provider.get);
+        let read = rig.order().await;
+        assert!(!holds(&serde_json::to_value(&read).unwrap(), address), "{address}");
+    }
+}
+
+fn holds(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(wanted),
+        Value::Array(items) => items.iter().any(|item| holds(item, wanted)),
+        Value::Object(members) => members.values().any(|item| holds(item, wanted)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 pub(super) async fn capture_works_where_declared_and_else_sends_nothing(rig: Rig) {

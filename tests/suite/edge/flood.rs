@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use guichet::config::api_key;
 use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,9 +23,11 @@ use crate::rig::SAMPLE;
 
 /// Requests under way at once in one process, as documented.
 const IN_FLIGHT_MAX: u16 = 4_096;
-const MIB: u64 = 1024;
+/// A client has a quarter of them at most, and so has an account.
+const SHARES: u16 = 4;
+pub(super) const MIB: u64 = 1024;
 /// Far below what the machine has, far above what is needed: growth without bound would pass it.
-const MEMORY_MAX: u64 = 256 * MIB;
+pub(super) const MEMORY_MAX: u64 = 256 * MIB;
 
 /// A provider that takes every connection and never says anything; its address, and how many came.
 async fn black_hole() -> (SocketAddr, Arc<AtomicUsize>) {
@@ -49,19 +52,19 @@ fn hole_account(address: SocketAddr) -> String {
     )
 }
 
-async fn stopped(mut program: Program) {
+pub(super) async fn stopped(mut program: Program) {
     program.signal(Signal::TERM);
     assert!(program.ended().await.success());
 }
 
 /// A metric of the program; 0 when it is not there.
-async fn metric(program: &Program, name: &str) -> f64 {
+pub(super) async fn metric(program: &Program, name: &str) -> f64 {
     let text = ask(program.ops, &get("/metrics")).await.unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
-fn sample() -> String {
+pub(super) fn sample() -> String {
     get(&format!("/orders/systempay_{SAMPLE}"))
 }
 
@@ -85,15 +88,33 @@ fn reader(address: SocketAddr, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandl
 async fn more_than_may_be_under_way_is_refused_fast() {
     guichet::open_files::raise();
     let (hole, _) = black_hole().await;
-    let home = Home::new("request_timeout_ms = 120000\ndrain_wait_ms = 0\n", &hole_account(hole)).await;
+    let key = |number: u16| format!("gk_{number:0>43}");
+    let mut more = "[auth]\nmode = \"api_key\"\n".to_owned();
+    for number in 0..=SHARES {
+        more.push_str(&format!(
+            "[[auth.clients]]\nname = \"client-{number}\"\nkey_sha256 = [\"{}\"]\nscopes = [\"orders:read\"]\n\
+             accounts = [\"*\"]\n",
+            hex::encode(api_key::sha256(&key(number)))
+        ));
+    }
+    for number in 0..SHARES {
+        let numbered = format!("hole-{number}");
+        let account = hole_account(hole).replace(".hole]", &format!(".{numbered}]"));
+        more.push_str(&account.replace("11111111", &format!("1111111{number}")));
+    }
+    let home = Home::new("request_timeout_ms = 120000\ndrain_wait_ms = 0\n", &more).await;
     let program = home.start(None).await;
     let idle = program.kib("VmRSS");
     // Equal reads share one call: these wait for an answer that never comes.
-    let waits = format!("GET /orders/hole_{SAMPLE} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let waits = |number: u16| {
+        let key = key(number);
+        format!("GET /orders/hole-{number}_{SAMPLE} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n")
+    };
+    let sample = || sample().replace("Host: x", &format!("Host: x\r\nX-API-Key: {}", key(SHARES)));
     let mut waiting = Vec::with_capacity(usize::from(IN_FLIGHT_MAX));
-    for _ in 0..IN_FLIGHT_MAX {
+    for number in 0..IN_FLIGHT_MAX {
         let mut stream = TcpStream::connect(program.address).await.unwrap();
-        stream.write_all(waits.as_bytes()).await.unwrap();
+        stream.write_all(waits(number % SHARES).as_bytes()).await.unwrap();
         waiting.push(stream);
     }
     let full = async {

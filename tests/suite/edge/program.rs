@@ -39,10 +39,12 @@ impl Home {
     }
 
     pub(super) fn configure(&self, server: &str, more: &str) {
+        // Those that `more` has itself.
+        let auth = if more.contains("[auth]") { "" } else { "[auth]\nmode = \"none\"\n" };
         let mut text = format!(
             "[limits]\nrate_per_second = 1000000\nburst = 1000000\n\
              [server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1:1\"\n{server}\n\
-             [store]\nurl = \"sqlite://{}\"\n[auth]\nmode = \"none\"\n{more}\n",
+             [store]\nurl = \"sqlite://{}\"\n{auth}{more}\n",
             self.path().join("guichet.db").display()
         );
         for account in self.simulators.sandbox_accounts() {

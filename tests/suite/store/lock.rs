@@ -1,6 +1,10 @@
 //! One process per store: the lock is on the database file itself.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use guichet::{
     domain::OrderStatus,
@@ -110,6 +114,42 @@ async fn a_lock_file_of_before() {
     drop(kind.open().unwrap());
     fs::remove_file(&beside).unwrap();
     drop(kind.open().unwrap());
+}
+
+/// SQLite makes its files like the database file; those that are there are taken from others too, and so is the lock file
+/// of before: who can read a file can lock it.
+#[tokio::test]
+async fn no_file_of_a_store_is_open_to_others() {
+    let kind = Sqlite::new();
+    let path = kind.path();
+    let files = ["", "-wal", "-shm", ".lock"].map(|end| PathBuf::from(format!("{}{end}", path.display())));
+    kind.open().unwrap().close().await;
+    for file in &files {
+        fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o664)).unwrap();
+    }
+    let store = kind.open().unwrap();
+    keep(&*store, vec![copy("a", OrderStatus::Paid, 0)]).await;
+    for file in &files {
+        let mode = fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    SqliteStore::request_erasure(&kind.url(), &order_id("a")).unwrap();
+    store.close().await;
+}
+
+/// Somebody who may write beside the store makes a pipe of this name: opening it would wait for ever.
+#[test]
+fn a_pipe_in_the_place_of_the_lock_file_of_before_holds_up_nothing() {
+    let kind = Sqlite::new();
+    let path = kind.path();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let pipe = path.with_extension("db.lock");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (opened, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || opened.send(open(&path).map(drop)));
+    let result = told.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(matches!(result, Ok(Ok(()))), "{result:?}");
 }
 
 /// What is written beside a running service goes by the one name of the file.

@@ -60,7 +60,9 @@ use self::transaction::Transaction;
 use super::SandboxAccount;
 use super::exchange::Frame;
 use super::faults::FaultKind;
-use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer};
+use super::platform::{
+    Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer, with_text_at,
+};
 use super::recent::lock;
 
 pub use shops::{DEMO_SHOPS, DemoShop, demo_shop};
@@ -214,6 +216,10 @@ impl Platform for Lyra {
 
     fn incident(&self) -> Refusal {
         Refusal::new("PSP_999")
+    }
+
+    fn with_payer_address(&self, _call: &Call, answer: Response<Bytes>, address: &str) -> Response<Bytes> {
+        with_text_at(answer, &["/answer/paymentURL"], address)
     }
 
     fn page(&self, request: &Received) -> Response<Bytes> {

@@ -54,7 +54,7 @@ use self::transaction::{PAGE_OPEN, Transaction};
 use super::SandboxAccount;
 use super::exchange::Frame;
 use super::faults::FaultKind;
-use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target};
+use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at};
 use super::recent::lock;
 
 /// The interface in which the control API shows an order: the one that the provider page recommends.
@@ -237,6 +237,13 @@ impl Platform for Sips {
 
     fn without_signature(&self, answer: Response<Bytes>) -> Response<Bytes> {
         answer::with_seal(answer, |_| None)
+    }
+
+    fn with_payer_address(&self, call: &Call, answer: Response<Bytes>, address: &str) -> Response<Bytes> {
+        let answer = with_text_at(answer, &["/redirectionUrl"], address);
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(answer.body()) else { return answer };
+        members.remove("seal");
+        answer::sealed(members, services::signer(&call.body).as_ref())
     }
 
     fn page(&self, request: &Received) -> Response<Bytes> {

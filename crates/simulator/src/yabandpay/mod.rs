@@ -58,7 +58,7 @@ use self::refund::Refund;
 use super::SandboxAccount;
 use super::exchange::Frame;
 use super::faults::FaultKind;
-use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target};
+use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at};
 use super::recent::lock;
 
 /// The one brand.
@@ -191,6 +191,10 @@ impl Platform for YabandPay {
     /// Uncertain: no code of an incident is known.
     fn incident(&self) -> Refusal {
         Refusal::new(codes::INCIDENT)
+    }
+
+    fn with_payer_address(&self, _call: &Call, answer: Response<Bytes>, address: &str) -> Response<Bytes> {
+        with_text_at(answer, &["/data/url", "/data/parameters/pay_url"], address)
     }
 
     fn page(&self, request: &Received) -> Response<Bytes> {

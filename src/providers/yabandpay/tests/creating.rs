@@ -324,7 +324,7 @@ async fn a_made_order_tells_where_it_is_paid() {
         assert_eq!(order.status, crate::domain::OrderStatus::Pending);
         assert_eq!(order.expires_at, Some(plan.expires_at));
         assert_eq!(order.metadata["cart"], "42");
-        assert_eq!(order.checkout.as_ref().map(|page| page.link.as_str()), link, "{changes:?}");
+        assert_eq!(order.checkout.as_ref().map(|page| &*page.link), link, "{changes:?}");
         assert!(order.checkout.is_none_or(|page| page.method == CheckoutMethod::Get));
         let parameters = order.provider_data.get("parameters");
         match parameter {

@@ -1,7 +1,7 @@
 //! Payments as read, with what is remembered of them.
 
 use super::*;
-use crate::domain::{Action, Amounts, AvailableAction, Checkout, CheckoutMethod, OrderStatus, WaitsFor};
+use crate::domain::{Action, Amounts, AvailableAction, Checkout, OrderStatus, WaitsFor};
 
 const LATER: &str = "2023-11-14T22:23:20Z";
 
@@ -216,12 +216,7 @@ fn a_capture_is_as_much_as_was_captured_here() {
 
 #[test]
 fn page_and_labels_come_from_memory() {
-    let page = Checkout {
-        method: CheckoutMethod::Get,
-        url: "https://pay.example/x".to_owned(),
-        fields: std::collections::BTreeMap::new(),
-        link: "https://pay.example/x".to_owned(),
-    };
+    let page = Checkout::by_link("https://pay.example/x".to_owned().try_into().unwrap());
     let copy = Order { checkout: Some(page.clone()), ..order(&[]) };
     let memory =
         OrderMemory { creation: Some(creation(new_order())), copy: Some(copy), ..OrderMemory::default() };
