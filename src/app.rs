@@ -101,7 +101,7 @@ pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
 }
 
 /// What `server.public_url` is when nobody chose one.
-pub(crate) const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
+pub const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
 impl App {
     /// Builds the accounts, opens and recovers the store and binds both listeners.

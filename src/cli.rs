@@ -18,7 +18,7 @@ use crate::{
     app::{self, App},
     config::{self, Environment, Settings, api_key},
     domain::{AccountName, OrderId},
-    http, open_files, reload, sandbox, simulator,
+    http, open_files, reload, signals,
     store::sqlite::SqliteStore,
     tables, telemetry,
 };
@@ -28,11 +28,21 @@ const HEALTH_TIME: Duration = Duration::from_secs(3);
 /// Longest time `check` waits for one provider.
 const CHECK_TIME: Duration = Duration::from_secs(15);
 
+/// What is said to whoever starts guichet without anything it could work with.
+const NO_CONFIGURATION: &str = "\
+guichet: there is no configuration: no --config FILE, no GUICHET_CONFIG, and no variable GUICHET__SECTION__KEY.
+
+It needs at least an account at a payment platform, [accounts.NAME], and a client that may call, [[auth.clients]].
+config/example.live.toml is one to begin with; `guichet --config FILE check` says what is wrong with a file.
+
+To try it without a contract, with simulated platforms: guichet-sandbox (`make run` in the source).
+";
+
 /// A unified payment gateway: one REST API in front of several payment platforms.
 #[derive(Debug, Parser)]
 #[command(name = "guichet", version)]
 struct Cli {
-    /// Configuration file (or GUICHET_CONFIG). Without any configuration the sandbox starts.
+    /// Configuration file (or GUICHET_CONFIG).
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -43,10 +53,6 @@ struct Cli {
 enum Command {
     /// Serve the API (the default).
     Serve,
-    /// Serve the API with simulated providers.
-    Sandbox,
-    /// Run the simulators alone.
-    Simulate,
     /// Validate the configuration and call every provider's harmless test operation.
     Check,
     /// Ask the running service whether it is ready; for a container's healthcheck.
@@ -118,15 +124,16 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
     let file = cli.config.as_deref();
     let load = || config::load(file, environment);
     match cli.command {
-        None if environment.wants_sandbox(file) => run_sandbox(load()?).await,
+        None | Some(Command::Serve) if environment.is_bare(file) => {
+            eprint!("{NO_CONFIGURATION}");
+            Ok(ExitCode::from(2))
+        }
         None | Some(Command::Serve) => {
             let settings = load()?;
             let _logging = telemetry::start(&settings.log);
             warn_of_exposed_files(&settings);
             serve(settings, cli.config, environment).await
         }
-        Some(Command::Sandbox) => run_sandbox(load()?).await,
-        Some(Command::Simulate) => simulate(load()?).await,
         Some(Command::Check) => check(load()?).await,
         Some(Command::Health) => health(&load()?).await,
         Some(Command::Openapi) => {
@@ -156,19 +163,6 @@ async fn carry_out(cli: Cli, environment: &Environment) -> Outcome {
     }
 }
 
-/// SIGTERM and SIGINT, caught from now on.
-fn stop_signals() -> std::io::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
-}
-
-/// Resolves on SIGTERM or SIGINT.
-async fn asked_to_stop([mut terminate, mut interrupt]: [Signal; 2]) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}
-
 /// What is wrong with a file, and what to do.
 const EXPOSED: &str = "a file with secrets can be read by its group or by others; let only guichet's user read it \
                        (chmod 600, or mode 0400 where a container platform mounts it)";
@@ -181,8 +175,11 @@ fn warn_of_exposed_files(settings: &Settings) {
 
 async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environment) -> Outcome {
     open_files::raise();
+    if settings.has_sandbox {
+        tracing::warn!("the section [sandbox] is ignored: it is for guichet-sandbox");
+    }
     // Before anybody is told that it is ready: from then on signals may come.
-    let (stop, hangup) = (stop_signals()?, signal(SignalKind::hangup())?);
+    let (stop, hangup) = (signals::stop()?, signal(SignalKind::hangup())?);
     let app = App::start(settings).await?;
     tracing::info!(
         listen = %app.address().map(|address| address.to_string()).unwrap_or_default(),
@@ -190,7 +187,7 @@ async fn serve(settings: Settings, file: Option<PathBuf>, environment: &Environm
         "ready"
     );
     let reload = tokio::spawn(reload_on_hangup(hangup, app.reload()?, file, environment.clone()));
-    app.serve(asked_to_stop(stop)).await;
+    app.serve(signals::came(stop)).await;
     reload.abort();
     Ok(ExitCode::SUCCESS)
 }
@@ -213,38 +210,6 @@ async fn reload_on_hangup(
             Err(errors) => tracing::error!(%errors, "the new configuration is not usable, the old one stays"),
         }
     }
-}
-
-async fn run_sandbox(settings: Settings) -> Outcome {
-    let _logging = telemetry::start(&settings.log);
-    open_files::raise();
-    let stop = stop_signals()?;
-    let sandbox = sandbox::start(settings).await?;
-    println!("{}", sandbox.greeting);
-    sandbox.app.serve(asked_to_stop(stop)).await;
-    sandbox.simulators.stop().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn simulate(settings: Settings) -> Outcome {
-    let _logging = telemetry::start(&settings.log);
-    let stop = stop_signals()?;
-    let simulators = simulator::start(simulator::SimulatorOptions {
-        listen: settings.sandbox.simulators_listen,
-        public_url: None,
-        seed_samples: true,
-    })
-    .await?;
-    println!("simulators  http://{}/_control", simulators.local_addr());
-    for account in simulators.sandbox_accounts() {
-        println!("\n[accounts.{}]\nprovider = \"{}\"", account.name, account.provider);
-        for (key, value) in account.settings {
-            println!("{key} = \"{value}\"");
-        }
-    }
-    asked_to_stop(stop).await;
-    simulators.stop().await;
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn check(settings: Settings) -> Outcome {

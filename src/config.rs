@@ -33,17 +33,19 @@ pub use environment::Environment;
 pub use error::{ConfigErrors, KeyError};
 pub use gateway::GatewaySettings;
 pub use routes::RouteRule;
+pub use section::{Read, Reported, Section};
 pub use settings::{
-    LimitSettings, LogFormat, LogLevel, LogSettings, ResilienceSettings, SandboxSettings, ServerSettings,
-    StoreSettings, TracingSettings, WebhookSettings,
+    LimitSettings, LogFormat, LogLevel, LogSettings, ResilienceSettings, ServerSettings, StoreSettings,
+    TracingSettings, WebhookSettings,
 };
 pub use tls::{ClientCertificates, TlsMaterial, TlsSettings};
 
-use section::{Read, Section};
 use value::{Content, Origin, Table, overlay, table_from_file};
 
 /// The manual and the defaults in one.
 const DEFAULT_TOML: &str = include_str!("../config/default.toml");
+/// The section of the sandbox's program, which reads it with [`load_section`].
+const SANDBOX: &str = "sandbox";
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -64,8 +66,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[webhooks]`.
     pub webhooks: WebhookSettings,
-    /// `[sandbox]`.
-    pub sandbox: SandboxSettings,
+    /// Whether there is a `[sandbox]`, which this program has no use for.
+    pub has_sandbox: bool,
     /// `[log]`.
     pub log: LogSettings,
     /// `[tracing]`.
@@ -88,7 +90,7 @@ impl Settings {
     pub fn validate_for_serve(&self) -> Result<(), ConfigErrors> {
         let mut problems = Vec::new();
         if self.accounts.is_empty() {
-            let wrong = "there is none; configure at least one, or try `guichet sandbox`";
+            let wrong = "there is none; configure at least one, or try `guichet-sandbox`";
             problems.push(KeyError::new("accounts", wrong));
         }
         if self.auth.mode == AuthMode::ApiKey && self.auth.clients.is_empty() {
@@ -124,7 +126,7 @@ impl Settings {
         let resilience = ResilienceSettings::read(root.child("resilience"));
         let limits = LimitSettings::read(root.child("limits"));
         let webhooks = WebhookSettings::read(root.child("webhooks"));
-        let sandbox = SandboxSettings::read(root.child("sandbox"));
+        let has_sandbox = root.take(SANDBOX).is_some();
         let log = LogSettings::read(root.child("log"));
         let tracing = TracingSettings::read(root.child("tracing"));
         root.finish();
@@ -137,7 +139,7 @@ impl Settings {
             resilience: resilience?,
             limits: limits?,
             webhooks: webhooks?,
-            sandbox: sandbox?,
+            has_sandbox,
             log: log?,
             tracing: tracing?,
             secret_files,
@@ -152,19 +154,51 @@ impl Settings {
 /// Everything that is wrong, at once.
 pub fn load(config_flag: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigErrors> {
     let mut problems = Vec::new();
-    let mut table = parse(DEFAULT_TOML, &Origin::Default, &mut problems);
-    if let Some(path) = environment.config_path(config_flag) {
-        overlay(&mut table, read_file(path, &mut problems));
-        // What such a file would have said is not known, so the rest cannot be judged.
-        if !problems.is_empty() {
-            return Err(ConfigErrors::from(problems));
-        }
-    }
-    overlay(&mut table, environment.layer(&mut problems));
+    let table = layers(DEFAULT_TOML, config_flag, environment, &mut problems)?;
     match Settings::read(table, &mut problems) {
         Ok(settings) if problems.is_empty() => Ok(settings),
         Ok(_) | Err(_) => Err(ConfigErrors::from(problems)),
     }
+}
+
+/// Reads one section that is not the service's own, such as the sandbox's: from the same file and variables, over the
+/// defaults in `default_toml`.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load_section<T>(
+    name: &str,
+    default_toml: &str,
+    config_flag: Option<&Path>,
+    environment: &Environment,
+    read: impl FnOnce(Section<'_>) -> Read<T>,
+) -> Result<T, ConfigErrors> {
+    let mut problems = Vec::new();
+    let table = layers(default_toml, config_flag, environment, &mut problems)?;
+    let section = read(Section::root(table, &mut problems).child(name));
+    match section {
+        Ok(section) if problems.is_empty() => Ok(section),
+        Ok(_) | Err(_) => Err(ConfigErrors::from(problems)),
+    }
+}
+
+/// The file and the variables over these defaults.
+fn layers(
+    default_toml: &str,
+    config_flag: Option<&Path>,
+    environment: &Environment,
+    problems: &mut Vec<KeyError>,
+) -> Result<Table, ConfigErrors> {
+    let mut table = parse(default_toml, &Origin::Default, problems);
+    if let Some(path) = environment.config_path(config_flag) {
+        overlay(&mut table, read_file(path, problems));
+        // What such a file would have said is not known, so the rest cannot be judged.
+        if !problems.is_empty() {
+            return Err(ConfigErrors::from(std::mem::take(problems)));
+        }
+    }
+    overlay(&mut table, environment.layer(problems));
+    Ok(table)
 }
 
 /// The defaults alone: no accounts, no clients. The sandbox starts from them.

@@ -1,7 +1,7 @@
 //! Guichet: one REST API and one status model in front of several payment platforms.
 //!
 //! `domain` is the vocabulary, `adapter` the port to the providers, `providers` speak their dialects, `store` keeps
-//! intents and outcomes, `orders` joins them, `http` is the API, `simulator` plays the providers, `app` wires it all.
+//! intents and outcomes, `orders` joins them, `http` is the API, `app` wires it all.
 
 pub mod adapter;
 pub mod app;
@@ -23,8 +23,7 @@ pub mod problem;
 pub mod providers;
 pub mod reload;
 pub mod retention;
-pub mod sandbox;
-pub mod simulator;
+pub mod signals;
 pub mod store;
 pub mod tables;
 pub mod telemetry;

@@ -41,13 +41,13 @@ tools() {
 }
 
 formatted() {
-    cargo fmt --check
+    cargo fmt --all --check
     # A package of its own: cargo does not find it from here.
     rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 }
 
 documentation() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features faults
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --features faults
 }
 
 step "tools: Chromium, promtool, node and Python packages" tools
@@ -55,8 +55,8 @@ step "cargo fmt" formatted
 step "supply chain: licences, banned crates, sources, known faults" tests/supply.sh
 step "contract: Spectral and Redocly" tests/contract/lint.sh
 step "handbook: no broken link" docs/book/build.sh
-step "cargo clippy" cargo clippy --locked --all-targets --features faults -- -D warnings
-step "cargo test: units, store, API, conformance, OpenAPI document, crashes" cargo test --locked --features faults
+step "cargo clippy" cargo clippy --locked --workspace --all-targets --features faults -- -D warnings
+step "cargo test: units, store, API, conformance, OpenAPI document, crashes" cargo test --locked --workspace --features faults
 step "cargo doc" documentation
 step "ops: alert rules and dashboard" tests/ops.sh
 step "browser: Swagger UI and a payment" tests/browser/run.sh

@@ -54,7 +54,7 @@ impl Environment {
     }
 
     /// Whether nothing at all was configured: no `--config`, no `GUICHET_CONFIG` and no `GUICHET__*` variable.
-    pub fn wants_sandbox(&self, config_flag: Option<&Path>) -> bool {
+    pub fn is_bare(&self, config_flag: Option<&Path>) -> bool {
         let has_key = self.variables.keys().any(|name| name.starts_with(PREFIX));
         self.config_path(config_flag).is_none() && !has_key && self.unreadable.is_empty()
     }

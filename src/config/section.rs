@@ -9,14 +9,14 @@ use super::value::{Content, Origin, RawValue, Table};
 
 /// The value is not usable and the reason is recorded.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reported;
+pub struct Reported;
 
 /// A value, or a recorded problem.
-pub(super) type Read<T> = Result<T, Reported>;
+pub type Read<T> = Result<T, Reported>;
 
 /// One section while it is being read.
 #[derive(Debug)]
-pub(super) struct Section<'a> {
+pub struct Section<'a> {
     path: String,
     table: Table,
     origin: Option<Origin>,
@@ -155,7 +155,7 @@ impl<'a> Section<'a> {
 
     /// Text with a meaning: `parse` says what it is, or what is wrong with it. Only `parse` knows whether the text may be
     /// repeated in that message.
-    pub(super) fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Read<T> {
+    pub fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Read<T> {
         let value = self.need(key)?;
         let path = self.path(key);
         let text = self.checked(value.as_text(&path))?;
@@ -186,7 +186,7 @@ impl<'a> Section<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, key: &str) -> Read<bool> {
+    pub fn boolean(&mut self, key: &str) -> Read<bool> {
         let value = self.need(key)?;
         let path = self.path(key);
         self.checked(value.as_boolean(&path))
@@ -200,7 +200,7 @@ impl<'a> Section<'a> {
     }
 
     /// A whole number in a range; `unit` is for the message.
-    pub(super) fn integer(&mut self, key: &str, range: RangeInclusive<u64>, unit: &str) -> Read<u64> {
+    pub fn integer(&mut self, key: &str, range: RangeInclusive<u64>, unit: &str) -> Read<u64> {
         let value = self.need(key)?;
         self.in_range(key, &value, range, unit)
     }
@@ -281,7 +281,7 @@ impl<'a> Section<'a> {
     }
 
     /// Refuses what was not asked for, naming the nearest key that was.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         for (key, value) in &self.table {
             let near = unknown("key", key, self.known.iter().map(String::as_str));
             self.problems.push(value.error(&self.path(key), near));

@@ -196,24 +196,6 @@ impl WebhookSettings {
     }
 }
 
-/// `[sandbox]`: the simulated providers.
-#[derive(Debug, Clone)]
-pub struct SandboxSettings {
-    /// Address of the simulators.
-    pub simulators_listen: SocketAddr,
-    /// Whether the sandbox may listen on addresses that are not loopback.
-    pub allow_remote: bool,
-}
-
-impl SandboxSettings {
-    pub(super) fn read(mut section: Section<'_>) -> Read<Self> {
-        let simulators_listen = section.parsed("simulators_listen", listen_address);
-        let allow_remote = section.boolean("allow_remote");
-        section.finish();
-        Ok(Self { simulators_listen: simulators_listen?, allow_remote: allow_remote? })
-    }
-}
-
 /// `[tracing]`: where spans are exported to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracingSettings {

@@ -7,5 +7,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 need_python
 python_packages
-cargo build --locked --features faults
+cargo build --locked --workspace --features faults
 MIN_CASES=${MIN_CASES:-10000} MAX_EXAMPLES=${MAX_EXAMPLES:-320} tests/contract/run.sh

@@ -34,8 +34,8 @@ sandbox_fail() {
 }
 
 sandbox_start() {
-    local program=${GUICHET_PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/guichet} name api ops simulators
-    [[ -x $program ]] || { echo "$program is not built: run cargo test --features faults, or cargo build" >&2; exit 1; }
+    local program=${GUICHET_SANDBOX_PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/guichet-sandbox} name api ops simulators
+    [[ -x $program ]] || { echo "$program is not built: run cargo test --workspace --features faults, or cargo build --workspace" >&2; exit 1; }
     program=$(realpath "$program")
     # Variables of the caller would change what is tested.
     for name in $(compgen -e GUICHET_ || true); do unset "$name"; done
@@ -59,7 +59,7 @@ print(*(s.getsockname()[1] for s in held))')
             GUICHET__SERVER__OPS_LISTEN="127.0.0.1:$ops" \
             GUICHET__SERVER__PUBLIC_URL="$SANDBOX_URL" \
             GUICHET__SANDBOX__SIMULATORS_LISTEN="127.0.0.1:$simulators" \
-            "$program" sandbox >"$SANDBOX_OUTPUT" 2>"$SANDBOX_DIR/stderr"
+            "$program" >"$SANDBOX_OUTPUT" 2>"$SANDBOX_DIR/stderr"
     ) &
     SANDBOX_PID=$!
     for _ in $(seq 300); do

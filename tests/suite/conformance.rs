@@ -12,7 +12,9 @@ use guichet::{
         ProviderReference,
     },
     providers,
-    simulator::{Fault, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions},
+};
+use guichet_simulator::{
+    Fault, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions,
 };
 use money::{
     a_lost_creation_is_outcome_unknown_and_sent_once,
@@ -200,7 +202,7 @@ impl Rig {
     async fn new(provider: &'static Provider) -> Self {
         crate::rig::crypto();
         let options = SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() };
-        let simulators = guichet::simulator::start(options).await.unwrap();
+        let simulators = guichet_simulator::start(options).await.unwrap();
         let adapter = build(provider, &simulators, |_, value| value);
         Self { provider, adapter, simulators, reference: provider.reference.parse().unwrap() }
     }
@@ -392,7 +394,7 @@ async fn an_unreachable_provider_is_not_executed(rig: Rig) {
 
 async fn a_late_read_is_a_timeout(rig: Rig) {
     let control = rig.simulators.control();
-    let hold = Fault::new(rig.provider.id, FaultKind::Hold { when: guichet::simulator::Moment::Before });
+    let hold = Fault::new(rig.provider.id, FaultKind::Hold { when: guichet_simulator::Moment::Before });
     control.add_fault(hold.on_service(rig.provider.get).times(0));
     let deadline = Instant::now() + Duration::from_millis(200);
     let error = rig.adapter.fetch(&rig.reference, &Nothing, deadline).await.unwrap_err();

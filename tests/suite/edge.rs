@@ -1,6 +1,7 @@
 //! The connection level: TLS, who is trusted, starting and stopping, and more than there is room for.
 
 mod authority;
+mod bare;
 mod files;
 mod flood;
 mod gateway;

@@ -135,7 +135,7 @@ async fn answers_are_as_documented() {
 
     check("ChangedOrder", &rig.create("a", &crate::rig::new_order("a")).await);
     check("Problem", &rig.create("b", &crate::rig::new_order("a")).await);
-    rig.fault(crate::rig::CREATE, guichet::simulator::FaultKind::LoseAnswer);
+    rig.fault(crate::rig::CREATE, guichet_simulator::FaultKind::LoseAnswer);
     let lost = rig.create("c", &crate::rig::new_order("c")).await;
     check("OpenOperation", &lost);
     check("Operation", &rig.get(lost.header("location").unwrap()).await);

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Once};
 use guichet::{
     app::App,
     config::{AccountSettings, AuthMode, Settings, StoreUrl, sandbox_defaults},
-    simulator::{
-        Effect, Fault, FaultId, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions,
-    },
+};
+use guichet_simulator::{
+    Effect, Fault, FaultId, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions,
 };
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ impl Rig {
     pub async fn with(tweak: impl FnOnce(&mut Settings)) -> Self {
         crypto();
         let options = SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() };
-        let simulators = guichet::simulator::start(options).await.unwrap();
+        let simulators = guichet_simulator::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = sandbox_defaults();
         settings.server.listen.set_port(0);

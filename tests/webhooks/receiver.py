@@ -208,12 +208,12 @@ def secret_stays_hidden(programs, secrets, program, endpoint):
 
 
 def main():
-    guichet = str(pathlib.Path(sys.argv[1]).resolve())
+    guichet, sandbox = (str(pathlib.Path(program).resolve()) for program in sys.argv[1:3])
     receiver = Receiver()
     with tempfile.TemporaryDirectory() as folder:
         config = pathlib.Path(folder) / "guichet.toml"
         simulators = Program(
-            guichet, "simulate", environment={"GUICHET__SANDBOX__SIMULATORS_LISTEN": "127.0.0.1:0"},
+            sandbox, "simulate", environment={"GUICHET__SANDBOX__SIMULATORS_LISTEN": "127.0.0.1:0"},
             say=lambda line: re.search(r"^simulators  http://([^/]+)/", line),
         )
         programs = []

@@ -5,4 +5,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 exec target/venv/bin/python tests/webhooks/receiver.py \
-    "${GUICHET_PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/guichet}"
+    "${GUICHET_PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/guichet}" \
+    "${GUICHET_SANDBOX_PROGRAM:-${CARGO_TARGET_DIR:-target}/debug/guichet-sandbox}"

@@ -19,7 +19,6 @@ fn the_file_goes_over_the_defaults_and_variables_over_the_file() {
 fn variables_become_numbers_booleans_and_lists() {
     let settings = load_variables(&[
         ("GUICHET__LIMITS__BURST", "42"),
-        ("GUICHET__SANDBOX__ALLOW_REMOTE", "true"),
         ("GUICHET__WEBHOOKS__ALLOW_NETWORKS", "10.0.0.0/8, fd00::/8"),
         ("GUICHET__AUTH__JWT__ALGORITHMS", "ES256"),
         ("GUICHET__LOG__LEVEL", "trace"),
@@ -27,7 +26,6 @@ fn variables_become_numbers_booleans_and_lists() {
     ])
     .unwrap();
     assert_eq!(settings.limits.burst, 42);
-    assert!(settings.sandbox.allow_remote);
     assert_eq!(settings.webhooks.allow_networks.len(), 2);
     assert_eq!(settings.auth.jwt.algorithms, ["ES256"]);
     assert_eq!(settings.log.level, LogLevel::Trace);
@@ -51,8 +49,8 @@ fn guichet_config_names_the_file_and_is_no_key() {
 }
 
 #[test]
-fn only_a_bare_start_wants_the_sandbox() {
-    for (flag, variables, sandbox) in [
+fn a_start_without_file_and_variables_is_bare() {
+    for (flag, variables, is_bare) in [
         (None, &[][..], true),
         (None, &[("HOME", "/root"), ("GUICHET_PORT", "tcp://10.0.0.1:80"), ("GUICHET_CONFIG", "")], true),
         (Some(Path::new("a.toml")), &[], false),
@@ -60,7 +58,7 @@ fn only_a_bare_start_wants_the_sandbox() {
         (None, &[("GUICHET__LOG__LEVEL", "info")], false),
         (None, &[("GUICHET__TYPO", "")], false),
     ] {
-        assert_eq!(environment(variables).wants_sandbox(flag), sandbox, "{flag:?} {variables:?}");
+        assert_eq!(environment(variables).is_bare(flag), is_bare, "{flag:?} {variables:?}");
     }
 }
 
@@ -102,7 +100,7 @@ fn wrong_types_and_ranges_say_what_would_be_right() {
             "server.listen: must be an address and port",
             "127.0.0.1:8080",
         ),
-        ("[sandbox]\nallow_remote = \"yes\"", "sandbox.allow_remote: must be true or false, not text", ""),
+        ("[tracing]\nsample_per_mille = \"all\"", "tracing.sample_per_mille: must be a whole number", ""),
         ("[webhooks]\nallow_networks = \"::1\"", "webhooks.allow_networks: must be a list", "[\"a\", \"b\"]"),
         (
             "[auth]\nclients = \"shop\"",
@@ -118,7 +116,6 @@ fn wrong_types_and_ranges_say_what_would_be_right() {
     }
     for (name, value, hint) in [
         ("GUICHET__LIMITS__BURST", "many", "limits.burst: must be a whole number"),
-        ("GUICHET__SANDBOX__ALLOW_REMOTE", "1", "sandbox.allow_remote: must be true or false"),
         ("GUICHET__AUTH__CLIENTS", "shop", "GUICHET__AUTH__CLIENTS_JSON"),
     ] {
         check_one(&load_variables(&[(name, value)]).unwrap_err(), "", hint);

@@ -6,8 +6,8 @@ use guichet::{
     adapter::{AdapterContext, Notification, ProviderAdapter, RawNotification, Registry},
     config::AccountSettings,
     providers,
-    simulator::{PayerAction, RunningSimulators, SimulatorOptions},
 };
+use guichet_simulator::{PayerAction, RunningSimulators, SimulatorOptions};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ async fn told(rig: &Rig, account: &str, provider: &str, brand: &str) -> (String,
 async fn an_altered_notification_is_refused_or_says_the_same() {
     crypto();
     let rig = Rig::new().await;
-    let simulators = guichet::simulator::start(SimulatorOptions::default()).await.unwrap();
+    let simulators = guichet_simulator::start(SimulatorOptions::default()).await.unwrap();
     let registry = adapters(&simulators);
     let seed = 20_261_123;
     for (account, provider, brand) in [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guichet::simulator::{FaultKind, Moment};
+use guichet_simulator::{FaultKind, Moment};
 use serde_json::{Value, json};
 
 use crate::rig::{CANCEL, GET, OTHER, Rig, SAMPLE, UPDATE, amount_patch, cancel_path, path};

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use guichet::{
-    config::{AllowedAccounts, AuthMode, ClientSettings, RouteRule, Scope, api_key},
-    simulator::{FaultKind, Moment},
-};
+use guichet::config::{AllowedAccounts, AuthMode, ClientSettings, RouteRule, Scope, api_key};
+use guichet_simulator::{FaultKind, Moment};
 use serde_json::{Value, json};
 
 use crate::rig::{CREATE, Reply, Rig, UPDATE, amounts, new_order};

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use guichet::{
-    config::{AllowedAccounts, AuthMode, ClientSettings, Scope, api_key},
-    simulator::FaultKind,
-};
+use guichet::config::{AllowedAccounts, AuthMode, ClientSettings, Scope, api_key};
+use guichet_simulator::FaultKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use guichet::{
     config::{AllowedAccounts, AuthMode, ClientSettings, Scope, api_key},
     problem::ProblemCode,
-    simulator::{FaultKind, Moment},
 };
+use guichet_simulator::{FaultKind, Moment};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -200,7 +200,7 @@ async fn reads_that_fail_and_old_copies() {
     ] {
         rig.control.reset();
         let name = format!("{kind:?}");
-        let fault = guichet::simulator::Fault::new("lyra", kind).on_service(GET).times(0);
+        let fault = guichet_simulator::Fault::new("lyra", kind).on_service(GET).times(0);
         rig.control.add_fault(fault);
         let reply = rig.get(&path()).await;
         assert_eq!(reply.problem(), (502, "provider_bad_response"), "{name}");
@@ -291,7 +291,7 @@ async fn links_in_answers_are_under_the_public_address() {
         Some(format!("/pay/orders/{}", made.json["id"].as_str().unwrap()).as_str())
     );
     let hold = FaultKind::Hold { when: Moment::Before };
-    let fault = rig.control.add_fault(guichet::simulator::Fault::new("lyra", hold).on_service(CANCEL));
+    let fault = rig.control.add_fault(guichet_simulator::Fault::new("lyra", hold).on_service(CANCEL));
     let open = rig.cancel().await;
     assert_eq!(open.status, 202, "{open:?}");
     let id = open.json["operation"]["id"].as_str().unwrap();

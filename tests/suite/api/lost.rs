@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use guichet::simulator::{Fault, FaultId, FaultKind, Moment};
+use guichet_simulator::{Fault, FaultId, FaultKind, Moment};
 use serde_json::json;
 
 use crate::rig::{CANCEL_OR_REFUND, Reply, Rig, TRANSACTION_UPDATE, VALIDATE};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use guichet::simulator::PayerAction;
+use guichet_simulator::PayerAction;
 use serde_json::{Value, json};
 
 use crate::rig::{CANCEL_OR_REFUND, CREATE, Rig, UPDATE, amounts};

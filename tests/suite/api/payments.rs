@@ -1,6 +1,6 @@
 //! The life of a payment: paid, captured, canceled, refunded, in whole and in part.
 
-use guichet::simulator::FaultKind;
+use guichet_simulator::FaultKind;
 use serde_json::{Value, json};
 
 use crate::rig::{
@@ -366,7 +366,7 @@ async fn what_the_platform_refuses_of_a_payment() {
 async fn a_conflict_with_the_back_office() {
     let rig = Rig::new().await;
     let order = rig.paid("cart-1").await;
-    let hold = rig.fault(CANCEL_OR_REFUND, FaultKind::Hold { when: guichet::simulator::Moment::Before });
+    let hold = rig.fault(CANCEL_OR_REFUND, FaultKind::Hold { when: guichet_simulator::Moment::Before });
     let (reply, ()) = tokio::join!(rig.act("cancel", &order, None, None), async {
         assert!(rig.control.held(hold).await);
         rig.control.act("lyra", "systempay", Some(&order), "back_office_cancel").unwrap();
@@ -379,7 +379,7 @@ async fn a_conflict_with_the_back_office() {
     );
 
     let order = rig.paid("cart-2").await;
-    let hold = rig.fault(CANCEL_OR_REFUND, FaultKind::Hold { when: guichet::simulator::Moment::Before });
+    let hold = rig.fault(CANCEL_OR_REFUND, FaultKind::Hold { when: guichet_simulator::Moment::Before });
     let (reply, ()) = tokio::join!(rig.act("cancel", &order, None, None), async {
         assert!(rig.control.held(hold).await);
         rig.remit(&order);
@@ -491,7 +491,7 @@ async fn without_its_payments_a_paid_order_is_not_read() {
     let rig = Rig::new().await;
     let order = rig.paid("a").await;
     rig.control.add_fault(
-        guichet::simulator::Fault::new("lyra", FaultKind::Garbage { effect: false })
+        guichet_simulator::Fault::new("lyra", FaultKind::Garbage { effect: false })
             .on_service(TRANSACTIONS)
             .times(0),
     );

@@ -1,9 +1,7 @@
 //! Worldline Sips: the life of a transaction, its statuses, its names and its currencies.
 
-use guichet::{
-    domain::Currency,
-    simulator::{FaultKind, Moment},
-};
+use guichet::domain::Currency;
+use guichet_simulator::{FaultKind, Moment};
 use serde_json::{Value, json};
 
 use super::sips_rig::{CANCEL, CHANGES, READ, REFUND, Sips, VALIDATE, action, add_account, done, seen};

@@ -1,6 +1,6 @@
 //! Every code of the Sips pages, forced at the platform, as a caller sees it.
 
-use guichet::simulator::FaultKind;
+use guichet_simulator::FaultKind;
 use serde_json::{Value, json};
 
 use super::sips_rig::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guichet::simulator::{Fault, FaultKind, PayerAction};
+use guichet_simulator::{Fault, FaultKind, PayerAction};
 use reqwest::{Method, redirect::Policy};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use guichet::simulator::{FaultKind, Moment};
+use guichet_simulator::{FaultKind, Moment};
 use serde_json::{Value, json};
 
 use super::sips_rig::{CHANGES, Change, READ, REFUND, Sips, seen, unknown};

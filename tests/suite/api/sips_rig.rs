@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Deref};
 
-use guichet::{
-    config::{AccountSettings, Settings},
-    simulator::{Fault, FaultId, FaultKind, PayerAction},
-};
+use guichet::config::{AccountSettings, Settings};
+use guichet_simulator::{Fault, FaultId, FaultKind, PayerAction};
 use serde_json::{Value, json};
 
 use crate::rig::{Reply, Rig};

@@ -16,9 +16,9 @@ use axum::{
 use bytes::Bytes;
 use guichet::{
     config::{LogFormat, LogLevel, LogSettings, Network, Settings},
-    simulator::{FaultKind, LoggedRequest},
     telemetry,
 };
+use guichet_simulator::{FaultKind, LoggedRequest};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::any_value::Value as Told,
@@ -376,7 +376,7 @@ async fn every_line_of_a_request_and_of_its_detached_work_has_its_ids() {
     assert_eq!(reply.status, 202, "{reply:?}");
     let operation = reply.json["operation"]["id"].as_str().unwrap().to_owned();
     // A caller that goes away: its request is dropped where it is, and the log says so.
-    let hold = rig.fault(GET, FaultKind::Hold { when: guichet::simulator::Moment::Before });
+    let hold = rig.fault(GET, FaultKind::Hold { when: guichet_simulator::Moment::Before });
     let asking = reqwest::Client::builder().no_proxy().build().unwrap();
     let asking = asking.get(format!("{}{}", rig.url, path())).header("x-request-id", "req-12").send();
     let asking = tokio::spawn(asking);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use guichet::simulator::{Fault, FaultKind, Moment, PayerAction};
+use guichet_simulator::{Fault, FaultKind, Moment, PayerAction};
 use serde_json::{Value, json};
 
 use super::{

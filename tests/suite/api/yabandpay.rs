@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use guichet::{
-    config::Settings,
-    simulator::{Fault, FaultId, FaultKind, Moment, PayerAction},
-};
+use guichet::config::Settings;
+use guichet_simulator::{Fault, FaultId, FaultKind, Moment, PayerAction};
 use reqwest::Method;
 use serde_json::{Value, json};
 

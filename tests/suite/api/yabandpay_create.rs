@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use guichet::simulator::PayerAction;
+use guichet_simulator::PayerAction;
 use serde_json::{Value, json};
 
 use super::yabandpay::{CARDS, CREATE, Shop, body, count, operation};

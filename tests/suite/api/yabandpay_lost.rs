@@ -1,6 +1,6 @@
 //! Changes at YabandPay whose answer is lost: never sent again, and settled by what each of them can be settled by.
 
-use guichet::simulator::{FaultKind, Moment};
+use guichet_simulator::{FaultKind, Moment};
 use reqwest::Method;
 use serde_json::{Value, json};
 

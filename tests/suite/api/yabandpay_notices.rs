@@ -1,6 +1,6 @@
 //! Notifications of YabandPay: both forms, and everything that is not one. And captures by hand.
 
-use guichet::simulator::FaultKind;
+use guichet_simulator::FaultKind;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;

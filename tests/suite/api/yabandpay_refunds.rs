@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guichet::simulator::FaultKind;
+use guichet_simulator::FaultKind;
 use serde_json::json;
 
 use super::yabandpay::{CANCEL, QUERY_REFUND, REFUND, Shop, action, count, operation};

@@ -1,6 +1,6 @@
 //! The program itself erases: what somebody asks for while it runs, and what is old when it starts.
 
-use guichet::simulator::{self, SimulatorOptions};
+use guichet_simulator::{self as simulator, SimulatorOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 

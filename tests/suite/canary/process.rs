@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use guichet::simulator::RunningSimulators;
+use guichet_simulator::RunningSimulators;
 use reqwest::Method;
 use rusqlite::types::ValueRef;
 use rustix::process::{Pid, Signal, kill_process};

@@ -5,10 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use guichet::{
-    config::api_key,
-    simulator::{self, SimulatorOptions},
-};
+use guichet::config::api_key;
+use guichet_simulator::{self as simulator, SimulatorOptions};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;

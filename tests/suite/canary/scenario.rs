@@ -8,9 +8,9 @@ use std::{
 use axum::{Router, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use guichet::{
-    config::{Environment, api_key},
-    simulator::{self, Fault, FaultKind, PayerAction, SimulatorControl, SimulatorOptions},
+use guichet::config::{Environment, api_key};
+use guichet_simulator::{
+    self as simulator, Fault, FaultKind, PayerAction, SimulatorControl, SimulatorOptions,
 };
 use reqwest::Method;
 use secrecy::ExposeSecret;

@@ -1,9 +1,7 @@
 //! What concerns security has its line in the log.
 
-use guichet::{
-    config::api_key,
-    simulator::{self, Fault, FaultKind, SimulatorOptions},
-};
+use guichet::config::api_key;
+use guichet_simulator::{self as simulator, Fault, FaultKind, SimulatorOptions};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -10,8 +10,8 @@ use guichet::{
         OperationId, OperationKind, OperationStatus, Order, OrderMemory, OrderStatus, Part, PlannedOrder,
         ProviderReference, Timestamp,
     },
-    simulator::{FaultKind, SimulatorControl},
 };
+use guichet_simulator::{FaultKind, SimulatorControl};
 use serde_json::{Map, Value};
 
 use super::{Nothing, Rig, Stage, soon};

@@ -1,9 +1,7 @@
 //! Every change that is killed: at which platform, what it is asked as, and what it must leave behind.
 
-use guichet::{
-    domain::OperationId,
-    simulator::{PayerAction, SimulatorControl},
-};
+use guichet::domain::OperationId;
+use guichet_simulator::{PayerAction, SimulatorControl};
 use serde_json::{Value, json};
 
 /// What every prepared order is about, in minor units.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guichet::simulator::SimulatorControl;
+use guichet_simulator::SimulatorControl;
 
 use super::{
     changes::{Ask, Change},

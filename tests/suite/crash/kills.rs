@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use futures_util::{StreamExt, stream};
-use guichet::simulator::{Fault, FaultKind, Moment, RunningSimulators, SimulatorControl};
+use guichet_simulator::{Fault, FaultKind, Moment, RunningSimulators, SimulatorControl};
 
 use super::{
     changes::{Ask, CHANGES, Change},

@@ -1,6 +1,6 @@
 //! The checks of the crash proof find the mistakes they are there for.
 
-use guichet::simulator::{Fault, FaultKind};
+use guichet_simulator::{Fault, FaultKind};
 
 use super::{
     changes::{CANCEL, CREATE, Change, REFUND, SIPS_REFUND, YABANDPAY_CANCEL, YABANDPAY_REFUND},

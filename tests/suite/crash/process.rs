@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use guichet::simulator::{self, RunningSimulators, SimulatorOptions};
+use guichet_simulator::{self as simulator, RunningSimulators, SimulatorOptions};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},

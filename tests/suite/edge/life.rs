@@ -274,7 +274,7 @@ async fn check_that_nothing_is_lost(home: &Home, seen: &Seen) {
 /// What came before the signal is answered in full, whatever it takes; what comes after the wait is refused with words.
 #[tokio::test]
 async fn work_under_way_is_finished_and_new_work_is_refused() {
-    use guichet::simulator::{Fault, FaultKind, Moment};
+    use guichet_simulator::{Fault, FaultKind, Moment};
     let home = Home::new("drain_wait_ms = 300\ngrace_ms = 20000\n", "").await;
     let control = home.simulators.control();
     let held = Fault::new("lyra", FaultKind::Hold { when: Moment::Before }).on_service(crate::rig::CREATE);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use guichet::simulator::{RunningSimulators, SimulatorOptions};
+use guichet_simulator::{RunningSimulators, SimulatorOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
@@ -32,7 +32,7 @@ impl Home {
     pub(super) async fn new(server: &str, more: &str) -> Self {
         crate::rig::crypto();
         let options = SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() };
-        let simulators = guichet::simulator::start(options).await.unwrap();
+        let simulators = guichet_simulator::start(options).await.unwrap();
         let home = Self { simulators, directory: tempfile::tempdir().unwrap() };
         home.configure(server, more);
         home

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use guichet::{
-    config::{AccountSettings, AuthMode, Settings, StoreUrl},
-    simulator::{Fault, FaultKind},
-};
+use guichet::config::{AccountSettings, AuthMode, Settings, StoreUrl};
+use guichet_simulator::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::rig::{CANCEL_OR_REFUND, Rig, path};

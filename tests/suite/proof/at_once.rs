@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use guichet::simulator::{FaultKind, Moment};
+use guichet_simulator::{FaultKind, Moment};
 use serde_json::json;
 
 use crate::rig::{CANCEL_OR_REFUND, CREATE, Rig, new_order};

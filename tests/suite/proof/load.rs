@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guichet::simulator::{self, SimulatorControl, SimulatorOptions};
+use guichet_simulator::{self as simulator, SimulatorControl, SimulatorOptions};
 
 use self::{
     accounts::{ACCOUNTS, LATE_MS},

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use guichet::simulator::{Fault, FaultKind, Moment};
+use guichet_simulator::{Fault, FaultKind, Moment};
 use serde_json::{Value, json};
 
 use crate::rig::Rig;

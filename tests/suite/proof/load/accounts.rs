@@ -1,7 +1,7 @@
 //! The simulated accounts: how an order is made ready at each, what may go wrong there, and how what was sent and done
 //! is read from its records.
 
-use guichet::simulator::{Effect, Fault, FaultKind, LoggedRequest, Moment, PayerAction, SimulatorControl};
+use guichet_simulator::{Effect, Fault, FaultKind, LoggedRequest, Moment, PayerAction, SimulatorControl};
 use serde_json::{Value, json};
 
 use crate::numbers::Random;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guichet::simulator::{Effect, LoggedRequest, SentNotice, SimulatorControl};
+use guichet_simulator::{Effect, LoggedRequest, SentNotice, SimulatorControl};
 use serde_json::Value;
 
 use super::{

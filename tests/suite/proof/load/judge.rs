@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guichet::simulator::{Effect, FaultKind};
+use guichet_simulator::{Effect, FaultKind};
 
 use super::{
     accounts::{AMOUNT, kind_of, moved, operation_of},

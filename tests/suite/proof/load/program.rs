@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use guichet::simulator::RunningSimulators;
+use guichet_simulator::RunningSimulators;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use guichet::simulator::{Effect, PayerAction, SimulatorControl};
+use guichet_simulator::{Effect, PayerAction, SimulatorControl};
 
 use super::accounts::{Account, State, account_at};
 use crate::numbers::Random;

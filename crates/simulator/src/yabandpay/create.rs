@@ -1,0 +1,352 @@
+//! The methods that create a payment.
+//!
+//! Source: YabandPay v3 API, pages of the create methods. Where an answer is not documented the comment says so.
+
+use serde_json::{Value, json};
+
+use super::members::Members;
+use super::methods::Session;
+use super::order::{Order, PENDING, new_id, new_number};
+use super::record::Entry;
+use super::{YabandPay, amount, codes};
+use crate::platform::Refusal;
+
+/// Minutes that `"0"` stands for. That an absent `timeout` means the same is inferred.
+pub(super) const LONGEST_TIMEOUT: i64 = 1440;
+
+/// How the payer gets to the payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// `url`, the payment page.
+    Page,
+    /// `url` as well: the content of a QR code. The member's name is inferred; the pages' answers were not seen.
+    Qr,
+    /// As `Qr`, and `url_type` chooses between the payment page and WeChat's own address.
+    WechatQr,
+    /// `parameters` for the wallet's own library. Known for WeChat in an app; the mini program's are taken to be alike.
+    Wallet,
+    /// `parameters.pay_url`. Known for H5 and Wap; for Alipay in an app it is inferred.
+    PayUrl,
+}
+
+/// One create method.
+#[derive(Debug)]
+struct Kind {
+    method: &'static str,
+    /// `pay_method` that it wants, if it has one.
+    pay_method: Option<&'static str>,
+    /// Its `sub_pay_method`s; the one that is recorded, where the request names none.
+    sub_pay_methods: &'static [&'static str],
+    /// Beside `order_id`, `amount`, `currency` and `description`.
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    way: Way,
+}
+
+const CORE: [&str; 4] = ["order_id", "amount", "currency", "description"];
+const ONLINE: Option<&str> = Some("online");
+
+/// `sub_pay_method`s of `v3.CreatePayments`, with the spellings of the official plugins.
+const REDIRECTED: &[&str] = &[
+    "WeChat Pay",
+    "Alipay",
+    "YabandPay",
+    "iDEAL",
+    "iDEAL Fast Checkout",
+    "iDeal",
+    "Bancontact",
+    "Payconiq",
+    "PayPal",
+    "PayPal/recurring",
+    "PAYPAL/RECURRING",
+    "UnionPayWap",
+    "UnionPay",
+    "UnionPay Card",
+    "UnionPay QuickPass",
+    "Visa",
+    "MasterCard",
+    "SOFORT/DIGITAL",
+    "Sofort/Digital",
+    "Sofort/Physical",
+];
+
+/// Methods that pay in euros only.
+const EURO_ONLY: [&str; 5] = ["iDEAL", "iDEAL Fast Checkout", "iDeal", "Bancontact", "Payconiq"];
+/// Methods whose minimum is one euro.
+const FROM_ONE_EURO: [&str; 2] = ["UnionPayWap", "Credit Card"];
+
+const KINDS: [Kind; 11] = [
+    Kind {
+        method: "v3.CreatePayments",
+        pay_method: ONLINE,
+        sub_pay_methods: REDIRECTED,
+        required: &["notify_url"],
+        optional: &[
+            "redirect_url",
+            "timeout",
+            "demo",
+            "bic",
+            "iDeal_email",
+            "ideal_email",
+            "post_email",
+            "cancel_url",
+            "sub_pay_method_type",
+        ],
+        way: Way::Page,
+    },
+    Kind {
+        method: "v3.CreateWechatNativePay",
+        pay_method: None,
+        sub_pay_methods: &["WeChat Pay"],
+        required: &["notify_url"],
+        optional: &["redirect_url", "timeout", "demo", "url_type"],
+        way: Way::WechatQr,
+    },
+    Kind {
+        method: "v3.CreatePaymentsWechatMiniPay",
+        pay_method: ONLINE,
+        sub_pay_methods: &["WeChat Pay"],
+        required: &["notify_url", "sub_app_id", "sub_open_id"],
+        optional: &["timeout", "demo"],
+        way: Way::Wallet,
+    },
+    Kind {
+        method: "v3.CreatePaymentsWechatAPPPay",
+        pay_method: ONLINE,
+        sub_pay_methods: &["WeChat Pay"],
+        required: &["notify_url", "sub_app_id"],
+        optional: &["redirect_url", "timeout", "demo"],
+        way: Way::Wallet,
+    },
+    Kind {
+        method: "v3.CreatePaymentsWechatH5Pay",
+        pay_method: ONLINE,
+        sub_pay_methods: &["WeChat Pay"],
+        required: &["notify_url", "ip_address"],
+        optional: &["redirect_url", "timeout", "demo"],
+        way: Way::PayUrl,
+    },
+    Kind {
+        method: "v3.CreatePaymentsAlipayWeb",
+        pay_method: ONLINE,
+        sub_pay_methods: &["Alipay"],
+        required: &["notify_url"],
+        optional: &["redirect_url", "timeout", "demo", "sub_pay_method_type"],
+        way: Way::Page,
+    },
+    Kind {
+        method: "v3.CreatePaymentsAlipayWap",
+        pay_method: ONLINE,
+        sub_pay_methods: &["Alipay"],
+        required: &["notify_url"],
+        optional: &["redirect_url", "timeout", "demo", "sub_pay_method_type"],
+        way: Way::PayUrl,
+    },
+    Kind {
+        method: "v3.CreatePaymentsAlipayAppPay",
+        pay_method: ONLINE,
+        sub_pay_methods: &["Alipay"],
+        required: &["notify_url", "os_type"],
+        optional: &["redirect_url", "timeout", "demo"],
+        way: Way::PayUrl,
+    },
+    Kind {
+        method: "v3.CreatePaymentsiDEALQRcode",
+        pay_method: ONLINE,
+        sub_pay_methods: &["iDEAL"],
+        required: &["notify_url"],
+        optional: &["redirect_url", "timeout", "demo"],
+        way: Way::Qr,
+    },
+    Kind {
+        method: CARDS,
+        pay_method: ONLINE,
+        sub_pay_methods: &["Cards HPP", "Credit Card"],
+        required: &["notify_url", "operation", "3ds_initiate", "request_id", "timeout", "redirect_url"],
+        optional: &["demo", "sca_exemption", "form_type", "iDeal_email"],
+        way: Way::Page,
+    },
+    Kind {
+        method: "v3.QRcodePayment",
+        pay_method: Some("offline"),
+        sub_pay_methods: &["QRcode"],
+        required: &[],
+        optional: &["notify_url", "redirect_url", "timeout", "demo", "tip_amount"],
+        way: Way::Qr,
+    },
+];
+
+const CARDS: &str = "v3.CreateCardPayments";
+
+/// Names of the create methods.
+pub(super) fn methods() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.method)
+}
+
+impl YabandPay {
+    /// Creates a payment if the method is one that does; `None` if not. An `order_id` may come again: the official
+    /// plugins make a new payment with the same number whenever the payer comes back.
+    pub(super) fn create(
+        &self,
+        session: &Session<'_>,
+        members: Members<'_>,
+    ) -> Option<Result<Value, Refusal>> {
+        let kind = KINDS.iter().find(|kind| kind.method == session.call.service)?;
+        Some(self.create_one(kind, session, members))
+    }
+
+    fn create_one(&self, kind: &Kind, session: &Session<'_>, members: Members<'_>) -> Result<Value, Refusal> {
+        let order = read(kind, session, members)?;
+        let url_type = members.word("url_type", &["01", "02"])?;
+        let mut data = json!({
+            "order_id": order.order_id,
+            "trade_id": order.id,
+            "amount": amount::text(order.amount),
+            "currency": order.currency,
+        });
+        if let Value::Object(answer) = &mut data {
+            let (name, value) = self.way(kind.way, url_type, &order, members, session)?;
+            answer.insert(name.to_owned(), value);
+        }
+        let mut book = self.book();
+        book.take_request_id(members)?;
+        let entry = Entry {
+            action: "create",
+            refund: None,
+            amount_before: None,
+            state_before: None,
+            state_after: PENDING.to_owned(),
+            request: session.call.sequence,
+        };
+        self.enter(&order, entry, session.now);
+        book.orders.insert(order.id.clone(), order);
+        Ok(data)
+    }
+
+    /// The member that leads the payer to the payment.
+    fn way(
+        &self,
+        way: Way,
+        url_type: Option<&str>,
+        order: &Order,
+        members: Members<'_>,
+        session: &Session<'_>,
+    ) -> Result<(&'static str, Value), Refusal> {
+        let link = self.link(&order.id);
+        Ok(match way {
+            Way::WechatQr if url_type == Some("02") => {
+                ("url", json!(format!("weixin://wxpay/bizpayurl?pr={}", order.inner_id())))
+            }
+            Way::Page | Way::Qr | Way::WechatQr => ("url", json!(link)),
+            Way::PayUrl => ("parameters", json!({"pay_url": link})),
+            Way::Wallet => {
+                let parameters = json!({
+                    "appid": members.needed("sub_app_id")?,
+                    "partnerid": "1900000109",
+                    "prepayid": format!("wx{}", order.inner_id()),
+                    "package": "Sign=WXPay",
+                    "noncestr": new_number(),
+                    "timestamp": super::order::seconds(session.now),
+                    "sign": "SIMULATED",
+                });
+                ("parameters", parameters)
+            }
+        })
+    }
+}
+
+/// Checks everything that a create method wants, and makes the payment.
+fn read(kind: &Kind, session: &Session<'_>, members: Members<'_>) -> Result<Order, Refusal> {
+    let methods: &[&str] = if kind.pay_method.is_some() { &["pay_method", "sub_pay_method"] } else { &[] };
+    members.only(&[&CORE, methods, kind.required, kind.optional])?;
+    for name in CORE.iter().chain(kind.required) {
+        members.needed(name)?;
+    }
+    // What is not read below must be a text all the same.
+    for name in kind.optional {
+        members.text(name)?;
+    }
+    let first = kind.sub_pay_methods.first().copied().unwrap_or_default();
+    let (pay_method, sub_pay_method) = match kind.pay_method {
+        Some(word) => {
+            members.needed_word("pay_method", &[word])?;
+            (word, members.needed_word("sub_pay_method", kind.sub_pay_methods)?)
+        }
+        None => ("online", first),
+    };
+    let wanted = members.amount("amount")?;
+    let currency = members.currency("currency")?;
+    if EURO_ONLY.contains(&sub_pay_method) && currency != "EUR" {
+        return Err(Refusal::new(codes::BAD_CURRENCY));
+    }
+    if wanted < minimum(sub_pay_method, currency) {
+        return Err(Refusal::new(codes::BELOW_MINIMUM));
+    }
+    let tip_amount = members.text("tip_amount")?.map(|_| members.amount("tip_amount")).transpose()?;
+    if tip_amount.is_some_and(|tip| tip > wanted) {
+        return Err(codes::parameter("tip_amount"));
+    }
+    let (authorizes, three_ds) = card_options(kind, members)?;
+    members.word("os_type", &["android", "ios"])?;
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    Ok(Order {
+        id: new_id(),
+        state: PENDING.to_owned(),
+        pay_method: pay_method.to_owned(),
+        sub_pay_method: sub_pay_method.to_owned(),
+        order_id: members.needed("order_id")?.to_owned(),
+        description: members.needed("description")?.to_owned(),
+        amount: wanted,
+        tip_amount,
+        currency: currency.to_owned(),
+        notify_url: owned(members.url("notify_url")?),
+        redirect_url: owned(members.url("redirect_url")?),
+        cancel_url: owned(members.url("cancel_url")?),
+        demo: owned(members.text("demo")?),
+        timeout_minutes: timeout(members)?,
+        authorizes,
+        three_ds,
+        created: session.now,
+        shown: None,
+        paid: None,
+        cleared: false,
+        refunds: Vec::new(),
+        patch: None,
+    })
+}
+
+/// Smallest amount, minor units. Only those of EUR and CNY are documented.
+fn minimum(sub_pay_method: &str, currency: &str) -> i64 {
+    match currency {
+        "EUR" if FROM_ONE_EURO.contains(&sub_pay_method) => 100,
+        "EUR" => 10,
+        "CNY" => 100,
+        _ => 1,
+    }
+}
+
+/// Minutes until the payment expires.
+fn timeout(members: Members<'_>) -> Result<i64, Refusal> {
+    let Some(text) = members.text("timeout")? else { return Ok(LONGEST_TIMEOUT) };
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+    let minutes = text.parse::<i64>().ok().filter(|minutes| is_number && *minutes <= LONGEST_TIMEOUT);
+    match minutes.ok_or_else(|| codes::parameter("timeout"))? {
+        0 => Ok(LONGEST_TIMEOUT),
+        minutes => Ok(minutes),
+    }
+}
+
+/// Whether a card payment only authorises, and whether 3-D Secure takes place.
+fn card_options(kind: &Kind, members: Members<'_>) -> Result<(bool, bool), Refusal> {
+    if kind.method != CARDS {
+        return Ok((false, false));
+    }
+    let operation = members.needed_word("operation", &["1", "2"])?;
+    let three_ds = members.needed_word("3ds_initiate", &["01", "02", "03"])?;
+    members.word("form_type", &["01", "02"])?;
+    let exemption = members.word("sca_exemption", &["LowValue"])?;
+    if (three_ds == "03") != exemption.is_some() {
+        return Err(codes::parameter("sca_exemption"));
+    }
+    Ok((operation == "2", three_ds == "01"))
+}
