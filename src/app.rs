@@ -200,9 +200,9 @@ impl App {
         let (close_public, public_closes) = oneshot::channel();
         let (close_ops, ops_closes) = oneshot::channel();
         let prefix = self.api.prefix();
-        let options = ServeOptions { connections_max: server::CONNECTIONS_MAX, tls: self.tls };
+        let options = ServeOptions::new(server::CONNECTIONS_MAX, self.tls);
         let public = listen(self.public, self.api.router(), options, prefix, public_closes);
-        let options = ServeOptions { connections_max: server::OPS_CONNECTIONS_MAX, tls: None };
+        let options = ServeOptions::new(server::OPS_CONNECTIONS_MAX, None);
         let ops = listen(self.ops, self.api.ops_router(), options, "".into(), ops_closes);
         let (public, ops) = (tokio::spawn(public), tokio::spawn(ops));
         stop.await;

@@ -25,6 +25,7 @@ mod pages;
 mod payer;
 mod peer;
 pub mod server;
+mod stall;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;

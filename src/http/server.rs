@@ -25,10 +25,12 @@ use tower::ServiceExt;
 
 use super::{
     peer::Peer,
+    stall::Moving,
     tls::Tls,
     words::{self, Worded},
 };
 use crate::{
+    faults,
     metrics::{self, Shed},
     problem::{Problem, ProblemCode},
 };
@@ -36,6 +38,8 @@ use crate::{
 /// Longest time request headers may take to arrive; of the first ones, the TLS handshake included. A connection on which
 /// nobody asks for anything ends after it too.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Longest time an answer or a stream may make no progress because its peer does not read.
+const STALL_TIME: Duration = Duration::from_secs(30);
 /// hyper refuses larger headers itself, before there is a request; `words` makes that a problem. With as many connections as
 /// there may be, all of them sending headers slowly, this bounds the memory they hold to 160 MiB.
 const HEADER_BUFFER: usize = 32 * 1024;
@@ -58,6 +62,15 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// A connection ends when nothing that waits to be written goes out for so long.
+    stall_time: Duration,
+}
+
+impl ServeOptions {
+    /// The usual times, and at most so many connections.
+    pub fn new(connections_max: usize, tls: Option<Arc<Tls>>) -> Self {
+        Self { connections_max, tls, stall_time: faults::hurried(STALL_TIME) }
+    }
 }
 
 /// Serves until `stop` resolves; then takes no new connection, and waits for what runs, at most until the moment that
@@ -89,6 +102,7 @@ pub async fn serve_under(
         router,
         prefix: prefix.to_owned(),
         tls: options.tls,
+        stall_time: options.stall_time,
         room: Arc::new(Semaphore::new(options.connections_max)),
         closing: watch::Sender::new(false),
         connections: TaskTracker::new(),
@@ -159,6 +173,7 @@ struct Server {
     router: Router,
     prefix: String,
     tls: Option<Arc<Tls>>,
+    stall_time: Duration,
     room: Arc<Semaphore>,
     closing: watch::Sender<bool>,
     connections: TaskTracker,
@@ -185,6 +200,7 @@ impl Server {
         let _ = stream.set_nodelay(true);
         // An IPv4 address is the same whichever kind of socket it came through.
         let address = address.ip().to_canonical();
+        let stream = Moving::new(stream, self.stall_time);
         let Some(tls) = &self.tls else {
             return self.converse(stream, Peer { address, certificate: Vec::new() }, first_by).await;
         };
@@ -270,7 +286,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "fine" }));
-        let options = ServeOptions { connections_max: 2, tls: None };
+        let options = ServeOptions::new(2, None);
         tokio::spawn(serve(listener, router, options, std::future::pending()));
         let (mut first, second) =
             (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
@@ -307,7 +323,7 @@ mod tests {
         };
         let router = Router::new().route("/", get(|| async { "fine" })).route("/slow", get(slow));
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let options = ServeOptions { connections_max: 64, tls: None };
+        let options = ServeOptions::new(64, None);
         let served = tokio::spawn(serve(listener, router, options, async move { stopped.await.unwrap() }));
         let mut idle = TcpStream::connect(address).await.unwrap();
         idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -337,7 +353,7 @@ mod tests {
         let listener = socket.listen(1_024).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "fine" }));
-        let options = ServeOptions { connections_max: 1_024, tls: None };
+        let options = ServeOptions::new(1_024, None);
         let stop = async { Instant::now() + Duration::from_secs(20) };
         let waiting: Vec<_> = (0..300).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
         for mut stream in &waiting {

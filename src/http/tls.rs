@@ -9,10 +9,9 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::peer::certificate_ids;
+use super::{peer::certificate_ids, stall::Moving};
 use crate::config::{ClientCertificates, ConfigErrors, TlsSettings};
 
 /// The certificate in force. Connections keep the one they began with.
@@ -35,10 +34,7 @@ impl Tls {
     }
 
     /// Shakes hands; gives what the caller's certificate is known by, nothing when it showed none.
-    pub(super) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> std::io::Result<(TlsStream<TcpStream>, Vec<String>)> {
+    pub(super) async fn accept(&self, stream: Moving) -> std::io::Result<(TlsStream<Moving>, Vec<String>)> {
         let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
         let stream = TlsAcceptor::from(config).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

@@ -7,3 +7,4 @@ mod life;
 mod program;
 mod reload;
 mod tls;
+mod unread;
