@@ -3,6 +3,7 @@
 mod accounts;
 mod auth;
 mod body;
+mod connections;
 mod create;
 mod cursor;
 mod dto;

@@ -4,6 +4,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,24 +15,29 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::connections::Line;
+
 /// A connection that fails with `TimedOut` when a write waits for its peer longer than `longest`. Every byte that goes
 /// out begins the time anew. TLS comes above it, so that only what really left counts.
 #[derive(Debug)]
 pub(super) struct Moving {
     stream: TcpStream,
     longest: Duration,
+    /// Hears of every byte that comes or goes.
+    line: Arc<Line>,
     /// Runs while a write waits.
     waits: Option<Pin<Box<Sleep>>>,
 }
 
 impl Moving {
-    pub(super) fn new(stream: TcpStream, longest: Duration) -> Self {
-        Self { stream, longest, waits: None }
+    pub(super) fn new(stream: TcpStream, longest: Duration, line: Arc<Line>) -> Self {
+        Self { stream, longest, line, waits: None }
     }
 
     /// Passes on how a write ended, unless it has waited too long.
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
+            self.line.moved();
             self.waits = None;
             return written;
         }
@@ -52,7 +58,11 @@ impl AsyncRead for Moving {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        if read.is_ready() {
+            self.line.moved();
+        }
+        read
     }
 }
 

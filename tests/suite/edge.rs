@@ -4,6 +4,7 @@ mod authority;
 mod flood;
 mod gateway;
 mod life;
+mod probes;
 mod program;
 mod reload;
 mod tls;

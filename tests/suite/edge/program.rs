@@ -10,7 +10,7 @@ use std::{
 };
 
 use guichet::simulator::{RunningSimulators, SimulatorOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -151,6 +151,20 @@ impl Program {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Lets it open no file with a higher number than it has now; gives the limit it had.
+    pub(super) fn allow_no_more_files(&self) -> Rlimit {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id().unwrap())).unwrap();
+        let numbers = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<u64>().unwrap());
+        let current = numbers.max().unwrap() + 1;
+        self.allow_files(Rlimit { current: Some(current), maximum: getrlimit(Resource::Nofile).maximum })
+    }
+
+    /// Gives the limit it had.
+    pub(super) fn allow_files(&self, limit: Rlimit) -> Rlimit {
+        let id = Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
+        prlimit(Some(id), Resource::Nofile, limit).unwrap()
     }
 
     /// CPU it has used, in hundredths of a second.
