@@ -12,8 +12,9 @@ use axum::{
 use uuid::Uuid;
 
 use super::{
-    Api,
+    Api, browser,
     error::{Failed, NOTHING_HERE, instead, outcome, render},
+    host,
     logline::{self, About, CallerName, Unanswered},
 };
 use crate::{
@@ -61,7 +62,7 @@ pub(super) async fn around_every_request(
     let refused = match &room {
         None => Some(Problem::plain(ProblemCode::Overloaded)),
         Some(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
-        Some(_) => refuse_early(request.headers(), request.uri().path()),
+        Some(_) => refuse_early(&api, &request, &context),
     };
     let mut waiting = Unanswered {
         context: &context,
@@ -161,11 +162,23 @@ fn is_text(path: &str) -> bool {
     std::str::from_utf8(&bytes).is_ok()
 }
 
-fn refuse_early(headers: &HeaderMap, path: &str) -> Option<Problem> {
+fn refuse_early(api: &Api, request: &Request, context: &Context) -> Option<Problem> {
+    let (headers, path) = (request.headers(), request.uri().path());
     let bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
     if bytes > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
+    }
+    let host = match host::named(request) {
+        Ok(host) => host,
+        Err(problem) => return Some(problem),
+    };
+    if api.identities().are_open() {
+        let refuse = || browser::refuse(request, host.as_ref(), api.own.as_deref());
+        let refused = context.clone().enter(refuse);
+        if refused.is_some() {
+            return refused;
+        }
     }
     if !is_text(path) {
         return Some(Problem::new(ProblemCode::NotFound, NOTHING_HERE));

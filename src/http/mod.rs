@@ -3,6 +3,7 @@
 mod accounts;
 mod auth;
 mod body;
+mod browser;
 mod connections;
 mod create;
 mod cursor;
@@ -14,6 +15,7 @@ mod forms;
 #[doc(hidden)]
 pub mod fuzz;
 mod guard;
+mod host;
 mod jwt;
 mod limits;
 mod logline;
@@ -62,6 +64,8 @@ pub struct Api {
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
+    /// `server.public_url`.
+    own: Option<Arc<url::Url>>,
     stopping: Arc<Stopping>,
 }
 
@@ -105,7 +109,8 @@ impl Api {
         identities: Identities,
         options: &ApiOptions,
     ) -> Self {
-        let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
+        let own = url::Url::parse(&options.public_url).ok().map(Arc::new);
+        let path = own.as_ref().map(|url| url.path().to_owned()).unwrap_or_default();
         let cursors = cursor::Cursors::new(outbox.cursor_key());
         Self {
             orders,
@@ -117,6 +122,7 @@ impl Api {
             cursors,
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
+            own,
             stopping: Arc::default(),
         }
     }

@@ -11,6 +11,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -18,7 +19,7 @@ use axum::{
 use super::{
     Api,
     error::{Failed, no_such_method_of_probes, no_such_probe},
-    openapi,
+    host, openapi,
 };
 use crate::{
     domain::Timestamp,
@@ -125,6 +126,7 @@ pub(super) fn ops_router() -> Router<Api> {
         .route("/metrics", get(metrics_text))
         .fallback(no_such_probe)
         .method_not_allowed_fallback(no_such_method_of_probes)
+        .layer(middleware::from_fn(host::check_of_probes))
 }
 
 /// What Prometheus scrapes. What is open in the store is counted now.
