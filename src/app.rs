@@ -17,6 +17,7 @@ use crate::{
         server::{self, ServeOptions},
         tls::Tls,
     },
+    open_files,
     orders::Orders,
     outbox::{Clients, Outbox, OutboxOptions},
     providers,
@@ -202,10 +203,9 @@ impl App {
         let (close_public, public_closes) = oneshot::channel();
         let (close_ops, ops_closes) = oneshot::channel();
         let prefix = self.api.prefix();
-        let options = ServeOptions { connections_max: server::CONNECTIONS_MAX, tls: self.tls };
+        let options = ServeOptions::new(open_files::for_callers(server::CONNECTIONS_MAX), self.tls);
         let public = listen(self.public, self.api.router(), options, prefix, public_closes);
-        let options = ServeOptions { connections_max: server::OPS_CONNECTIONS_MAX, tls: None };
-        let ops = listen(self.ops, self.api.ops_router(), options, "".into(), ops_closes);
+        let ops = listen(self.ops, self.api.ops_router(), ServeOptions::of_probes(), "".into(), ops_closes);
         let (public, ops) = (tokio::spawn(public), tokio::spawn(ops));
         stop.await;
         let end = Instant::now() + grace;

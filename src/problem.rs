@@ -48,7 +48,7 @@ problem_codes! {
     IdempotencyKeyMissing "idempotency_key_missing" 400 "Idempotency-Key is required" "Creates, refunds and changes that name an amount need an `Idempotency-Key`: 1 to 255 visible ASCII characters, new for every thing you want done.";
     IdempotencyKeyInvalid "idempotency_key_invalid" 400 "Idempotency-Key is not valid" "The key must be 1 to 255 visible ASCII characters, bare or as a quoted string.";
     Unauthenticated "unauthenticated" 401 "No valid credentials" "Send an API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`, or a token of the configured issuer as `Authorization: Bearer <token>`.";
-    Forbidden "forbidden" 403 "Scope missing" "The client's credential does not have the scope this call needs.";
+    Forbidden "forbidden" 403 "Not allowed" "The client's credential does not have the scope this call needs. Without credentials (`auth.mode` is `none`): the host is none of guichet's own, or a web page of another origin is behind the call. `detail` says which.";
     NotFound "not_found" 404 "Not found" "There is no such thing, or your client may not use its account.";
     PaymentDeclined "payment_declined" 402 "Payment declined" "The issuer or the payer's side declined. Nothing moved.";
     OrderStateConflict "order_state_conflict" 409 "The order's state does not allow this" "Read the order: `available_actions` lists what may be done now and why not the rest.";

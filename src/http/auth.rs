@@ -96,6 +96,11 @@ impl Identities {
         }
     }
 
+    /// Whether everybody may call, without proof of who it is.
+    pub(super) fn are_open(&self) -> bool {
+        self.clients.is_none()
+    }
+
     /// Who sent these headers, or a word for the log that says why nobody did. A credential of the request itself goes
     /// first: it proves more than a name.
     async fn find(

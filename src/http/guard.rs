@@ -12,8 +12,9 @@ use axum::{
 use uuid::Uuid;
 
 use super::{
-    Api, arrival,
+    Api, arrival, browser,
     error::{Failed, NOTHING_HERE, instead, outcome, render},
+    host,
     logline::{self, About, CallerName, Unanswered},
     places::{Kind, Seat},
 };
@@ -62,7 +63,7 @@ pub(super) async fn around_every_request(
     let refused = match &seat {
         Err(problem) => Some(problem.clone()),
         Ok(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
-        Ok(_) => refuse_early(request.headers(), request.uri()),
+        Ok(_) => refuse_early(&api, &request, &context),
     };
     if let Ok(Some(seat)) = &seat {
         request.extensions_mut().insert(Arc::clone(seat));
@@ -175,13 +176,24 @@ fn is_text(path: &str) -> bool {
     std::str::from_utf8(&bytes).is_ok()
 }
 
-fn refuse_early(headers: &HeaderMap, uri: &Uri) -> Option<Problem> {
-    let path = uri.path();
-    let address = path.len().saturating_add(uri.query().map_or(0, str::len));
+fn refuse_early(api: &Api, request: &Request, context: &Context) -> Option<Problem> {
+    let (headers, path) = (request.headers(), request.uri().path());
+    let address = path.len().saturating_add(request.uri().query().map_or(0, str::len));
     let bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
     if bytes.saturating_add(address) > HEADER_BYTES_MAX {
         return Some(Problem::plain(ProblemCode::HeadersTooLarge));
+    }
+    let host = match host::named(request) {
+        Ok(host) => host,
+        Err(problem) => return Some(problem),
+    };
+    if api.identities().are_open() {
+        let refuse = || browser::refuse(request, host.as_ref(), api.own.as_deref());
+        let refused = context.clone().enter(refuse);
+        if refused.is_some() {
+            return refused;
+        }
     }
     if !is_text(path) {
         return Some(Problem::new(ProblemCode::NotFound, NOTHING_HERE));

@@ -4,6 +4,8 @@ mod accounts;
 mod arrival;
 mod auth;
 mod body;
+mod browser;
+mod connections;
 mod create;
 mod cursor;
 mod dto;
@@ -15,6 +17,7 @@ mod forms;
 pub mod fuzz;
 mod guard;
 mod hangup;
+mod host;
 mod jwt;
 mod limits;
 mod logline;
@@ -29,6 +32,7 @@ mod peer;
 mod places;
 mod proof;
 pub mod server;
+mod stall;
 mod streams;
 pub mod tls;
 mod webhooks;
@@ -70,6 +74,8 @@ pub struct Api {
     tracer: Tracer,
     /// Path under which callers see this service, from `server.public_url`; without a slash at its end.
     prefix: Arc<str>,
+    /// `server.public_url`.
+    own: Option<Arc<url::Url>>,
     stopping: Arc<Stopping>,
 }
 
@@ -115,7 +121,8 @@ impl Api {
         identities: Identities,
         options: &ApiOptions,
     ) -> Self {
-        let path = url::Url::parse(&options.public_url).map(|url| url.path().to_owned()).unwrap_or_default();
+        let own = url::Url::parse(&options.public_url).ok().map(Arc::new);
+        let path = own.as_ref().map(|url| url.path().to_owned()).unwrap_or_default();
         let cursors = cursor::Cursors::new(outbox.cursor_key());
         Self {
             orders,
@@ -132,6 +139,7 @@ impl Api {
             streams: streams::Streams::new(),
             tracer: options.tracer.clone(),
             prefix: path.trim_end_matches('/').into(),
+            own,
             stopping: Arc::default(),
         }
     }

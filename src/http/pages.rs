@@ -1,11 +1,17 @@
 //! What people open in a browser: Swagger UI, the document, a page per problem code. And the probes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -13,7 +19,7 @@ use axum::{
 use super::{
     Api,
     error::{Failed, no_such_method_of_probes, no_such_probe},
-    openapi,
+    host, openapi,
 };
 use crate::{
     domain::Timestamp,
@@ -57,14 +63,17 @@ async fn docs_without_slash() -> Response {
 
 fn swagger_file(file: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> Response {
     match utoipa_swagger_ui::serve(file, config) {
-        Ok(Some(found)) => (
-            [
-                (header::CONTENT_TYPE, found.content_type),
-                (header::CONTENT_SECURITY_POLICY, DOCS_POLICY.to_owned()),
-            ],
-            found.bytes.into_owned(),
-        )
-            .into_response(),
+        Ok(Some(found)) => {
+            // The scripts have more than a megabyte: a copy for each caller would be the memory of all who do not read.
+            let bytes = match found.bytes {
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => Bytes::from(bytes),
+            };
+            let policy = header::HeaderValue::from_static(DOCS_POLICY);
+            let mut response = ([(header::CONTENT_TYPE, found.content_type)], bytes).into_response();
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+        }
         Ok(None) => Failed::from(Problem::plain(ProblemCode::NotFound)).into_response(),
         Err(error) => {
             tracing::error!(%error, "Swagger UI cannot be served");
@@ -89,17 +98,25 @@ pub(super) async fn problem_page(Path(code): Path<String>, headers: HeaderMap) -
     if accept.contains("json") && !accept.contains("text/html") {
         return Ok(axum::Json(openapi::ProblemCodeBody::new(code)).into_response());
     }
+    let page = PROBLEM_PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| page.clone());
+    Ok(Html(page.unwrap_or_default()).into_response())
+}
+
+/// The page of every code, made once. Callers share the bytes.
+static PROBLEM_PAGES: LazyLock<Vec<(ProblemCode, Bytes)>> =
+    LazyLock::new(|| ProblemCode::ALL.iter().map(|code| (*code, html_of(*code).into())).collect());
+
+fn html_of(code: ProblemCode) -> String {
     let (word, status, title, meaning) = (code.as_str(), code.status(), code.title(), code.meaning());
     let again = if code.retryable() { "yes" } else { "no" };
     // Every text is ours and free of markup.
-    Ok(Html(format!(
+    format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <title>{title}</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:3em auto;\
          padding:0 1em}}dt{{font-weight:600}}</style><h1>{title}</h1><p>{meaning}</p><dl><dt>Code</dt>\
          <dd><code>{word}</code></dd><dt>HTTP status</dt><dd>{status}</dd>\
          <dt>May the same request be sent again?</dt><dd>{again}</dd></dl></html>"
-    ))
-    .into_response())
+    )
 }
 
 pub(super) fn ops_router() -> Router<Api> {
@@ -109,6 +126,7 @@ pub(super) fn ops_router() -> Router<Api> {
         .route("/metrics", get(metrics_text))
         .fallback(no_such_probe)
         .method_not_allowed_fallback(no_such_method_of_probes)
+        .layer(middleware::from_fn(host::check_of_probes))
 }
 
 /// What Prometheus scrapes. What is open in the store is counted now.

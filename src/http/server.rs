@@ -17,26 +17,34 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{
+    connections::{Connections, Line, Place},
     hangup::Hangup,
     peer::Peer,
+    stall::Moving,
     tls::Tls,
     words::{self, Worded},
 };
 use crate::{
+    faults,
     metrics::{self, Shed},
+    open_files::SpareFiles,
     problem::{Problem, ProblemCode},
 };
 
 /// Longest time request headers may take to arrive; of the first ones, the TLS handshake included. A connection on which
 /// nobody asks for anything ends after it too.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The same at the ops listener: probes and scrapers send theirs at once.
+const OPS_HEADER_TIME: Duration = Duration::from_secs(3);
+/// Longest time an answer or a stream may make no progress because its peer does not read.
+const STALL_TIME: Duration = Duration::from_secs(30);
 /// hyper refuses larger headers itself, before there is a request; `words` makes that a problem. With as many connections as
 /// there may be, all of them sending headers slowly, this bounds the memory they hold to 160 MiB.
 const HEADER_BUFFER: usize = 32 * 1024;
@@ -44,9 +52,13 @@ const HEADER_BUFFER: usize = 32 * 1024;
 /// connections open and because whoever is refused should be told why.
 pub const CONNECTIONS_MAX: usize = 5_120;
 /// Most connections of the ops listener: a scraper and some probes.
-pub const OPS_CONNECTIONS_MAX: usize = 64;
+const OPS_CONNECTIONS_MAX: usize = 64;
+/// Files kept for the ops listener, so that probes are answered when everything else has taken the rest.
+const OPS_SPARE_FILES: usize = 16;
 /// Pause after a connection could not be taken because this process is out of something, most often of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The same when another connection has just been told to end.
+const ROOM_PAUSE: Duration = Duration::from_millis(2);
 /// One log line about it in so long.
 const ACCEPT_LOG: Duration = Duration::from_secs(10);
 /// At a stop, time for the first request of a connection that was opened just before.
@@ -63,6 +75,37 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// Longest time request headers may take to arrive.
+    header_time: Duration,
+    /// A connection ends when nothing that waits to be written goes out for so long.
+    stall_time: Duration,
+    /// Whether a connection on which no request is being worked on ends when a new one finds no room.
+    give_way: bool,
+    spare_files: usize,
+}
+
+impl ServeOptions {
+    /// The usual times, and at most so many connections.
+    pub fn new(connections_max: usize, tls: Option<Arc<Tls>>) -> Self {
+        Self {
+            connections_max,
+            tls,
+            header_time: HEADER_TIME,
+            stall_time: faults::hurried(STALL_TIME),
+            give_way: false,
+            spare_files: 0,
+        }
+    }
+
+    /// For probes, which have to be answered whatever the other connections do.
+    pub fn of_probes() -> Self {
+        Self {
+            header_time: OPS_HEADER_TIME,
+            give_way: true,
+            spare_files: OPS_SPARE_FILES,
+            ..Self::new(OPS_CONNECTIONS_MAX, None)
+        }
+    }
 }
 
 /// Serves until `stop` resolves; then takes no new connection, and waits for what runs, at most until the moment that
@@ -86,7 +129,7 @@ pub async fn serve_under(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
+        .header_read_timeout(options.header_time)
         .max_buf_size(HEADER_BUFFER)
         .keep_alive(true);
     let server = Arc::new(Server {
@@ -94,9 +137,12 @@ pub async fn serve_under(
         router,
         prefix: prefix.to_owned(),
         tls: options.tls,
-        room: Arc::new(Semaphore::new(options.connections_max)),
+        header_time: options.header_time,
+        stall_time: options.stall_time,
+        connections: Arc::new(Connections::new(options.connections_max, options.give_way)),
+        spare: SpareFiles::new(options.spare_files),
         closing: watch::Sender::new(false),
-        connections: TaskTracker::new(),
+        tasks: TaskTracker::new(),
     });
     tokio::pin!(stop);
     let mut logged: Option<Instant> = None;
@@ -109,12 +155,22 @@ pub async fn serve_under(
             Ok((stream, address)) => server.take(stream, address),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if logged.is_none_or(|at| at.elapsed() >= ACCEPT_LOG) {
+                let is_full = is_out_of_files(&error);
+                // The system looks for a file first, and says that there is none even when nobody waits.
+                let is_waited_for = !is_full || somebody_waits(&listener);
+                if is_full && is_waited_for && server.spare.give() {
+                    // A file is free now, and the connection that waits gets it.
+                    continue;
+                }
+                // The file of the one that ends is free in no time.
+                let has_room = is_waited_for && server.connections.make_room();
+                let pause = if has_room { ROOM_PAUSE } else { ACCEPT_PAUSE };
+                if is_waited_for && logged.is_none_or(|at| at.elapsed() >= ACCEPT_LOG) {
                     logged = Some(Instant::now());
                     tracing::warn!(%error, "connections cannot be accepted");
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    () = tokio::time::sleep(pause) => {}
                     end = &mut stop => break end,
                 }
             }
@@ -122,8 +178,8 @@ pub async fn serve_under(
     };
     take_the_waiting(listener, &server);
     server.closing.send_replace(true);
-    server.connections.close();
-    if timeout_at(end, server.connections.wait()).await.is_err() {
+    server.tasks.close();
+    if timeout_at(end, server.tasks.wait()).await.is_err() {
         tracing::warn!(
             "some requests did not end within the grace time; their changes are recovered at the next start"
         );
@@ -158,20 +214,37 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Whether this process, or the system, has no file left.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Whether a connection waits to be accepted.
+fn somebody_waits(listener: &TcpListener) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    // Without waiting. What cannot be asked is taken for a yes.
+    poll(&mut asked, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
+}
+
 #[derive(Debug)]
 struct Server {
     http: http1::Builder,
     router: Router,
     prefix: String,
     tls: Option<Arc<Tls>>,
-    room: Arc<Semaphore>,
+    header_time: Duration,
+    stall_time: Duration,
+    connections: Arc<Connections>,
+    spare: SpareFiles,
     closing: watch::Sender<bool>,
-    connections: TaskTracker,
+    tasks: TaskTracker,
 }
 
 impl Server {
     fn take(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Some(place) = self.connections.take() else {
             metrics::shed(Shed::Connections);
             if self.tls.is_none() {
                 // Without waiting: who cannot take these few bytes now gets none. Over TLS nobody could read them yet.
@@ -181,18 +254,30 @@ impl Server {
             return;
         };
         let server = Arc::clone(self);
-        self.connections.spawn(async move { server.attend(stream, address, place).await });
+        self.tasks.spawn(async move { server.keep(stream, address, place).await });
+    }
+
+    /// One connection, until it ends or gives way to another one.
+    async fn keep(&self, stream: TcpStream, address: SocketAddr, place: Place) {
+        tokio::select! {
+            biased;
+            () = self.attend(stream, address, Arc::clone(&place.line)) => {}
+            () = place.line.gives_way() => {}
+        }
+        // Its file is closed.
+        self.spare.refill();
     }
 
     /// One connection from its beginning to its end.
-    async fn attend(&self, stream: TcpStream, address: SocketAddr, _place: OwnedSemaphorePermit) {
-        let first_by = Instant::now() + HEADER_TIME;
+    async fn attend(&self, stream: TcpStream, address: SocketAddr, line: Arc<Line>) {
+        let first_by = Instant::now() + self.header_time;
         let _ = stream.set_nodelay(true);
         // An IPv4 address is the same whichever kind of socket it came through.
         let address = address.ip().to_canonical();
+        let stream = Moving::new(stream, self.stall_time, Arc::clone(&line));
         let Some(tls) = &self.tls else {
             let peer = Peer { address, certificate: Vec::new() };
-            return self.converse(stream, peer, first_by, std::future::pending()).await;
+            return self.converse(stream, peer, &line, first_by, std::future::pending()).await;
         };
         let shaken = tokio::select! {
             shaken = timeout_at(first_by, tls.accept(stream)) => shaken,
@@ -202,7 +287,7 @@ impl Server {
             Ok(Ok((stream, shaken))) => {
                 let unproved = unproved(!shaken.certificate.is_empty(), shaken.replaced);
                 let peer = Peer { address, certificate: shaken.certificate };
-                self.converse(stream, peer, first_by, unproved).await;
+                self.converse(stream, peer, &line, first_by, unproved).await;
             }
             Ok(Err(error)) => {
                 metrics::security_event("tls_handshake", "failed");
@@ -227,6 +312,7 @@ impl Server {
         &self,
         stream: S,
         peer: Peer,
+        line: &Line,
         first_by: Instant,
         over: impl Future<Output = ()>,
     ) {
@@ -237,7 +323,13 @@ impl Server {
             begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Arc::clone(&peer));
             request.extensions_mut().insert(hangup.clone());
-            self.router.clone().oneshot(request.map(Body::new))
+            let answer = self.router.clone().oneshot(request.map(Body::new));
+            async move {
+                line.asked(true);
+                let answer = answer.await;
+                line.asked(false);
+                answer
+            }
         });
         let connection = self.http.serve_connection(TokioIo::new(Worded::new(stream, &self.prefix)), service);
         tokio::pin!(connection);
@@ -313,7 +405,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "fine" }));
-        let options = ServeOptions { connections_max: 2, tls: None };
+        let options = ServeOptions::new(2, None);
         tokio::spawn(serve(listener, router, options, std::future::pending()));
         let (mut first, second) =
             (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
@@ -350,7 +442,7 @@ mod tests {
         };
         let router = Router::new().route("/", get(|| async { "fine" })).route("/slow", get(slow));
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let options = ServeOptions { connections_max: 64, tls: None };
+        let options = ServeOptions::new(64, None);
         let served = tokio::spawn(serve(listener, router, options, async move { stopped.await.unwrap() }));
         let mut idle = TcpStream::connect(address).await.unwrap();
         idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -380,7 +472,7 @@ mod tests {
         let listener = socket.listen(1_024).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "fine" }));
-        let options = ServeOptions { connections_max: 1_024, tls: None };
+        let options = ServeOptions::new(1_024, None);
         let stop = async { Instant::now() + Duration::from_secs(20) };
         let waiting: Vec<_> = (0..300).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
         for mut stream in &waiting {

@@ -9,11 +9,10 @@ use rustls::{
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::peer::certificate_ids;
+use super::{peer::certificate_ids, stall::Moving};
 use crate::config::{ClientCertificates, ConfigErrors, TlsSettings};
 
 /// The certificate in force. Connections keep the one they began with.
@@ -54,7 +53,7 @@ impl Tls {
     }
 
     /// Shakes hands; gives what that told of the caller.
-    pub(super) async fn accept(&self, stream: TcpStream) -> std::io::Result<(TlsStream<TcpStream>, Shaken)> {
+    pub(super) async fn accept(&self, stream: Moving) -> std::io::Result<(TlsStream<Moving>, Shaken)> {
         let InForce { config, replaced } = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         let stream = TlsAcceptor::from(config).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

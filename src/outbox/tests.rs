@@ -59,7 +59,7 @@ impl Receiver {
         let receiver = Self { port, received: Arc::default(), answer: Arc::new(answer) };
         let router = Router::new().fallback(Self::receive).with_state(receiver.clone());
         let stop = std::future::pending();
-        let options = crate::http::server::ServeOptions { connections_max: 64, tls: None };
+        let options = crate::http::server::ServeOptions::new(64, None);
         tokio::spawn(crate::http::server::serve(listener, router, options, stop));
         receiver
     }

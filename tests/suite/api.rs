@@ -1,6 +1,7 @@
 //! The API through the whole stack: HTTP, use cases, store, adapter and a simulated platform.
 
 mod alterations;
+mod browser;
 mod changes;
 mod codes;
 mod create;

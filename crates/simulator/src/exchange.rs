@@ -14,6 +14,7 @@ use super::journal::{Journal, LoggedRequest};
 use super::ledger::Ledger;
 use super::notices::Notices;
 use super::platform::{Call, ControlError, Platform, Received, Refusal, Target, answer};
+use super::visitors;
 
 /// More than the 2 MiB that a client should ever read.
 const PADDING: usize = 2 * 1024 * 1024;
@@ -33,6 +34,8 @@ pub(crate) struct Frame {
 pub(crate) struct Core {
     pub(crate) frame: Arc<Frame>,
     pub(crate) platforms: Vec<Arc<dyn Platform>>,
+    /// Base of the links to payment pages.
+    pub(crate) public_url: String,
     /// Raised to close every open connection.
     pub(crate) connections: tokio::sync::watch::Sender<u64>,
 }
@@ -66,6 +69,9 @@ impl Core {
     pub(crate) async fn exchange(&self, request: Received) -> Reply {
         let first = request.path.trim_start_matches('/').split('/').next().unwrap_or_default();
         if first == "_control" {
+            if let Some(why) = visitors::refuse_order(&request, &self.public_url) {
+                return answer(StatusCode::FORBIDDEN, "text/plain", why).into();
+            }
             return control_http::serve(self, &request).into();
         }
         let Some(platform) = self.platform(first) else {
@@ -78,7 +84,10 @@ impl Core {
         };
         match platform.target(&request) {
             Target::Service(call) => self.service(platform.as_ref(), call, &request).await,
-            Target::Page => platform.page(&request).into(),
+            Target::Page => match visitors::refuse_button(&request, &self.public_url) {
+                Some(why) => answer(StatusCode::FORBIDDEN, "text/plain", why).into(),
+                None => platform.page(&request).into(),
+            },
             Target::Nothing => answer(StatusCode::NOT_FOUND, "text/plain", "no such page\n").into(),
         }
     }

@@ -24,6 +24,7 @@ mod recent;
 mod rig;
 mod server;
 mod sips;
+mod visitors;
 mod yabandpay;
 
 use std::io;
@@ -94,7 +95,7 @@ pub async fn start(options: SimulatorOptions) -> io::Result<RunningSimulators> {
     let yabandpay =
         yabandpay::YabandPay::new(Arc::clone(&frame), public_url.trim_end_matches('/'), options.seed_samples);
     let platforms: Vec<Arc<dyn Platform>> = vec![Arc::new(lyra), Arc::new(sips), Arc::new(yabandpay)];
-    let core = Arc::new(Core { frame, platforms, connections: watch::Sender::new(0) });
+    let core = Arc::new(Core { frame, platforms, public_url, connections: watch::Sender::new(0) });
     let (stop, stopping) = watch::channel(false);
     let (alive, gone) = mpsc::channel(1);
     let lifeline = server::Lifeline { stop: stopping, _alive: alive };

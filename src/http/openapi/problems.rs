@@ -9,9 +9,10 @@ use crate::{
 };
 
 /// Whatever an operation does.
-const COMMON: &[ProblemCode] = &[HeadersTooLarge, InternalError, Overloaded, Draining];
+const COMMON: &[ProblemCode] =
+    &[InvalidHeader, Forbidden, HeadersTooLarge, InternalError, Overloaded, Draining];
 /// Of operations that need a credential.
-const IDENTIFIED: &[ProblemCode] = &[Unauthenticated, Forbidden, RateLimited];
+const IDENTIFIED: &[ProblemCode] = &[Unauthenticated, RateLimited];
 /// Of lists.
 const LIST: &[ProblemCode] = &[ValidationFailed, InvalidCursor, StoreUnavailable];
 /// Of operations with a JSON body.
@@ -44,7 +45,7 @@ const CHANGE: &[ProblemCode] = &[
     StoreUnavailable,
 ];
 /// Of changes of an order that exists.
-const EXISTING: &[ProblemCode] = &[InvalidHeader, VersionMismatch, WindowClosed];
+const EXISTING: &[ProblemCode] = &[VersionMismatch, WindowClosed];
 /// Of changes that move money.
 const MOVEMENT: &[ProblemCode] =
     &[IdempotencyKeyMissing, AlreadyRefunded, AmountExceedsRemaining, CurrencyMismatch];

@@ -8,7 +8,11 @@ use crate::rig::{Rig, path};
 
 /// Sends these bytes and gives the status, the headers in lower case and the body of the one answer.
 fn raw(rig: &Rig, bytes: &[u8]) -> (u16, String, String) {
-    let mut stream = std::net::TcpStream::connect(rig.url.trim_start_matches("http://")).unwrap();
+    raw_at(rig.url.trim_start_matches("http://"), bytes)
+}
+
+fn raw_at(address: &str, bytes: &[u8]) -> (u16, String, String) {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
     // It may refuse before it has read all of it.
     let _ = stream.write_all(bytes);
@@ -21,7 +25,7 @@ fn raw(rig: &Rig, bytes: &[u8]) -> (u16, String, String) {
 }
 
 fn request(line: &str, headers: &str) -> Vec<u8> {
-    format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").into_bytes()
+    format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").into_bytes()
 }
 
 /// Fails when the answer is no whole problem of this status and code.
@@ -88,7 +92,7 @@ async fn methods_and_targets_nobody_serves() {
         check(line, &raw(&rig, &request(line, "")), 404, "not_found");
     }
     // The whole address in place of the path is the form that proxies use.
-    assert_eq!(raw(&rig, &request(&format!("GET http://x{}", path()), "")).0, 200);
+    assert_eq!(raw(&rig, &request(&format!("GET http://localhost{}", path()), "")).0, 200);
     // A query that is no text is one that nobody knows.
     check("query", &raw(&rig, &request("GET /orders?%FF=%FF", "")), 400, "validation_failed");
 }
@@ -106,7 +110,7 @@ async fn what_cannot_be_read_as_http() {
         ("a length that is no number", request("POST /orders", "Content-Length: ten\r\n")),
         ("two lengths", request("POST /orders", "Content-Length: 1\r\nContent-Length: 2\r\n")),
         ("an unknown coding", request("POST /orders", "Transfer-Encoding: gzip\r\n")),
-        ("another version", b"GET /orders HTTP/9.9\r\nHost: x\r\n\r\n".to_vec()),
+        ("another version", b"GET /orders HTTP/9.9\r\nHost: localhost\r\n\r\n".to_vec()),
     ] {
         let answer = raw(&rig, &bytes);
         check(what, &answer, 400, "invalid_header");
@@ -121,7 +125,7 @@ async fn what_cannot_be_read_as_http() {
         check(what, &raw(&rig, &bytes), 431, "headers_too_large");
     }
     // After a good request on the same connection too.
-    let mut both = format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path()).into_bytes();
+    let mut both = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path()).into_bytes();
     both.extend(b"nonsense\r\n\r\n");
     let (status, _, rest) = raw(&rig, &both);
     assert_eq!(status, 200);
@@ -177,5 +181,43 @@ async fn a_compressed_body_is_refused() {
     for coding in ["identity", "Identity", ""] {
         let reply = post(&refund, coding, None).await;
         assert_eq!(reply.status, 200, "{coding:?} {reply:?}");
+    }
+}
+
+/// RFC 9112, 3.2: a server that takes what it must refuse disagrees with the gateway before it on whom a request is for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_names_one_host() {
+    let rig = Rig::new().await;
+    let probes = rig.ops_url.trim_start_matches("http://").to_owned();
+    for (what, version, target, hosts, is_fine) in [
+        ("no host", "1.1", "", &[][..], false),
+        ("two hosts", "1.1", "", &["localhost", "localhost"], false),
+        ("two hosts of the older version", "1.0", "", &["localhost", "localhost"], false),
+        ("two names in one", "1.1", "", &["localhost, localhost"], false),
+        ("a host with a path", "1.1", "", &["localhost/x"], false),
+        ("a host with a user", "1.1", "", &["me@localhost"], false),
+        ("a port that is none", "1.1", "", &["localhost:x"], false),
+        ("no host of the older version", "1.0", "", &[], true),
+        ("one host of the older version", "1.0", "", &["localhost"], true),
+        ("a host and a port", "1.1", "", &["localhost:8080"], true),
+        ("a whole address without a host header", "1.1", "http://localhost", &[], false),
+        ("a whole address beside two host headers", "1.1", "http://localhost", &["a", "a"], false),
+        ("a whole address with a user", "1.1", "http://me@localhost", &["localhost"], false),
+        ("a whole address of another kind", "1.1", "ftp://localhost", &["localhost"], false),
+        ("a whole address beside another host", "1.1", "http://localhost", &["other.example"], true),
+    ] {
+        let hosts: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+        let bytes = |path: &str| {
+            format!("GET {target}{path} HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n").into_bytes()
+        };
+        let answer = raw(&rig, &bytes(&path()));
+        if is_fine {
+            assert_eq!(answer.0, 200, "{what}: {answer:?}");
+        } else {
+            check(what, &answer, 400, "invalid_header");
+        }
+        let answer = raw_at(&probes, &bytes("/livez"));
+        assert_eq!(answer.0, if is_fine { 200 } else { 400 }, "{what} at the probes: {answer:?}");
+        assert!(is_fine || answer.2.contains("\"code\":\"invalid_header\""), "{what}: {answer:?}");
     }
 }

@@ -56,8 +56,10 @@ async fn rig() -> Rig {
 /// A read that waits for its answer until it is dropped.
 async fn waiting(rig: &Rig, client: &str, account: &str) -> TcpStream {
     let mut stream = TcpStream::connect(rig.url.strip_prefix("http://").unwrap()).await.unwrap();
-    let request =
-        format!("GET /orders/{account}_{SAMPLE} HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\r\n", key(client));
+    let request = format!(
+        "GET /orders/{account}_{SAMPLE} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {}\r\n\r\n",
+        key(client)
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
@@ -157,7 +159,7 @@ async fn a_slow_issuer_holds_few_places() {
     })
     .await;
     let request = format!(
-        "GET /accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+        "GET /accounts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
         issuer.token("RS256", "rsa", &claims())
     );
     let mut strangers = JoinSet::new();

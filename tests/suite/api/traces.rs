@@ -90,7 +90,7 @@ impl Collector {
 async fn serve(router: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let options = guichet::http::server::ServeOptions { connections_max: 64, tls: None };
+    let options = guichet::http::server::ServeOptions::new(64, None);
     tokio::spawn(guichet::http::server::serve(listener, router, options, std::future::pending()));
     address
 }

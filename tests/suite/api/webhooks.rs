@@ -33,7 +33,7 @@ async fn receiver() -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let router = Router::new().fallback(receive).with_state(seen.clone());
     let stop = std::future::pending();
-    let options = guichet::http::server::ServeOptions { connections_max: 64, tls: None };
+    let options = guichet::http::server::ServeOptions::new(64, None);
     tokio::spawn(guichet::http::server::serve(listener, router, options, stop));
     (address, seen)
 }

@@ -33,7 +33,7 @@ async fn a_kill_at_every_step_of_a_delivery_loses_nothing() {
         let seen = Seen::default();
         let router = Router::new().fallback(receive).with_state(seen.clone());
         let never = std::future::pending();
-        let options = guichet::http::server::ServeOptions { connections_max: 64, tls: None };
+        let options = guichet::http::server::ServeOptions::new(64, None);
         tokio::spawn(guichet::http::server::serve(listener, router, options, never));
 
         let home = Home::new(&provider, &UPDATE);

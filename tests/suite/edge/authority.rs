@@ -122,7 +122,7 @@ pub(super) async fn get(
     path: &str,
     headers: &str,
 ) -> std::io::Result<(u16, String)> {
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).await?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes()).await?;
     let mut seen = Vec::new();
     loop {
         if stream.read_buf(&mut seen).await? == 0 {

@@ -155,7 +155,7 @@ impl Caller {
     }
 
     fn read(&self) -> String {
-        format!("GET /orders/systempay_{SAMPLE} HTTP/1.1\r\nHost: x\r\n\r\n")
+        format!("GET /orders/systempay_{SAMPLE} HTTP/1.1\r\nHost: localhost\r\n\r\n")
     }
 
     fn reference(&self, number: u64) -> String {
@@ -168,7 +168,7 @@ impl Caller {
         let body =
             json!({"account": "systempay", "amount": amount, "merchant_reference": reference}).to_string();
         format!(
-            "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: {reference}\r\n\
+            "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: {reference}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )

@@ -19,7 +19,7 @@ const BODIES: u32 = 4_100;
 /// The head of a notification of 4,000 bytes.
 fn head(account: &str) -> String {
     format!(
-        "POST /notifications/{account} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        "POST /notifications/{account} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
          Content-Length: 4000\r\n\r\n"
     )
 }
@@ -45,15 +45,16 @@ async fn public_bodies_that_never_end_take_nothing_from_the_clients() {
              \"merchant_reference\":\"beside-{number}\"}}"
         );
         let create = format!(
-            "POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIdempotency-Key: beside-{number}\r\n\
+            "POST /orders HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nIdempotency-Key: beside-{number}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{order}",
             order.len()
         );
         let seen = ask(program.address, &create).await.unwrap();
         assert!(seen.starts_with("HTTP/1.1 201 "), "creation {number}: {seen}");
         // Another notification is read too: this one is forged, and hears so.
-        let forged =
-            head("systempay").replace("4000", "8").replace("Host: x", "Host: x\r\nConnection: close");
+        let forged = head("systempay")
+            .replace("4000", "8")
+            .replace("Host: localhost", "Host: localhost\r\nConnection: close");
         let seen = ask(program.address, &format!("{forged}kr-a=b&c")).await.unwrap();
         assert!(seen.starts_with("HTTP/1.1 400 ") || seen.starts_with("HTTP/1.1 401 "), "{number}: {seen}");
         for probe in ["/livez", "/readyz"] {
@@ -109,7 +110,9 @@ async fn large_public_bodies_hold_no_more_memory_than_they_may() {
         }
     };
     tokio::time::timeout(PATIENCE, full).await.expect("none is refused");
-    let small = head("systempay").replace("4000", "8").replace("Host: x", "Host: x\r\nConnection: close");
+    let small = head("systempay")
+        .replace("4000", "8")
+        .replace("Host: localhost", "Host: localhost\r\nConnection: close");
     let seen = ask(program.address, &format!("{small}kr-a=b&c")).await.unwrap();
     assert!(seen.starts_with("HTTP/1.1 400 ") || seen.starts_with("HTTP/1.1 401 "), "{seen}");
     println!("300 bodies of 200 KiB: memory {} MiB", program.kib("VmHWM") / MIB);

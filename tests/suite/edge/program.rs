@@ -10,7 +10,7 @@ use std::{
 };
 
 use guichet_simulator::{RunningSimulators, SimulatorOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -75,10 +75,16 @@ impl Home {
 
     /// Starts the program and returns when it says that it is ready. `open_files`: how many it may have.
     pub(super) async fn start(&self, open_files: Option<u32>) -> Program {
+        self.start_with(open_files, "").await
+    }
+
+    /// As `start`, with what `GUICHET_FAULTS` says.
+    pub(super) async fn start_with(&self, open_files: Option<u32>, faults: &str) -> Program {
         let limit = open_files.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("{limit}exec \"$0\" serve --config \"$1\""));
         command.arg(env!("CARGO_BIN_EXE_guichet")).arg(self.config());
+        command.env("GUICHET_FAULTS", faults);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -150,6 +156,20 @@ impl Program {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Lets it open no file with a higher number than it has now; gives the limit it had.
+    pub(super) fn allow_no_more_files(&self) -> Rlimit {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id().unwrap())).unwrap();
+        let numbers = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<u64>().unwrap());
+        let current = numbers.max().unwrap() + 1;
+        self.allow_files(Rlimit { current: Some(current), maximum: getrlimit(Resource::Nofile).maximum })
+    }
+
+    /// Gives the limit it had.
+    pub(super) fn allow_files(&self, limit: Rlimit) -> Rlimit {
+        let id = Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
+        prlimit(Some(id), Resource::Nofile, limit).unwrap()
+    }
+
     /// CPU it has used, in hundredths of a second.
     pub(super) fn cpu_ticks(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id().unwrap())).unwrap();
@@ -169,5 +189,5 @@ pub(super) async fn ask(address: SocketAddr, request: &str) -> std::io::Result<S
 
 /// A GET that closes its connection.
 pub(super) fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }

@@ -30,10 +30,11 @@ async fn a_flood_of_strangers_writes_a_few_lines_and_is_counted() {
     );
     let home = Home::new("drain_wait_ms = 0\n", &auth).await;
     let program = home.start(None).await;
-    let login = "GET /orders HTTP/1.1\r\nHost: x\r\nX-API-Key: nonsense\r\nX-Guichet-Client: shop\r\n\r\n";
-    let forged = "POST /notifications/systempay HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+    let login =
+        "GET /orders HTTP/1.1\r\nHost: localhost\r\nX-API-Key: nonsense\r\nX-Guichet-Client: shop\r\n\r\n";
+    let forged = "POST /notifications/systempay HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
                   Content-Length: 5\r\n\r\nkr-a=";
-    let nowhere = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
+    let nowhere = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let began = Instant::now();
     let mut floods = JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -63,7 +64,11 @@ async fn a_flood_of_strangers_writes_a_few_lines_and_is_counted() {
         while program.has_said("\"reason\":\"unknown_key\",\"left_out\":1") == 0
             && program.has_said("\"reason\":\"unknown_key\",\"left_out\":2") == 0
         {
-            let _ = ask(program.address, &login.replace("Host: x", "Host: x\r\nConnection: close")).await;
+            let _ = ask(
+                program.address,
+                &login.replace("Host: localhost", "Host: localhost\r\nConnection: close"),
+            )
+            .await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

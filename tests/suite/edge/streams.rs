@@ -41,8 +41,9 @@ async fn unread(program: &Program, cursor: &str) -> (TcpStream, String) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(program.address).await.unwrap();
-    let request =
-        format!("GET /events?cursor={cursor} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n");
+    let request = format!(
+        "GET /events?cursor={cursor} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut status = [0; 15];
     stream.read_exact(&mut status).await.unwrap();
@@ -68,8 +69,9 @@ async fn streams_that_nobody_reads_hold_up_neither_the_others_nor_the_stop() {
     let home = Home::new("drain_wait_ms = 0\ngrace_ms = 30000\n", "").await;
     let mut program = home.start(None).await;
     let sample = format!("/orders/systempay_{SAMPLE}");
-    let cancel =
-        format!("POST {sample}/cancel HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let cancel = format!(
+        "POST {sample}/cancel HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    );
     assert!(ask(program.address, &cancel).await.unwrap().starts_with("HTTP/1.1 200 "));
     let page = ask(program.address, &get("/events?limit=1")).await.unwrap();
     let (_, body) = page.split_once("\r\n\r\n").unwrap();

@@ -50,7 +50,7 @@ async fn both_versions_and_http_1_and_nothing_plain() {
     let stranger = Authority::new();
     assert!(connect(address, &stranger.client(None)).await.is_err());
     let mut plain = TcpStream::connect(address).await.unwrap();
-    plain.write_all(b"GET /accounts HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    plain.write_all(b"GET /accounts HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "nothing is told without TLS");
@@ -203,7 +203,7 @@ async fn a_handshake_that_stalls_ends_in_time() {
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(client.clone()));
     let mut late = connector.connect(name, &mut slow).await.unwrap();
-    late.write_all(b"GET /accounts HTTP/1.1\r\nX-Slow: ").await.unwrap();
+    late.write_all(b"GET /accounts HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await.unwrap();
     let over = async |mut stream: Box<dyn tokio::io::AsyncRead + Unpin + '_>| {
         let mut answer = Vec::new();
         let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
