@@ -5,7 +5,10 @@
 use http::{HeaderMap, Method, header, uri::Authority};
 use url::Url;
 
-use crate::problem::{Problem, ProblemCode};
+use crate::{
+    problem::{Problem, ProblemCode},
+    telemetry::SecurityLog,
+};
 
 /// Where the browsers of payers come from the provider's page, by a form or a redirect.
 const PUBLIC: [&str; 3] = ["/pay/", "/return/", "/notifications/"];
@@ -20,18 +23,21 @@ pub(super) fn refuse<B>(
     request: &http::Request<B>,
     host: Option<&Authority>,
     own: Option<&Url>,
+    log: &SecurityLog,
 ) -> Option<Problem> {
     if host.is_some_and(|host| !is_ours(host.host(), own)) {
-        return Some(refused("foreign_host", FOREIGN_HOST));
+        return Some(refused(log, "foreign_host", FOREIGN_HOST));
     }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let is_public = PUBLIC.iter().any(|start| request.uri().path().starts_with(start));
     let is_foreign = is_change && !is_public && comes_from_elsewhere(request.headers(), host, own);
-    is_foreign.then(|| refused("foreign_page", FOREIGN_PAGE))
+    is_foreign.then(|| refused(log, "foreign_page", FOREIGN_PAGE))
 }
 
-fn refused(security: &str, detail: &str) -> Problem {
-    tracing::warn!(security, "a page of another origin calls");
+fn refused(log: &SecurityLog, security: &'static str, detail: &str) -> Problem {
+    if let Some(left_out) = log.saw(security, "browser") {
+        tracing::warn!(security, left_out, "a page of another origin calls");
+    }
     Problem::new(ProblemCode::Forbidden, detail)
 }
 
@@ -79,7 +85,7 @@ mod tests {
         }
         let own = Url::parse("https://pay.example/guichet").unwrap();
         let host = Authority::try_from(host).unwrap();
-        refuse(&request.body(()).unwrap(), Some(&host), Some(&own)).is_none()
+        refuse(&request.body(()).unwrap(), Some(&host), Some(&own), &SecurityLog::default()).is_none()
     }
 
     #[test]

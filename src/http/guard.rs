@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     RequestExt,
     extract::{MatchedPath, RawPathParams, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -189,7 +189,7 @@ fn refuse_early(api: &Api, request: &Request, context: &Context) -> Option<Probl
         Err(problem) => return Some(problem),
     };
     if api.identities().are_open() {
-        let refuse = || browser::refuse(request, host.as_ref(), api.own.as_deref());
+        let refuse = || browser::refuse(request, host.as_ref(), api.own.as_deref(), &api.security);
         let refused = context.clone().enter(refuse);
         if refused.is_some() {
             return refused;
