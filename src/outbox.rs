@@ -37,14 +37,11 @@ use crate::{
     clock::SteadyClock,
     config::{AllowedAccounts, WebhookSettings},
     domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
-    orders::Caller,
+    orders::{Caller, store_problem},
     problem::{Problem, ProblemCode},
-    store::{
-        StoreError,
-        outbox::{
-            CursorKey, Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore,
-            ReplaySelection,
-        },
+    store::outbox::{
+        CursorKey, Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore,
+        ReplaySelection,
     },
     trace::{self, SpanKind, Tracer},
 };
@@ -439,10 +436,4 @@ fn new_secret() -> Result<SecretString, Problem> {
 /// The same answer whether a thing is absent or another client's.
 fn not_found() -> Problem {
     Problem::plain(ProblemCode::NotFound)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn store_problem(error: StoreError) -> Problem {
-    tracing::error!(%error, "the store failed");
-    Problem::plain(ProblemCode::StoreUnavailable)
 }

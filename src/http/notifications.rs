@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::{Api, body::refuse_compressed, error::Failed};
 use crate::{
     adapter::{NotificationError, RawNotification},
-    orders::Received,
+    orders::{Received, store_answer},
     problem::{Problem, ProblemCode},
 };
 
@@ -54,7 +54,7 @@ pub(super) async fn receive_notification(
             Err(Problem::new(ProblemCode::ValidationFailed, "not a notification of this account's provider")
                 .into())
         }
-        Received::NotKept(_) => Err(Problem::plain(ProblemCode::StoreUnavailable).into()),
+        Received::NotKept(error) => Err(store_answer(&error).into()),
     }
 }
 

@@ -6,4 +6,5 @@ mod gateway;
 mod life;
 mod program;
 mod reload;
+mod slow_store;
 mod tls;

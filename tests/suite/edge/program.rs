@@ -72,10 +72,15 @@ impl Home {
 
     /// Starts the program and returns when it says that it is ready. `open_files`: how many it may have.
     pub(super) async fn start(&self, open_files: Option<u32>) -> Program {
+        self.start_with(open_files, "").await
+    }
+
+    /// The same with `faults` of the program, as `guichet::faults` reads them.
+    pub(super) async fn start_with(&self, open_files: Option<u32>, faults: &str) -> Program {
         let limit = open_files.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("{limit}exec \"$0\" serve --config \"$1\""));
-        command.arg(env!("CARGO_BIN_EXE_guichet")).arg(self.config());
+        command.arg(env!("CARGO_BIN_EXE_guichet")).arg(self.config()).env("GUICHET_FAULTS", faults);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
