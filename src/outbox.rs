@@ -41,7 +41,7 @@ use crate::{
     problem::{Problem, ProblemCode},
     store::outbox::{
         CursorKey, Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore,
-        ReplaySelection,
+        REPLAY_LOOKED_AT, REPLAY_MAX, ReplaySelection, Replayed,
     },
     trace::{self, SpanKind, Tracer},
 };
@@ -50,8 +50,6 @@ use crate::{
 const ENDPOINTS_MAX: u32 = 20;
 /// Most streams of events open at once.
 const STREAMS_MAX: usize = 256;
-/// Events made pending in one commit of a replay.
-const REPLAY_BATCH: u32 = 500;
 /// Longest URL, in characters.
 const URL_MAX: usize = 2_048;
 
@@ -370,7 +368,7 @@ impl Outbox {
     /// Sends again, from the first attempt on; answers how many deliveries that are.
     ///
     /// # Errors
-    /// No such endpoint. An event that does not exist, or that the caller may not see, is no delivery.
+    /// No such endpoint, or too much at once. An event that does not exist, or that the caller may not see, is no delivery.
     pub async fn replay(
         &self,
         caller: &Caller,
@@ -378,18 +376,18 @@ impl Outbox {
         selection: ReplaySelection,
     ) -> Result<u64, Problem> {
         self.endpoint(caller, id).await?;
-        let (mut queued, mut after) = (0_u64, Some(0));
-        while let Some(position) = after {
-            let part = self
-                .store
-                .replay(id, &selection, &caller.accounts, position, REPLAY_BATCH, self.clock.now())
-                .await
-                .map_err(store_problem)?;
-            queued = queued.saturating_add(u64::from(part.queued));
-            after = part.next;
-            self.changed.notify_one();
+        let replayed = self.store.replay(id, &selection, &caller.accounts, self.clock.now()).await;
+        self.changed.notify_one();
+        match replayed.map_err(store_problem)? {
+            Replayed::Queued(count) => Ok(count),
+            Replayed::TooMany => Err(Problem::invalid(vec![Violation::invalid(
+                "/from",
+                &format!(
+                    "a shorter time: one replay delivers {REPLAY_MAX} events at most, out of {REPLAY_LOOKED_AT}; \
+                     nothing was done"
+                ),
+            )])),
         }
-        Ok(queued)
     }
 
     /// Sends a message about nothing to one of the caller's endpoints, once, enabled or not.

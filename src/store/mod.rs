@@ -168,7 +168,7 @@ pub struct Backlog {
     pub accepted_oldest: Vec<(String, Duration)>,
     /// Operations that a person must decide.
     pub needs_review: i64,
-    /// Events that wait for their delivery to an endpoint.
+    /// Events that wait for their delivery to an endpoint that is on.
     pub outbox_pending: i64,
     /// Age of the oldest of them; zero when there is none.
     pub outbox_oldest: Duration,

@@ -18,6 +18,7 @@ mod migrations;
 mod news;
 mod orders;
 mod reader;
+mod replay;
 mod retention;
 mod rows;
 #[cfg(feature = "faults")]

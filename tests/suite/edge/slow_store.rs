@@ -1,4 +1,5 @@
-//! A store that does not answer: every caller is answered at its deadline with the truth about its change.
+//! A store that does not answer, or that is searched again and again: every caller is answered at its deadline with the
+//! truth about its change, and the others do not feel it.
 
 use std::{
     net::SocketAddr,
@@ -127,5 +128,90 @@ async fn an_intent_that_comes_to_disk_after_the_deadline_is_not_sent() {
     let listed = tokio::time::timeout(PATIENCE, ended).await.expect("the operation does not end");
     assert_eq!(listed["items"][0]["problem"]["code"], "store_unavailable", "{listed}");
     assert_eq!(home.simulators.control().effects().len(), effects, "nothing was sent");
+    stopped(program).await;
+}
+
+/// Events that nobody asks for, beside the one that is there.
+const EVENTS: i64 = 120_000;
+const FLOOD: Duration = Duration::from_secs(3);
+
+/// Copies the newest event so many times.
+fn multiply(store: &Connection) {
+    store
+        .execute_batch(&format!(
+            "BEGIN IMMEDIATE;
+             CREATE TEMP TABLE one AS SELECT * FROM events ORDER BY position DESC LIMIT 1;
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EVENTS})
+             INSERT INTO events (id, position, stream, order_id, account, sequence, event_type, operation_id, \
+                                 occurred_at, data)
+             SELECT printf('evt_01997b2c-0000-7000-8000-%012x', i), position + i, 'copy' || i, order_id, account, 1,
+                    event_type, NULL, occurred_at + i, data FROM n, one;
+             UPDATE counters SET value = value + {EVENTS} WHERE name = 'events';
+             COMMIT;"
+        ))
+        .unwrap();
+}
+
+/// Asks the same again and again until the flood is over; how often, and how the answers began.
+async fn again_and_again(address: SocketAddr, request: String, until: Instant) -> (usize, Vec<u16>) {
+    let (mut count, mut seen) = (0, Vec::new());
+    while Instant::now() < until {
+        let (status, _) = asked(address, &request).await;
+        count += 1;
+        if !seen.contains(&status) {
+            seen.push(status);
+        }
+    }
+    (count, seen)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_and_replays_that_find_nothing_hold_up_nobody() {
+    let home = Home::new("drain_wait_ms = 0\n", "").await;
+    let program = home.start(None).await;
+    assert_eq!(asked(program.address, &send("POST", "/orders", "first", &new_order("first"))).await.0, 201);
+    stopped(program).await;
+    multiply(&store(&home));
+    let program = home.start(None).await;
+    let address = program.address;
+    let endpoint =
+        json!({"url": "https://shop.example/", "enabled": false, "event_types": ["order.nothing"]});
+    let (status, made) = asked(address, &send("POST", "/webhook-endpoints", "e", &endpoint)).await;
+    assert_eq!(status, 201, "{made}");
+    let replay = format!("/webhook-endpoints/{}/replay", made["id"].as_str().unwrap());
+    let everything = json!({"from": "2000-01-01T00:00:00Z"});
+
+    let until = Instant::now() + FLOOD;
+    let mut flood = JoinSet::new();
+    for number in 0..30 {
+        let request = match number % 3 {
+            0 => send("POST", &replay, "r", &everything),
+            _ => get("/events?types=order.nothing&limit=200"),
+        };
+        flood.spawn(again_and_again(address, request, until));
+    }
+    let (mut creates, mut slowest) = (0, Duration::ZERO);
+    while Instant::now() < until {
+        let began = Instant::now();
+        let name = format!("beside-{creates}");
+        let (status, made) = asked(address, &send("POST", "/orders", &name, &new_order(&name))).await;
+        assert_eq!(status, 201, "{made}");
+        let cached = format!("/orders/{}?max_age_seconds=86400", made["id"].as_str().unwrap());
+        assert_eq!(asked(address, &get(&cached)).await.0, 200);
+        assert_eq!(probe(&program, "/readyz").await.0, 200);
+        assert_eq!(probe(&program, "/livez").await.0, 200);
+        (creates, slowest) = (creates + 1, slowest.max(began.elapsed()));
+    }
+    let (mut searches, mut answers) = (0, Vec::new());
+    while let Some(ended) = flood.join_next().await {
+        let (count, seen) = ended.unwrap();
+        (searches, answers) = (searches + count, [answers, seen].concat());
+    }
+    answers.sort_unstable();
+    answers.dedup();
+    println!("beside {searches} searches {creates} creates with their reads and probes, slowest {slowest:?}");
+    // A replay of so much is refused, and a search finds an empty page.
+    assert_eq!(answers, [200, 400]);
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     stopped(program).await;
 }
