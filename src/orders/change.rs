@@ -107,6 +107,16 @@ pub struct Changed {
     pub operation: Operation,
     /// Whether an earlier request with the same key did it.
     pub replayed: bool,
+    /// Whether the store has the operation. One with nothing to do and without a key is not kept: asked for again and
+    /// again it would fill the store.
+    pub kept: bool,
+}
+
+impl Changed {
+    /// An operation that is in the store.
+    pub(super) fn kept(operation: Operation) -> Self {
+        Self { operation, replayed: false, kept: true }
+    }
 }
 
 /// What became of an attempt to write an intent and send it.
@@ -197,6 +207,9 @@ impl Orders {
                 Decision::AlreadyDone(intent) => (intent, None, OperationStatus::Succeeded),
             };
             let operation = new_operation(account, caller, OperationId::generate(), intent, status);
+            if status == OperationStatus::Succeeded && change.key.is_none() {
+                return Ok(Changed { kept: false, ..Changed::kept(operation) });
+            }
             let claims_reference = match &operation.intent {
                 Intent::Update { patch, .. } => patch.merchant_reference.value().cloned(),
                 Intent::Create { .. }
@@ -215,7 +228,7 @@ impl Orders {
             };
             let currency = new.operation.amount.map(Money::currency);
             match self.attempt(account, new, agreement, change.deadline).await? {
-                Attempt::Ended(operation) => return Ok(Changed { operation: *operation, replayed: false }),
+                Attempt::Ended(operation) => return Ok(Changed::kept(*operation)),
                 Attempt::NotBegun(Begun::Outdated | Begun::Started) => {}
                 Attempt::NotBegun(Begun::LimitExceeded(left)) => {
                     let left = currency.and_then(|currency| Money::balance(left, currency).ok());
@@ -401,7 +414,7 @@ pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Resu
         | OperationStatus::Succeeded
         | OperationStatus::Refused => {
             metrics::idempotency_replay();
-            Some(Ok(Changed { operation: operation.clone(), replayed: true }))
+            Some(Ok(Changed { replayed: true, ..Changed::kept(operation.clone()) }))
         }
     }
 }

@@ -78,7 +78,7 @@ impl Orders {
             operation,
         };
         match self.attempt(&account, new_operation, agreement, new.deadline).await? {
-            Attempt::Ended(operation) => Ok(Changed { operation: *operation, replayed: false }),
+            Attempt::Ended(operation) => Ok(Changed::kept(*operation)),
             Attempt::NotBegun(refusal) => not_begun(refusal, key, None),
         }
     }

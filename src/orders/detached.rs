@@ -112,15 +112,14 @@ impl Orders {
     {
         let agreement = Agreement::until(deadline);
         let mut task = self.tasks.spawn(trace::carry(work(agreement.clone())));
-        let so_far = |operation| Changed { operation, replayed: false };
         match timeout_at(deadline, &mut task).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(error)) => {
                 tracing::error!(%error, "a change ended abnormally");
                 // Something may have been sent: say what is known, not 500.
-                agreement.begun().map(so_far).ok_or_else(|| Problem::plain(ProblemCode::InternalError))
+                agreement.begun().map(Changed::kept).ok_or_else(|| Problem::plain(ProblemCode::InternalError))
             }
-            Err(_) => agreement.give_up().map(so_far).map_err(|problem| match order {
+            Err(_) => agreement.give_up().map(Changed::kept).map_err(|problem| match order {
                 Some(order) => problem.about(order),
                 None => problem,
             }),

@@ -213,7 +213,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Commits key, intent, guard and audit row in one transaction, decided by unique indexes. Also keeps
     /// `intent.before` as the last known copy of the order and marks the order as known here. An operation
-    /// begun as `succeeded` gets its `operation.succeeded` event here. Never `StillRunning`: an intent that is being
+    /// begun as `succeeded` has done nothing and gets no event. Never `StillRunning`: an intent that is being
     /// written at the deadline is waited for, because the caller must know whether it is there.
     async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError>;
 

@@ -17,6 +17,7 @@ mod notification_storm;
 mod notifications;
 mod overload;
 mod payments;
+mod repeats;
 mod return_url;
 mod sips;
 mod sips_codes;
