@@ -5,7 +5,8 @@
 //! `kill@<point>` kills the process with SIGKILL when it first reaches that point, `kill@<point>#3` on the
 //! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found. `hurry:<n>` divides
 //! the pauses between reads for evidence, the shortest settling time, and the pauses between attempts to deliver a
-//! webhook, so that a test need not wait for minutes.
+//! webhook, so that a test need not wait for minutes. `slow@<point>:<ms>` makes the thread sleep each time it reaches that
+//! point, as a slow disk would.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -57,6 +58,7 @@ mod active {
     struct Plan {
         /// Visits left before the kill, by point.
         kills: Mutex<HashMap<String, u32>>,
+        slow: HashMap<String, Duration>,
         planted: Vec<String>,
         hurry: u32,
     }
@@ -64,23 +66,29 @@ mod active {
     static PLAN: LazyLock<Plan> = LazyLock::new(|| {
         #[allow(clippy::disallowed_methods, reason = "not configuration: exists in test builds only")]
         let text = std::env::var("GUICHET_FAULTS").unwrap_or_default();
-        let mut kills = HashMap::new();
+        let (mut kills, mut slow) = (HashMap::new(), HashMap::new());
         let mut planted = Vec::new();
         let mut hurry = 1;
         for item in text.split(',') {
             if let Some(point) = item.strip_prefix("kill@") {
                 let (point, visit) = point.split_once('#').unwrap_or((point, "1"));
                 kills.insert(point.to_owned(), visit.parse().unwrap_or(1));
+            } else if let Some((point, ms)) = item.strip_prefix("slow@").and_then(|slow| slow.split_once(':'))
+            {
+                slow.insert(point.to_owned(), Duration::from_millis(ms.parse().unwrap_or_default()));
             } else if let Some(mistake) = item.strip_prefix("planted:") {
                 planted.push(mistake.to_owned());
             } else if let Some(factor) = item.strip_prefix("hurry:") {
                 hurry = factor.parse().unwrap_or(1).max(1);
             }
         }
-        Plan { kills: Mutex::new(kills), planted, hurry }
+        Plan { kills: Mutex::new(kills), slow, planted, hurry }
     });
 
     pub(super) fn reached(point: &str) {
+        if let Some(time) = PLAN.slow.get(point) {
+            std::thread::sleep(*time);
+        }
         let mut kills = PLAN.kills.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(visits) = kills.get_mut(point) {
             *visits = visits.saturating_sub(1);

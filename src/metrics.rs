@@ -292,7 +292,11 @@ impl Metrics {
             "Addresses of providers that no payer may be sent to",
             self.payer_addresses_refused.clone(),
         );
-        r.register("gateway_outbox_pending", "Events not delivered yet", self.outbox_pending.clone());
+        r.register(
+            "gateway_outbox_pending",
+            "Events not delivered yet to endpoints that are on",
+            self.outbox_pending.clone(),
+        );
         r.register("gateway_outbox_oldest_seconds", "Age of the oldest of them", self.outbox_oldest.clone());
         r.register("gateway_event_deliveries", "Attempts to deliver an event", self.deliveries.clone());
         r.register(

@@ -9,6 +9,7 @@ mod clock;
 mod copies;
 mod create;
 mod decide;
+mod detached;
 mod failure;
 mod follow;
 mod inbox;
@@ -33,7 +34,8 @@ use tokio_util::task::TaskTracker;
 pub use change::{CallerKey, ChangeRequest, Changed, NewChange, Precondition};
 pub use create::NewCreation;
 pub use failure::documented_code;
-use failure::{read_problem, store_problem};
+use failure::read_problem;
+pub(crate) use failure::{store_answer, store_problem};
 pub use inbox::Received;
 
 use crate::{

@@ -41,15 +41,12 @@ use crate::{
     config::{AllowedAccounts, WebhookSettings},
     domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
     metrics::{self, Shed},
-    orders::Caller,
+    orders::{Caller, store_problem},
     places::Places,
     problem::{Problem, ProblemCode},
-    store::{
-        StoreError,
-        outbox::{
-            CursorKey, Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore,
-            ReplaySelection,
-        },
+    store::outbox::{
+        CursorKey, Delivery, DeliveryStatus, Endpoint, EndpointChange, EventPage, OutboxStore,
+        REPLAY_LOOKED_AT, REPLAY_MAX, ReplaySelection, Replayed,
     },
     trace::{self, SpanKind, Tracer},
 };
@@ -60,8 +57,6 @@ const ENDPOINTS_MAX: u32 = 20;
 const TESTS_MAX: usize = 8;
 /// Most tests of one client under way at once.
 const TESTS_OF_CLIENT: usize = 2;
-/// Events made pending in one commit of a replay.
-const REPLAY_BATCH: u32 = 500;
 /// Longest URL, in characters.
 const URL_MAX: usize = 2_048;
 
@@ -381,7 +376,7 @@ impl Outbox {
     /// Sends again, from the first attempt on; answers how many deliveries that are.
     ///
     /// # Errors
-    /// No such endpoint. An event that does not exist, or that the caller may not see, is no delivery.
+    /// No such endpoint, or too much at once. An event that does not exist, or that the caller may not see, is no delivery.
     pub async fn replay(
         &self,
         caller: &Caller,
@@ -389,18 +384,18 @@ impl Outbox {
         selection: ReplaySelection,
     ) -> Result<u64, Problem> {
         self.endpoint(caller, id).await?;
-        let (mut queued, mut after) = (0_u64, Some(0));
-        while let Some(position) = after {
-            let part = self
-                .store
-                .replay(id, &selection, &caller.accounts, position, REPLAY_BATCH, self.clock.now())
-                .await
-                .map_err(store_problem)?;
-            queued = queued.saturating_add(u64::from(part.queued));
-            after = part.next;
-            self.changed.notify_one();
+        let replayed = self.store.replay(id, &selection, &caller.accounts, self.clock.now()).await;
+        self.changed.notify_one();
+        match replayed.map_err(store_problem)? {
+            Replayed::Queued(count) => Ok(count),
+            Replayed::TooMany => Err(Problem::invalid(vec![Violation::invalid(
+                "/from",
+                &format!(
+                    "a shorter time: one replay delivers {REPLAY_MAX} events at most, out of {REPLAY_LOOKED_AT}; \
+                     nothing was done"
+                ),
+            )])),
         }
-        Ok(queued)
     }
 
     /// Sends a message about nothing to one of the caller's endpoints, once, enabled or not. Goes on to its end when the
@@ -462,10 +457,4 @@ fn new_secret() -> Result<SecretString, Problem> {
 /// The same answer whether a thing is absent or another client's.
 fn not_found() -> Problem {
     Problem::plain(ProblemCode::NotFound)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn store_problem(error: StoreError) -> Problem {
-    tracing::error!(%error, "the store failed");
-    Problem::plain(ProblemCode::StoreUnavailable)
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// Time between two rounds.
 const PERIOD: Duration = Duration::from_secs(24 * 3_600);
-/// How often requests to erase one order are looked for.
+/// How often requests to erase one order, and removed endpoints, are looked for.
 const REQUESTS: Duration = Duration::from_secs(60);
 /// Of the time of the writer a round takes one part in this many.
 const SHARE: u32 = 10;
@@ -112,7 +112,7 @@ async fn run(
     }
 }
 
-/// One round over everything that is old at `clock`, or over the requests alone. A request is of the time of day.
+/// One round over everything that is old at `clock`, or over what was asked for alone. A request is of the time of day.
 async fn round(store: &Arc<dyn Store>, keep_for: Duration, clock: Timestamp, everything: bool) {
     let of_day = Timestamp::now();
     let limits_of = |stage| {
@@ -121,7 +121,7 @@ async fn round(store: &Arc<dyn Store>, keep_for: Duration, clock: Timestamp, eve
     };
     let mut erased = Erased::default();
     let mut next = Some(Sweep::default());
-    while let Some(from) = next.filter(|from| everything || from.stage == Stage::Requests) {
+    while let Some(from) = next.filter(|from| everything || from.stage.is_asked_for()) {
         let started = Instant::now();
         match store.sweep(limits_of(from.stage), from.clone()).await {
             Ok(swept) => {

@@ -96,6 +96,50 @@ pub struct OrderPatch {
     pub provider_options: Field<Map<String, Value>>,
 }
 
+impl OrderPatch {
+    /// Whether the order is already as this would make it, as far as its read tells. What no read tells, such as the text of
+    /// a message or the payer's name, counts as a change.
+    pub fn is_already_so(&self, order: &Order) -> bool {
+        fn same<T: PartialEq>(field: &Field<T>, told: Option<&T>) -> bool {
+            match field {
+                Field::Keep => true,
+                Field::Clear => false,
+                Field::Set(wanted) => told == Some(wanted),
+            }
+        }
+        let Self {
+            amount,
+            merchant_reference,
+            description,
+            payment_method,
+            expires_at,
+            locale,
+            delivery,
+            customer,
+            return_url,
+            metadata,
+            provider_options,
+        } = self;
+        let hidden = payment_method.is_named()
+            || delivery.is_named()
+            || customer.is_named()
+            || return_url.is_named()
+            || provider_options.is_named();
+        let same_amount = amount
+            .value()
+            .is_none_or(|amount| (amount.value(), amount.currency()) == (order.amount, order.currency));
+        let mut labels = metadata.value().into_iter().flatten();
+        !hidden
+            && same_amount
+            && !matches!(metadata, Field::Clear)
+            && labels.all(|(name, label)| order.metadata.get(name) == label.as_ref())
+            && same(merchant_reference, order.merchant_reference.as_ref())
+            && same(description, order.description.as_ref())
+            && same(expires_at, order.expires_at.as_ref())
+            && same(locale, order.locale.as_ref())
+    }
+}
+
 /// When the money is taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

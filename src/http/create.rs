@@ -77,7 +77,7 @@ pub(super) async fn create_order(
     let print = fingerprint("POST", "/orders", "", &body, false);
     let new = NewCreation { account, order, key: (key, print), deadline };
     let changed = api.orders.create(&caller, new).await?;
-    let mut response = answer(&changed.operation)?;
+    let mut response = answer(&changed)?;
     if changed.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }

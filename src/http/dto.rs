@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::openapi::put;
 use crate::{
     adapter::{Account, BreakerState},
     domain::{DeliveryChannel, Event, Mode, Operation, OperationStatus, Order},
@@ -286,8 +287,8 @@ impl<'a> OrderDto<'a> {
 #[schema(as = Operation)]
 pub(super) struct OperationDto {
     /// Its id.
-    #[schema(example = "op_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")]
-    id: String,
+    #[schema(value_type = String, example = "op_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")]
+    id: Option<String>,
     /// `create`, `update`, `cancel`, `capture` or `refund`.
     #[serde(rename = "type")]
     #[schema(example = "cancel")]
@@ -368,9 +369,14 @@ pub(super) struct OperationProblemDto {
 }
 
 impl OperationDto {
+    /// An operation with nothing to do, of which nothing is kept.
+    pub(super) fn not_kept(operation: &Operation) -> Self {
+        Self { id: None, ..Self::new(operation) }
+    }
+
     pub(super) fn new(operation: &Operation) -> Self {
         Self {
-            id: operation.id.to_string(),
+            id: Some(operation.id.to_string()),
             kind: operation.kind.as_str().to_owned(),
             status: operation.status.as_str().to_owned(),
             outcome: operation.outcome().as_str().to_owned(),
@@ -403,6 +409,20 @@ impl OperationDto {
                 .as_ref()
                 .map(|reversed| ReversalDto { at: reversed.at.to_string(), reason: reversed.reason.clone() }),
         }
+    }
+}
+
+/// Adds the operation in the answer to a change: the one schema in which it may have no id.
+pub(super) fn complete(document: &mut Value) {
+    let Some(mut operation) = document.pointer("/components/schemas/Operation").cloned() else { return };
+    let meaning =
+        "Its id. `null` when there was nothing to do (`already_done`) and no key: nothing is kept of it.";
+    put(&mut operation, &["properties", "id", "type"], json!(["string", "null"]));
+    put(&mut operation, &["properties", "id", "description"], json!(meaning));
+    put(document, &["components", "schemas", "ChangeOperation"], operation);
+    let shown = document.pointer_mut("/components/schemas/ChangedOrder/allOf/1/properties/operation/$ref");
+    if let Some(shown) = shown {
+        *shown = json!("#/components/schemas/ChangeOperation");
     }
 }
 

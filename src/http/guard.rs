@@ -22,6 +22,7 @@ use crate::{
     domain::AccountName,
     metrics::{self, Shed},
     problem::{Problem, ProblemCode},
+    store::deadline,
     trace::{self, Context, Key, TRACEPARENT},
 };
 
@@ -88,7 +89,11 @@ pub(super) async fn around_every_request(
             }
             Failed::from(problem).into_response()
         }
-        None => context.clone().run(next.run(request)).await,
+        None => {
+            // Whatever the handler asks of the store ends in time.
+            let in_time = deadline::within(started + api.request_timeout, next.run(request));
+            context.clone().run(in_time).await
+        }
     };
     waiting.is_answered = true;
     drop(waiting);

@@ -54,6 +54,11 @@ impl About {
         }
     }
 
+    /// An answer to a change with nothing to do, of which nothing is kept.
+    pub(super) fn not_kept(operation: &Operation) -> Self {
+        Self { operation_id: None, ..Self::operation(operation) }
+    }
+
     /// An order as shown.
     pub(super) fn order(order: &Order) -> Self {
         Self {

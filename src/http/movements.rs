@@ -24,8 +24,8 @@ use crate::{adapter::Violation, config::Scope, domain::Money, orders::ChangeRequ
 /// Cancel an order before the money moves.
 ///
 /// Without a body, or without `amount`, all that is left is canceled; an amount equal to what is left is the same, `null`
-/// is no amount: 400. Canceling an order that is already canceled is 200 with the outcome `already_done`. An
-/// `Idempotency-Key` is required when an amount is named. Scope: `orders:cancel`.
+/// is no amount: 400. Canceling an order that is already canceled is 200 with the outcome `already_done`; without a
+/// key nothing is kept of it, and its operation has no id. An `Idempotency-Key` is required when an amount is named. Scope: `orders:cancel`.
 #[utoipa::path(
     post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
     params(

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     adapter::{NotificationError, RawNotification},
-    orders::Received,
+    orders::{Received, store_answer},
     problem::{Problem, ProblemCode},
 };
 
@@ -57,7 +57,7 @@ pub(super) async fn receive_notification(
             Err(Problem::new(ProblemCode::ValidationFailed, "not a notification of this account's provider")
                 .into())
         }
-        Received::NotKept(_) => Err(Problem::plain(ProblemCode::StoreUnavailable).into()),
+        Received::NotKept(error) => Err(store_answer(&error).into()),
     }
 }
 

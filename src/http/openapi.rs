@@ -283,6 +283,7 @@ fn complete(document: &mut Value) {
         );
     }
     super::webhooks_dto::complete(document);
+    super::dto::complete(document);
     let currencies: Vec<&str> = Currency::all().map(Currency::code).collect();
     put(document, &["components", "schemas", "Money", "properties", "currency", "enum"], json!(currencies));
     for request in ["DeliveryPatch", "CustomerPatch", "OrderPatch", "NewOrder", "Settlement"] {

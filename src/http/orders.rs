@@ -77,7 +77,8 @@ pub(super) async fn read_order(
 /// Change what the payer is asked for.
 ///
 /// A JSON merge patch (RFC 7396): what is absent stays, `null` clears or is 422 where the provider cannot clear.
-/// The order is read first, and its provider's rules are checked before anything is sent. Scope: `orders:update`.
+/// The order is read first, and its provider's rules are checked before anything is sent. What the order shows already is
+/// `already_done`. Scope: `orders:update`.
 #[utoipa::path(
     patch, path = "/orders/{id}", operation_id = "updateOrder", tag = "orders",
     params(
@@ -250,23 +251,26 @@ pub(super) async fn change(
         precondition: precondition(headers)?,
         deadline,
     };
-    let Changed { operation, replayed } = api.orders.change(caller, change).await?;
-    let mut response = answer(&operation)?;
-    if replayed {
+    let changed = api.orders.change(caller, change).await?;
+    let mut response = answer(&changed)?;
+    if changed.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
 /// What became of an operation, as an answer to the request that asked for it.
-pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
+pub(super) fn answer(changed: &Changed) -> Result<Response, Failed> {
+    let operation = &changed.operation;
     match operation.status {
         OperationStatus::Succeeded => {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
             let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
             let dto = OrderDto::new(order, operation.order_after.is_none());
             let (_, etag) = dto.to_json();
-            let body = ChangedOrderDto { order: dto, operation: OperationDto::new(operation) };
+            let shown =
+                if changed.kept { OperationDto::new(operation) } else { OperationDto::not_kept(operation) };
+            let body = ChangedOrderDto { order: dto, operation: shown };
             let is_new = operation.kind == OperationKind::Create;
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             let mut response = (status, axum::Json(body)).into_response();
@@ -276,7 +280,8 @@ pub(super) fn answer(operation: &Operation) -> Result<Response, Failed> {
             if is_new && let Ok(value) = HeaderValue::from_str(&format!("/orders/{}", order.id)) {
                 response.headers_mut().insert(header::LOCATION, value);
             }
-            Ok(about(response, About::operation(operation)))
+            let subject = if changed.kept { About::operation(operation) } else { About::not_kept(operation) };
+            Ok(about(response, subject))
         }
         OperationStatus::Refused | OperationStatus::NotExecuted => {
             let mut problem = operation.failure.as_ref().map_or_else(

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use axum::{
@@ -25,7 +26,11 @@ use crate::{
     domain::Timestamp,
     metrics,
     problem::{Problem, ProblemCode},
+    store::{StoreError, deadline},
 };
+
+/// Longest time that a probe or a scrape waits for the store: shorter than what asks them waits.
+const STORE_TIME: Duration = Duration::from_secs(2);
 
 /// Nothing from elsewhere may be loaded or asked by the Swagger UI page.
 const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
@@ -138,12 +143,15 @@ async fn metrics_text(State(api): State<Api>) -> Response {
         let worst = breakers.entry(account.adapter.provider()).or_insert(state);
         *worst = state.max(*worst);
     }
+    let counted =
+        async { (api.orders.reads_overdue().await, api.orders.store().backlog(Timestamp::now()).await) };
+    let (follow_overdue, backlog) = deadline::at_most(STORE_TIME, counted).await;
     let standing = metrics::Standing {
         breakers: breakers.into_iter().collect(),
-        follow_overdue: api.orders.reads_overdue().await,
+        follow_overdue,
         stuck: api.orders.stuck_outcomes(),
     };
-    let backlog = match api.orders.store().backlog(Timestamp::now()).await {
+    let backlog = match backlog {
         Ok(backlog) => Some(backlog),
         Err(error) => {
             tracing::error!(%error, "the store could not be counted for metrics");
@@ -154,16 +162,18 @@ async fn metrics_text(State(api): State<Api>) -> Response {
         .into_response()
 }
 
-/// Ready: the store can write and the process is not stopping. A dead provider does not make us unready.
+/// Ready: the store can write in time and the process is not stopping. A dead provider does not make us unready.
 async fn ready(State(api): State<Api>) -> Response {
     if api.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    match api.orders.store().check_writable().await {
+    match deadline::at_most(STORE_TIME, api.orders.store().check_writable()).await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             tracing::error!(%error, "not ready: the store cannot write");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store cannot write\n").into_response()
+            let is_late = matches!(error, StoreError::TooLate | StoreError::StillRunning);
+            let why = if is_late { "the store does not answer\n" } else { "the store cannot write\n" };
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
         }
     }
 }

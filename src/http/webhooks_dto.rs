@@ -169,9 +169,9 @@ pub(super) struct DeliveryDto {
     status: &'static str,
     /// When it is tried next, while pending.
     next_attempt_at: Option<String>,
-    /// Every attempt, oldest first.
+    /// The last attempts, 50 at most, oldest first.
     attempts: Vec<AttemptDto>,
-    /// When it was planned.
+    /// When it was planned, or replayed after it had ended.
     created_at: String,
     /// When it changed last.
     updated_at: String,

@@ -1,19 +1,27 @@
 //! Asking a provider for an order, with what orders the answer among others.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::Orders;
+use super::{Orders, failure::MEMORY};
 use crate::{
     adapter::{Account, ErrorKind, ProviderError, Recall, Verdict},
     domain::{Operation, Order, OrderId, OrderMemory, Reading},
-    store::Store,
+    store::{Store, deadline},
 };
+
+/// Longest time that an adapter waits for what is remembered of an order.
+const RECALL_TIME: Duration = Duration::from_secs(10);
+/// Longest time for the change count of an order that has been read already. Without it the reading is shown and not kept.
+const COUNT_TIME: Duration = Duration::from_secs(1);
 
 /// Numbers of one start; the next start begins above them.
 const NUMBERS_OF_A_RUN: i64 = 1 << 40;
@@ -53,7 +61,7 @@ impl<'a> StoreMemory<'a> {
         match seen {
             Some(count) => Some(count),
             // Where the store is away the reading is shown and not kept.
-            None => self.store.change_count(id).await.ok(),
+            None => deadline::at_most(COUNT_TIME, self.store.change_count(id)).await.ok(),
         }
     }
 }
@@ -62,9 +70,9 @@ impl<'a> StoreMemory<'a> {
 impl Recall for StoreMemory<'_> {
     async fn recall(&self) -> Result<OrderMemory, ProviderError> {
         let Some(id) = self.id else { return Ok(OrderMemory::default()) };
-        let memory = self.store.memory(id).await.map_err(|error| {
+        let memory = deadline::at_most(RECALL_TIME, self.store.memory(id)).await.map_err(|error| {
             tracing::error!(%error, "the store failed");
-            ProviderError::new("guichet", "recall", ErrorKind::NotExecuted, "the store could not be read")
+            ProviderError::new(MEMORY, "recall", ErrorKind::NotExecuted, "the store could not be read")
         })?;
         self.change_count.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(memory.change_count);
         Ok(memory)
@@ -92,7 +100,8 @@ impl Orders {
     ) -> Result<Reading, ProviderError> {
         let asked = self.numbers.next();
         let memory = StoreMemory::new(&self.store, Some(id));
-        let order = account.adapter.fetch(&id.reference, &memory, deadline).await?;
+        let order =
+            deadline::within(deadline, account.adapter.fetch(&id.reference, &memory, deadline)).await?;
         let change_count = memory.change_count(id).await;
         Ok(Reading { order, asked, change_count, at: self.clock.now() })
     }
@@ -107,7 +116,8 @@ impl Orders {
         let asked = self.numbers.next();
         let id = operation.expected_order();
         let memory = StoreMemory::new(&self.store, id.as_ref());
-        let mut verdict = account.adapter.settle(operation, &memory, deadline).await?;
+        let settle = account.adapter.settle(operation, &memory, deadline);
+        let mut verdict = deadline::within(deadline, settle).await?;
         let reading = match order_of(&mut verdict) {
             Some(order) => {
                 let change_count = memory.change_count(&order.id).await;
@@ -120,7 +130,7 @@ impl Orders {
 
     /// An order that the answer to a change told, which was sent under the number `asked`.
     pub(super) async fn reading_of(&self, order: Order, asked: i64) -> Reading {
-        let change_count = self.store.change_count(&order.id).await.ok();
+        let change_count = deadline::at_most(COUNT_TIME, self.store.change_count(&order.id)).await.ok();
         Reading { order, asked, change_count, at: self.clock.now() }
     }
 }

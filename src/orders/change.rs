@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Caller, Orders,
     decide::{Decision, decide, exceeds_remaining, unsupported},
+    detached::{Agreement, too_late},
     failure::{first_read_problem, store_problem},
     not_found,
 };
@@ -18,7 +19,7 @@ use crate::{
     },
     faults, metrics,
     problem::{Problem, ProblemCode},
-    store::{Begun, IdempotencyKey, KeyRecord, NewOperation},
+    store::{Begun, ChangeView, IdempotencyKey, KeyRecord, NewOperation, deadline},
     trace::{self, About, SpanKind},
 };
 
@@ -106,6 +107,16 @@ pub struct Changed {
     pub operation: Operation,
     /// Whether an earlier request with the same key did it.
     pub replayed: bool,
+    /// Whether the store has the operation. One with nothing to do and without a key is not kept: asked for again and
+    /// again it would fill the store.
+    pub kept: bool,
+}
+
+impl Changed {
+    /// An operation that is in the store.
+    pub(super) fn kept(operation: Operation) -> Self {
+        Self { operation, replayed: false, kept: true }
+    }
 }
 
 /// What became of an attempt to write an intent and send it.
@@ -125,42 +136,21 @@ impl Orders {
     pub async fn change(self: &Arc<Self>, caller: &Caller, change: NewChange) -> Result<Changed, Problem> {
         let account = self.account(caller, &change.id)?;
         let deadline = change.deadline;
-        let (orders, caller) = (Arc::clone(self), caller.clone());
-        self.detached(
-            deadline,
-            |begun| async move { orders.carry_out(&account, &caller, change, begun).await },
-        )
+        let (orders, caller, id) = (Arc::clone(self), caller.clone(), change.id.clone());
+        self.detached(deadline, Some(&id), |agreement| async move {
+            orders.carry_out(&account, &caller, change, &agreement).await
+        })
         .await
     }
 
-    /// Runs work that must not end with its caller. It tells through the channel when something may be sent.
-    pub(super) async fn detached<W, F>(&self, deadline: Instant, work: W) -> Result<Changed, Problem>
-    where
-        W: FnOnce(oneshot::Sender<Operation>) -> F,
-        F: Future<Output = Result<Changed, Problem>> + Send + 'static,
-    {
-        let (begun, mut has_begun) = oneshot::channel();
-        let mut task = self.tasks.spawn(trace::carry(work(begun)));
-        let broken = |error: tokio::task::JoinError| {
-            tracing::error!(%error, "a change ended abnormally");
-            Problem::plain(ProblemCode::InternalError)
-        };
-        // Before the intent is committed every step ends by itself: the read at the deadline, the store at once.
-        let operation = tokio::select! {
-            ended = &mut task => return ended.map_err(broken)?,
-            operation = &mut has_begun => operation,
-        };
-        match (operation, tokio::time::timeout_at(deadline, &mut task).await) {
-            (_, Ok(Ok(ended))) => ended,
-            (Ok(operation), Ok(Err(error))) => {
-                // Something may have been sent: say what is known, not 500.
-                let _ = broken(error);
-                Ok(Changed { operation, replayed: false })
-            }
-            (Ok(operation), Err(_)) => Ok(Changed { operation, replayed: false }),
-            (Err(_), Ok(Err(error))) => Err(broken(error)),
-            (Err(_), Err(_)) => Err(Problem::plain(ProblemCode::InternalError)),
-        }
+    /// What must be known before a change is begun, read before the caller's deadline.
+    pub(super) async fn look_in_time(
+        &self,
+        until: Instant,
+        order: Option<&OrderId>,
+        key: Option<(&str, &str)>,
+    ) -> Result<ChangeView, Problem> {
+        deadline::within(until, self.store.look(order, key)).await.map_err(store_problem)
     }
 
     async fn carry_out(
@@ -168,13 +158,12 @@ impl Orders {
         account: &Account,
         caller: &Caller,
         mut change: NewChange,
-        begun: oneshot::Sender<Operation>,
+        agreement: &Agreement,
     ) -> Result<Changed, Problem> {
         let kind = change.request.kind();
-        let mut begun = Some(begun);
         for _ in 0..DECISIONS_MAX {
             let key = change.key.as_ref().map(|(key, _)| (caller.client.as_str(), key.as_str()));
-            let view = self.store.look(Some(&change.id), key).await.map_err(store_problem)?;
+            let view = self.look_in_time(change.deadline, Some(&change.id), key).await?;
             if let Some(record) = &view.key
                 && let Some(answer) = replay(record, change.key.as_ref())
             {
@@ -189,10 +178,12 @@ impl Orders {
             if let Some(other) = view.blocking {
                 return Err(in_progress(&change.id, other));
             }
+            agreement.reads();
             let reading = self
                 .ask(account, &change.id, change.deadline)
                 .await
                 .map_err(|error| first_read_problem(&error).about(&change.id))?;
+            agreement.stores();
             self.copies.keep(&reading);
             let (before, asked) = (reading.order, reading.asked);
             let decision = if change.precondition.as_ref().is_some_and(|holds| !holds(&before)) {
@@ -216,6 +207,9 @@ impl Orders {
                 Decision::AlreadyDone(intent) => (intent, None, OperationStatus::Succeeded),
             };
             let operation = new_operation(account, caller, OperationId::generate(), intent, status);
+            if status == OperationStatus::Succeeded && change.key.is_none() {
+                return Ok(Changed { kept: false, ..Changed::kept(operation) });
+            }
             let claims_reference = match &operation.intent {
                 Intent::Update { patch, .. } => patch.merchant_reference.value().cloned(),
                 Intent::Create { .. }
@@ -233,8 +227,8 @@ impl Orders {
                 operation,
             };
             let currency = new.operation.amount.map(Money::currency);
-            match self.attempt(account, new, &mut begun, change.deadline).await? {
-                Attempt::Ended(operation) => return Ok(Changed { operation: *operation, replayed: false }),
+            match self.attempt(account, new, agreement, change.deadline).await? {
+                Attempt::Ended(operation) => return Ok(Changed::kept(*operation)),
                 Attempt::NotBegun(Begun::Outdated | Begun::Started) => {}
                 Attempt::NotBegun(Begun::LimitExceeded(left)) => {
                     let left = currency.and_then(|currency| Money::balance(left, currency).ok());
@@ -265,7 +259,7 @@ impl Orders {
         refusal: Problem,
     ) -> Result<Changed, Problem> {
         let Some((key, _)) = &change.key else { return Err(refusal) };
-        let view = self.store.look(None, Some((&caller.client, key))).await.map_err(store_problem)?;
+        let view = self.look_in_time(change.deadline, None, Some((&caller.client, key))).await?;
         let answer = view.key.and_then(|record| replay(&record, change.key.as_ref()));
         answer.unwrap_or(Err(refusal))
     }
@@ -275,18 +269,18 @@ impl Orders {
         &self,
         account: &Account,
         new: NewOperation,
-        begun: &mut Option<oneshot::Sender<Operation>>,
+        agreement: &Agreement,
         deadline: Instant,
     ) -> Result<Attempt, Problem> {
         let context = trace::current().about(About::operation(&new.operation));
-        context.run(self.attempt_in_context(account, new, begun, deadline)).await
+        context.run(self.attempt_in_context(account, new, agreement, deadline)).await
     }
 
     async fn attempt_in_context(
         &self,
         account: &Account,
         mut new: NewOperation,
-        begun: &mut Option<oneshot::Sender<Operation>>,
+        agreement: &Agreement,
         deadline: Instant,
     ) -> Result<Attempt, Problem> {
         // What is sent is what the caller wrote; what is kept has no card numbers in its texts.
@@ -294,20 +288,15 @@ impl Orders {
         if !faults::planted("card_numbers_are_kept") {
             new.operation.mask_card_numbers();
         }
-        let mut tell = |operation: &Operation| {
-            if let Some(begun) = begun.take() {
-                let _ = begun.send(operation.clone());
-            }
-        };
         faults::reached("before_intent");
         if faults::planted("intent_after_the_call") {
-            tell(&operation);
+            agreement.begin(&operation);
             let ended = self.send_unwritten(account, &operation).await;
             let _ = self.store.begin(new).await;
             return Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))));
         }
         let commit = trace::current().span(SpanKind::Internal, || "commit intent".to_owned());
-        let result = self.store.begin(new).await;
+        let result = deadline::within(deadline, self.store.begin(new)).await;
         commit.end();
         match result.map_err(store_problem)? {
             Begun::Started => {}
@@ -323,7 +312,9 @@ impl Orders {
             metrics::operation(&operation);
             return Ok(Attempt::Ended(Box::new(operation)));
         }
-        tell(&operation);
+        if !agreement.begin(&operation) {
+            return Ok(Attempt::Ended(Box::new(self.not_sent(operation).await)));
+        }
         self.clock.begun(operation.id);
         let settlement = self.send(account, &operation, deadline).await;
         if faults::planted("late_answer_ignored") && Instant::now() >= deadline {
@@ -342,6 +333,13 @@ impl Orders {
             None => operation,
         };
         Ok(Attempt::Ended(Box::new(ended)))
+    }
+
+    /// Ends an operation whose intent came to disk after its caller was told that nothing was done.
+    async fn not_sent(&self, operation: Operation) -> Operation {
+        let mut late = self.settlement(&operation, OperationStatus::NotExecuted, "deadline");
+        late.failure = Some(too_late().to_failure());
+        self.commit(late).await.unwrap_or(operation)
     }
 }
 
@@ -416,7 +414,7 @@ pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Resu
         | OperationStatus::Succeeded
         | OperationStatus::Refused => {
             metrics::idempotency_replay();
-            Some(Ok(Changed { operation: operation.clone(), replayed: true }))
+            Some(Ok(Changed { replayed: true, ..Changed::kept(operation.clone()) }))
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Caller, Orders,
     change::{Attempt, CallerKey, Changed, idempotency_key, new_operation, not_begun, replay},
     decide::{refused, unsupported},
-    failure::store_problem,
+    detached::Agreement,
     not_found,
 };
 use crate::{
@@ -40,18 +40,19 @@ impl Orders {
     pub async fn create(self: &Arc<Self>, caller: &Caller, new: NewCreation) -> Result<Changed, Problem> {
         let deadline = new.deadline;
         let (orders, caller) = (Arc::clone(self), caller.clone());
-        self.detached(deadline, |begun| async move { orders.make(&caller, new, begun).await }).await
+        self.detached(deadline, None, |agreement| async move { orders.make(&caller, new, &agreement).await })
+            .await
     }
 
     async fn make(
         &self,
         caller: &Caller,
         new: NewCreation,
-        begun: oneshot::Sender<crate::domain::Operation>,
+        agreement: &Agreement,
     ) -> Result<Changed, Problem> {
         let key = Some(&new.key);
         // Before anything else: a replay must not depend on accounts and routes of today.
-        let view = self.store.look(None, Some((&caller.client, &new.key.0))).await.map_err(store_problem)?;
+        let view = self.look_in_time(new.deadline, None, Some((&caller.client, &new.key.0))).await?;
         if let Some(record) = &view.key
             && let Some(answer) = replay(record, key)
         {
@@ -76,8 +77,8 @@ impl Orders {
             limit: None,
             operation,
         };
-        match self.attempt(&account, new_operation, &mut Some(begun), new.deadline).await? {
-            Attempt::Ended(operation) => Ok(Changed { operation: *operation, replayed: false }),
+        match self.attempt(&account, new_operation, agreement, new.deadline).await? {
+            Attempt::Ended(operation) => Ok(Changed::kept(*operation)),
             Attempt::NotBegun(refusal) => not_begun(refusal, key, None),
         }
     }

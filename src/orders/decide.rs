@@ -46,7 +46,11 @@ fn update(account: &Account, before: Order, patch: &OrderPatch) -> Result<Decisi
         .adapter
         .check_update(&before, patch)
         .map_err(|violations| refused(violations).about(&before.id))?;
+    let changes_nothing = patch.is_already_so(&before);
     let intent = Intent::Update { before: Box::new(before), patch: Box::new(patch.clone()) };
+    if changes_nothing {
+        return Ok(Decision::AlreadyDone(intent));
+    }
     Ok(Decision::Send { intent, limit: None })
 }
 

@@ -2,18 +2,44 @@
 
 use crate::{
     adapter::{ErrorKind, ProviderError, Violation},
+    domain::Outcome,
     problem::{Problem, ProblemCode, ProviderWord},
     store::StoreError,
 };
 
+/// The name under which [`super::asking`] tells an adapter that the store failed.
+pub(super) const MEMORY: &str = "guichet";
+
 /// A store that cannot be read or written: nothing is sent.
-pub(super) fn store_problem(error: StoreError) -> Problem {
+#[allow(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+pub(crate) fn store_problem(error: StoreError) -> Problem {
     tracing::error!(%error, "the store failed");
-    Problem::plain(ProblemCode::StoreUnavailable)
+    store_answer(&error)
+}
+
+/// What a failure of the store, which is in the log already, means to a caller.
+pub(crate) fn store_answer(error: &StoreError) -> Problem {
+    match error {
+        StoreError::StillRunning => Problem {
+            outcome: Some(Outcome::Unknown),
+            ..Problem::new(
+                ProblemCode::StoreUnavailable,
+                "the store was still at it when the time was over: look whether it was done before you ask again",
+            )
+        },
+        StoreError::Unavailable(_)
+        | StoreError::Locked(_)
+        | StoreError::Corrupt(_)
+        | StoreError::NotFound
+        | StoreError::TooLate => Problem::plain(ProblemCode::StoreUnavailable),
+    }
 }
 
 /// A failed read.
 pub(super) fn read_problem(error: &ProviderError) -> Problem {
+    if error.provider == MEMORY {
+        return Problem::plain(ProblemCode::StoreUnavailable);
+    }
     let (code, retryable) = match error.kind {
         ErrorKind::NotFound => (ProblemCode::NotFound, false),
         ErrorKind::Misconfigured => (ProblemCode::AccountMisconfigured, false),
@@ -48,7 +74,11 @@ pub(super) fn read_problem(error: &ProviderError) -> Problem {
 /// The read that a change needs first failed: nothing was done.
 pub(super) fn first_read_problem(error: &ProviderError) -> Problem {
     let problem = read_problem(error);
-    if matches!(problem.code, ProblemCode::NotFound | ProblemCode::AccountMisconfigured) {
+    let is_plain = matches!(
+        problem.code,
+        ProblemCode::NotFound | ProblemCode::AccountMisconfigured | ProblemCode::StoreUnavailable
+    );
+    if is_plain {
         return problem;
     }
     let mut unavailable = worded(ProblemCode::ProviderUnavailable, error);

@@ -3,6 +3,7 @@
 //! Every method that changes something returns only after its effect is synced to disk: the next step of a
 //! change (the call to the provider, the answer to the caller) may rely on it.
 
+pub mod deadline;
 mod inbox;
 mod lists;
 pub mod outbox;
@@ -130,7 +131,7 @@ pub struct Settlement {
     pub releases_reference: bool,
     /// Why, when a person decided.
     pub reason: Option<String>,
-    /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, a client's name.
+    /// Who or what settled it, for the audit trail: `answer`, `read`, `recovery`, `deadline`, a client's name.
     pub settled_by: String,
     /// The request that settled it, when that is not the one that began it.
     pub cause: Option<Cause>,
@@ -167,7 +168,7 @@ pub struct Backlog {
     pub accepted_oldest: Vec<(String, Duration)>,
     /// Operations that a person must decide.
     pub needs_review: i64,
-    /// Events that wait for their delivery to an endpoint.
+    /// Events that wait for their delivery to an endpoint that is on.
     pub outbox_pending: i64,
     /// Age of the oldest of them; zero when there is none.
     pub outbox_oldest: Duration,
@@ -188,9 +189,18 @@ pub enum StoreError {
     /// No such operation.
     #[error("no such operation")]
     NotFound,
+    /// It was not begun by the caller's deadline and never will be: nothing was done.
+    #[error("the store did not come to it in time")]
+    TooLate,
+    /// It had begun by the caller's deadline: its effect may be on disk, or come to be.
+    #[error("the store did not end it in time")]
+    StillRunning,
 }
 
 /// Durable memory of one guichet (or, on a shared database, of several replicas).
+///
+/// A task with a [`deadline`] waits no longer than that for any method: `TooLate` when the work was not begun by then, which
+/// then never happens, `StillRunning` when it was. Both are also the end of work whose caller goes away.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// What must be known before a change of `order` is begun. `key` is `(client, key)`.
@@ -203,7 +213,8 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Commits key, intent, guard and audit row in one transaction, decided by unique indexes. Also keeps
     /// `intent.before` as the last known copy of the order and marks the order as known here. An operation
-    /// begun as `succeeded` gets its `operation.succeeded` event here.
+    /// begun as `succeeded` has done nothing and gets no event. Never `StillRunning`: an intent that is being
+    /// written at the deadline is waited for, because the caller must know whether it is there.
     async fn begin(&self, new: NewOperation) -> Result<Begun, StoreError>;
 
     /// Commits the next state of an operation with its events and the copy of the order after it.
@@ -254,7 +265,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What is open at this instant.
     async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
 
-    /// Keeps a verified notification, due at once. Answers whether it is new.
+    /// Keeps a verified notification, due at once. Answers whether it is new. It is kept also when its caller stops
+    /// waiting: a provider may not send it again.
     async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError>;
 
     /// Notifications of an account that are to be applied, oldest first.

@@ -233,9 +233,9 @@ pub struct Delivery {
     pub status: DeliveryStatus,
     /// When it is tried next, while pending.
     pub next_attempt_at: Option<Timestamp>,
-    /// Every attempt, oldest first.
+    /// Its last attempts, 50 at most, oldest first.
     pub attempts: Vec<Attempt>,
-    /// When it was planned.
+    /// When it was planned, or replayed after it had ended.
     pub created_at: Timestamp,
     /// When it changed last.
     pub updated_at: Timestamp,
@@ -314,13 +314,18 @@ pub enum ReplaySelection {
     },
 }
 
-/// A part of a replay.
+/// The most deliveries that one replay makes pending.
+pub const REPLAY_MAX: usize = 10_000;
+/// The most events, or given-up deliveries, that one replay looks at.
+pub const REPLAY_LOOKED_AT: usize = 100_000;
+
+/// What came of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replayed {
-    /// Deliveries that are pending again.
-    pub queued: u32,
-    /// Where to go on; `None` when there is no more.
-    pub next: Option<i64>,
+pub enum Replayed {
+    /// So many deliveries are pending again.
+    Queued(u64),
+    /// It would be more than [`REPLAY_MAX`], or more than [`REPLAY_LOOKED_AT`] are in that time: nothing was done.
+    TooMany,
 }
 
 /// Events on their way out. Every method that changes something returns only after its effect is synced to disk.
@@ -374,7 +379,8 @@ pub trait OutboxStore: fmt::Debug + Send + Sync {
         at: Timestamp,
     ) -> Result<Vec<EndpointId>, StoreError>;
 
-    /// Removes an endpoint with its deliveries. Answers whether it was there.
+    /// Removes an endpoint. Answers whether it was there. It is gone at once, with its secrets; its deliveries go in steps
+    /// of [`super::Store::sweep`].
     async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError>;
 
     /// Writes a pending delivery for each event of the page and moves the endpoint from position `from` to the
@@ -395,7 +401,8 @@ pub trait OutboxStore: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<DueDeliveries, StoreError>;
 
-    /// Writes down an attempt and what it means. Nothing when the endpoint is gone.
+    /// Writes down an attempt and what it means. Nothing when the delivery is gone. Of each delivery the last 50 attempts
+    /// are kept.
     async fn record_attempt(&self, record: AttemptRecord) -> Result<(), StoreError>;
 
     /// Deliveries of an endpoint with a position below `before`, newest first.
@@ -407,16 +414,14 @@ pub trait OutboxStore: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Makes deliveries pending again, from the first attempt on, for events of these accounts with a position above
-    /// `after`, at most `limit` of them. For a range: what the endpoint's filter wants, up to its position. What is looked
-    /// at is bounded: a part may queue nothing although there is more.
+    /// Makes deliveries pending again, from the first attempt on, for events of these accounts. For a range: what the
+    /// endpoint's filter wants, up to its position. All of it is found before the first one is written, in steps, between
+    /// which other work has its turn. `StillRunning` where the deadline came between two of them.
     async fn replay(
         &self,
         id: EndpointId,
         selection: &ReplaySelection,
         accounts: &AllowedAccounts,
-        after: i64,
-        limit: u32,
         at: Timestamp,
     ) -> Result<Replayed, StoreError>;
 }

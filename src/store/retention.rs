@@ -29,6 +29,8 @@ pub enum Stage {
     /// Orders whose erasure was asked for, whatever their age.
     #[default]
     Requests,
+    /// Endpoints that were removed, with their deliveries.
+    Endpoints,
     /// Orders with their operations and notifications.
     Orders,
     /// Operations that never had an order.
@@ -44,10 +46,16 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Whether somebody asked for it, so that it does not wait for the next round over what is old.
+    pub fn is_asked_for(self) -> bool {
+        matches!(self, Self::Requests | Self::Endpoints)
+    }
+
     /// The next one; `None` after the last.
     pub fn next(self) -> Option<Self> {
         match self {
-            Self::Requests => Some(Self::Orders),
+            Self::Requests => Some(Self::Endpoints),
+            Self::Endpoints => Some(Self::Orders),
             Self::Orders => Some(Self::Operations),
             Self::Operations => Some(Self::Notifications),
             Self::Notifications => Some(Self::Keys),

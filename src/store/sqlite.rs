@@ -19,6 +19,7 @@ mod news;
 mod orders;
 mod owners;
 mod reader;
+mod replay;
 mod retention;
 mod rows;
 #[cfg(feature = "faults")]
@@ -38,7 +39,7 @@ use self::{
     known::{Known, Loading},
     location::Lock,
     reader::Readers,
-    writer::Writer,
+    writer::{IfLate, Writer},
 };
 use super::{
     Backlog, Begun, ChangeView, DueNotification, ListPage, NewNotification, NewOperation, OperationFilter,
@@ -86,7 +87,9 @@ impl SqliteStore {
         let named = |error| match error {
             StoreError::Corrupt(why) => StoreError::Corrupt(format!("{}: {why}", path.display())),
             StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", path.display())),
-            StoreError::Locked(_) | StoreError::NotFound => error,
+            StoreError::Locked(_) | StoreError::NotFound | StoreError::TooLate | StoreError::StillRunning => {
+                error
+            }
         };
         let connection = connection::open_writer(&path).map_err(named)?;
         migrations::apply(&connection).map_err(named)?;
@@ -227,7 +230,8 @@ impl Store for SqliteStore {
         if let Some(order) = &new.operation.order_id {
             self.inner.known.add(order);
         }
-        self.inner.writer.run(move |connection| commands::begin(connection, &new)).await
+        let begin = move |connection: &rusqlite::Connection| commands::begin(connection, &new);
+        self.inner.writer.run_or(IfLate::WaitForIt, begin).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
@@ -296,7 +300,8 @@ impl Store for SqliteStore {
     }
 
     async fn keep_notification(&self, new: NewNotification) -> Result<bool, StoreError> {
-        self.inner.writer.run(move |connection| inbox::keep(connection, &new)).await
+        let keep = move |connection: &rusqlite::Connection| inbox::keep(connection, &new);
+        self.inner.writer.run_or(IfLate::DoIt, keep).await
     }
 
     async fn due_notifications(

@@ -18,6 +18,7 @@ mod notification_storm;
 mod notifications;
 mod overload;
 mod payments;
+mod repeats;
 mod return_url;
 mod shares;
 mod sips;

@@ -12,6 +12,7 @@ mod probes;
 mod program;
 mod quiet;
 mod reload;
+mod slow_store;
 mod streams;
 mod tls;
 mod unread;

@@ -126,12 +126,16 @@ async fn answers_are_as_documented() {
     check("EventList", &rig.get(&format!("{}/events", crate::rig::path())).await);
     check("AccountList", &rig.get("/accounts").await);
     check("Problem", &rig.get("/orders/x").await);
+    // Once more: nothing to do, nothing kept.
+    check("ChangedOrder", &rig.update().await);
+    let change =
+        async || rig.patch(&crate::rig::path(), &[], &json!({"description": "Something else"})).await;
     rig.refuse(crate::rig::UPDATE, "PSP_1007");
-    let refused = rig.update().await;
+    let refused = change().await;
     check("Problem", &refused);
     check("Operation", &rig.get(refused.json["instance"].as_str().unwrap()).await);
     rig.refuse(crate::rig::UPDATE, "PSP_1001");
-    check("OpenOperation", &rig.update().await);
+    check("OpenOperation", &change().await);
 
     check("ChangedOrder", &rig.create("a", &crate::rig::new_order("a")).await);
     check("Problem", &rig.create("b", &crate::rig::new_order("a")).await);

@@ -10,6 +10,7 @@ mod followed;
 mod grown;
 mod lists;
 mod lock;
+mod outgoing;
 #[cfg(feature = "faults")]
 mod plans;
 mod random;

@@ -40,13 +40,19 @@ pub(super) fn read(connection: &Connection, now: Timestamp) -> Result<Backlog, S
         let age = now.since(Timestamp::from_millis(row.get(1)?));
         backlog.accepted_oldest.push((row.get(0)?, age));
     }
-    let (pending, oldest): (i64, Option<i64>) = connection
-        .prepare_cached(
-            "SELECT COUNT(*), MIN(created_at) FROM webhook_deliveries INDEXED BY webhook_deliveries_pending \
-             WHERE status = 'pending'",
-        )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    backlog.outbox_pending = pending;
-    backlog.outbox_oldest = oldest.map_or(Duration::ZERO, |at| now.since(Timestamp::from_millis(at)));
+    // What waits for an endpoint that is off waits for a person. Of each one that is on, the first of its index is the
+    // oldest.
+    let mut statement = connection.prepare_cached(
+        "SELECT pending, (SELECT MIN(d.created_at) FROM webhook_deliveries d INDEXED BY webhook_deliveries_waiting \
+         WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'pending') \
+         FROM webhook_endpoints WHERE enabled = TRUE AND removed_at IS NULL AND pending > 0",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (pending, oldest): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+        backlog.outbox_pending = backlog.outbox_pending.saturating_add(pending);
+        let age = oldest.map_or(Duration::ZERO, |at| now.since(Timestamp::from_millis(at)));
+        backlog.outbox_oldest = backlog.outbox_oldest.max(age);
+    }
     Ok(backlog)
 }

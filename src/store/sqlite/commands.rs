@@ -112,9 +112,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
         let record = record.ok_or_else(|| StoreError::Corrupt("an idempotency key".to_owned()))?;
         return Ok(Undo(Begun::KeyUsed(Box::new(record))));
     }
-    if !enters_the_index {
-        events::append(connection, &NewEvent::operation(operation))?;
-    }
+    // What was done before happens now to nobody: no event tells of it.
     let detail = json!({
         "type": operation.kind.as_str(),
         "status": operation.status.as_str(),

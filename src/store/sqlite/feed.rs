@@ -19,7 +19,7 @@ use crate::{
 pub(super) const COLUMNS: &str = "e.id, e.position, e.account, e.order_id, e.sequence, e.event_type, \
                                   e.operation_id, e.occurred_at, e.data, e.request_id, e.traceparent";
 
-/// How many events one page, or one step of a replay, looks at. Positions have no gaps.
+/// How many events one page, or one step of a replay, looks at.
 pub(super) const LOOKED_AT: i64 = 2_000;
 
 /// See [`crate::store::outbox::OutboxStore::events_after`].
@@ -78,7 +78,7 @@ fn event_at(connection: &Connection, position: i64, newest: i64) -> Result<Event
 }
 
 /// ` AND ...` for events `e` of these accounts and types, with plain `?` for the values added.
-pub(super) fn conditions(accounts: &AllowedAccounts, types: &EventFilter, values: &mut Vec<Value>) -> String {
+fn conditions(accounts: &AllowedAccounts, types: &EventFilter, values: &mut Vec<Value>) -> String {
     let mut sql = String::new();
     if let AllowedAccounts::Named(names) = accounts {
         sql.push_str(" AND e.account IN (");

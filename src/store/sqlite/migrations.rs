@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0007_store_keys", include_str!("../../../migrations/0007_store_keys.sql")),
     ("0008_lists", include_str!("../../../migrations/0008_lists.sql")),
     ("0009_spent_keys", include_str!("../../../migrations/0009_spent_keys.sql")),
+    ("0010_outgoing", include_str!("../../../migrations/0010_outgoing.sql")),
     ("0011_webhook_owners", include_str!("../../../migrations/0011_webhook_owners.sql")),
 ];
 

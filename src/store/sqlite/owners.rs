@@ -44,7 +44,7 @@ pub(super) fn forget(connection: &Connection, client: &str) -> Result<(), StoreE
     connection
         .prepare_cached(
             "DELETE FROM webhook_owners WHERE client = ?1 \
-             AND NOT EXISTS (SELECT 1 FROM webhook_endpoints WHERE client = ?1)",
+             AND NOT EXISTS (SELECT 1 FROM webhook_endpoints WHERE client = ?1 AND removed_at IS NULL)",
         )?
         .execute([client])?;
     Ok(())
@@ -86,7 +86,7 @@ pub(super) fn disable(
     at: Timestamp,
 ) -> Result<Option<bool>, StoreError> {
     let found: Option<(String, bool)> = connection
-        .prepare_cached("SELECT client, enabled FROM webhook_endpoints WHERE id = ?1")?
+        .prepare_cached("SELECT client, enabled FROM webhook_endpoints WHERE id = ?1 AND removed_at IS NULL")?
         .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((client, is_enabled)) = found else { return Ok(None) };

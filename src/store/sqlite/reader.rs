@@ -10,10 +10,10 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout_at};
 
 use super::connection;
-use crate::store::StoreError;
+use crate::store::{StoreError, deadline};
 
 /// Threads of each queue.
 const THREADS: usize = 2;
@@ -97,7 +97,12 @@ impl Queue {
                 let _ = reply.send(in_one_state(connection, work));
             }
         }))?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        let answer = match deadline::current() {
+            None => answer.await,
+            // A read that nobody waits for any more is passed over when its turn comes.
+            Some(deadline) => timeout_at(deadline, answer).await.map_err(|_| StoreError::TooLate)?,
+        };
+        answer.unwrap_or_else(|_| Err(stopped()))
     }
 
     fn send(&self, read: Read) -> Result<(), StoreError> {

@@ -47,6 +47,9 @@ pub(super) fn has_work(connection: &Connection, limits: Limits, stage: Stage) ->
             "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE status <> 'pending' AND updated_at < ?1 \
              AND ?2 = ?2)"
         }
+        Stage::Endpoints => {
+            "SELECT EXISTS (SELECT 1 FROM webhook_endpoints WHERE removed_at IS NOT NULL AND ?1 = ?1 AND ?2 = ?2)"
+        }
         Stage::Secrets => {
             "SELECT EXISTS (SELECT 1 FROM webhook_endpoints WHERE previous_secret_until <= ?2 AND ?1 = ?1)"
         }
@@ -69,6 +72,7 @@ pub(super) fn sweep(
         Stage::Notifications => notifications(connection, limits, from.after.as_ref(), &mut erased)?,
         Stage::Keys => keys(connection, limits, from.after.as_ref(), &mut erased)?,
         Stage::Deliveries => deliveries(connection, limits, &mut erased)?,
+        Stage::Endpoints => endpoints(connection, &mut erased)?,
         Stage::Secrets => secrets(connection, limits, &mut erased)?,
     };
     let next = match rest {
@@ -412,16 +416,43 @@ fn deliveries(connection: &Connection, limits: Limits, erased: &mut Erased) -> R
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     })?;
     let old: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    delete_deliveries(connection, &old)?;
+    erased.deliveries = count(old.len());
+    Ok(unless_full(old.len()))
+}
+
+/// Deletes deliveries, each named by endpoint and event, with their attempts.
+fn delete_deliveries(connection: &Connection, old: &[(String, String)]) -> Result<(), StoreError> {
     let mut attempts =
         connection.prepare_cached("DELETE FROM webhook_attempts WHERE endpoint_id = ?1 AND event_id = ?2")?;
     let mut deliveries = connection
         .prepare_cached("DELETE FROM webhook_deliveries WHERE endpoint_id = ?1 AND event_id = ?2")?;
-    for (endpoint, event) in &old {
+    for (endpoint, event) in old {
         attempts.execute([endpoint, event])?;
         deliveries.execute([endpoint, event])?;
     }
-    erased.deliveries = count(old.len());
-    Ok(unless_full(old.len()))
+    Ok(())
+}
+
+/// Deletes some deliveries of a removed endpoint, whatever their state; with the last of them its row.
+fn endpoints(connection: &Connection, erased: &mut Erased) -> Result<Rest, StoreError> {
+    let removed: Option<String> = connection
+        .prepare_cached("SELECT id FROM webhook_endpoints WHERE removed_at IS NOT NULL LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(endpoint) = removed else { return Ok(Rest::None) };
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM webhook_deliveries WHERE endpoint_id = ?1 ORDER BY event_id LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![endpoint, DELETES], |row| Ok((endpoint.clone(), row.get(0)?)))?;
+    let some: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    delete_deliveries(connection, &some)?;
+    erased.deliveries = count(some.len());
+    if matches!(unless_full(some.len()), Rest::None) {
+        connection.prepare_cached("DELETE FROM webhook_endpoints WHERE id = ?1")?.execute([&endpoint])?;
+    }
+    // There may be another one.
+    Ok(Rest::More)
 }
 
 fn secrets(connection: &Connection, limits: Limits, erased: &mut Erased) -> Result<Rest, StoreError> {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use super::{
     SqliteStore, feed, owners,
+    replay::{self, Positioned},
     rows::{decode, encode, word},
     writer::Step::{self, Keep, Undo},
 };
@@ -20,7 +21,7 @@ use crate::{
         outbox::{
             AfterAttempt, Attempt, AttemptRecord, CursorKey, Delivery, DeliveryStatus, DueDeliveries,
             DueDelivery, Endpoint, EndpointChange, EndpointEffect, EventPage, OutboxStore, Owners,
-            ReplaySelection, Replayed,
+            REPLAY_MAX, ReplaySelection, Replayed,
         },
     },
 };
@@ -87,9 +88,7 @@ impl OutboxStore for SqliteStore {
     }
 
     async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
-        // The log of what has ended goes first, in parts: changes must not wait for all of it.
-        while self.inner.writer.run(move |connection| delete_ended(connection, id)).await? {}
-        self.inner.writer.run(move |connection| delete(connection, id)).await
+        self.inner.writer.run(move |connection| remove(connection, id, Timestamp::now())).await
     }
 
     async fn plan(
@@ -131,19 +130,40 @@ impl OutboxStore for SqliteStore {
         id: EndpointId,
         selection: &ReplaySelection,
         accounts: &AllowedAccounts,
-        after: i64,
-        limit: u32,
         at: Timestamp,
     ) -> Result<Replayed, StoreError> {
-        let (selection, accounts) = (selection.clone(), accounts.clone());
-        let find =
-            move |connection: &Connection| to_replay(connection, id, &selection, &accounts, after, limit);
-        let (found, next) = self.inner.readers.list(find).await?;
-        if found.is_empty() {
-            return Ok(Replayed { queued: 0, next });
+        let range = selection.clone();
+        let is_too_much = move |connection: &Connection| replay::is_too_much(connection, id, &range);
+        if self.inner.readers.list(is_too_much).await? {
+            return Ok(Replayed::TooMany);
         }
-        let write = move |connection: &Connection| replay(connection, id, &found, next, at);
-        self.inner.writer.run(write).await
+        let (mut found, mut after) = (Vec::<Positioned>::new(), None);
+        loop {
+            let (selection, accounts) = (selection.clone(), accounts.clone());
+            let find =
+                move |connection: &Connection| replay::find(connection, id, &selection, &accounts, after);
+            let part = self.inner.readers.list(find).await?;
+            found.extend(part.found);
+            if found.len() > REPLAY_MAX {
+                return Ok(Replayed::TooMany);
+            }
+            match part.next {
+                Some(place) => after = Some(place),
+                None => break,
+            }
+        }
+        let mut queued = 0_u64;
+        for part in found.chunks(replay::WRITES) {
+            let part = part.to_vec();
+            let write = move |connection: &Connection| replay::write(connection, id, &part, at);
+            queued = match self.inner.writer.run(write).await {
+                Ok(count) => queued.saturating_add(count),
+                // Some of it is done.
+                Err(StoreError::TooLate) if queued > 0 => return Err(StoreError::StillRunning),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(Replayed::Queued(queued))
     }
 }
 
@@ -194,15 +214,23 @@ fn endpoints(
     Ok(found)
 }
 
-fn one(connection: &Connection, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-    Ok(endpoints(connection, "WHERE id = ?1", params![id.to_string()])?.into_iter().next())
+/// The endpoint with this id, unless it was removed.
+pub(super) fn one(connection: &Connection, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+    Ok(endpoints(connection, "WHERE id = ?1 AND removed_at IS NULL", params![id.to_string()])?
+        .into_iter()
+        .next())
 }
 
 pub(super) fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
     match client {
-        Some(client) => endpoints(connection, "WHERE client = ?1 ORDER BY created_at, id", params![client]),
+        Some(client) => endpoints(
+            connection,
+            "WHERE client = ?1 AND removed_at IS NULL ORDER BY created_at, id",
+            params![client],
+        ),
         None => {
-            let mut all = endpoints(connection, "ORDER BY client, created_at, id", [])?;
+            let mut all =
+                endpoints(connection, "WHERE removed_at IS NULL ORDER BY client, created_at, id", [])?;
             all.sort_by_key(|endpoint| (endpoint.created_at, endpoint.id.to_string()));
             Ok(all)
         }
@@ -211,7 +239,7 @@ pub(super) fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<E
 
 fn create(connection: &Connection, new: &Endpoint, limit: u32) -> Result<Step<bool>, StoreError> {
     let there: u32 = connection
-        .prepare_cached("SELECT COUNT(*) FROM webhook_endpoints WHERE client = ?1")?
+        .prepare_cached("SELECT COUNT(*) FROM webhook_endpoints WHERE client = ?1 AND removed_at IS NULL")?
         .query_row([&new.client], |row| row.get(0))?;
     if there >= limit {
         return Ok(Undo(false));
@@ -301,42 +329,51 @@ fn update(
     Ok(Keep(Some(next)))
 }
 
-/// Deliveries that are deleted in one step.
-const DELETES: usize = 500;
-
-/// Deletes some deliveries that ended, with their attempts. Answers whether there are more.
-fn delete_ended(connection: &Connection, id: EndpointId) -> Result<Step<bool>, StoreError> {
-    let id = id.to_string();
-    let mut statement = connection.prepare_cached(
-        "SELECT event_id FROM webhook_deliveries INDEXED BY webhook_deliveries_by_status \
-         WHERE endpoint_id = ?1 AND status IN ('delivered', 'dead') LIMIT ?2",
-    )?;
-    let limit = i64::try_from(DELETES).unwrap_or(i64::MAX);
-    let events = statement.query_map(params![id, limit], |row| row.get::<_, String>(0))?;
-    let events = events.collect::<Result<Vec<_>, _>>()?;
-    for event in &events {
-        for sql in [
-            "DELETE FROM webhook_attempts WHERE endpoint_id = ?1 AND event_id = ?2",
-            "DELETE FROM webhook_deliveries WHERE endpoint_id = ?1 AND event_id = ?2",
-        ] {
-            connection.prepare_cached(sql)?.execute([&id, event])?;
-        }
-    }
-    Ok(Keep(events.len() >= DELETES))
-}
-
-fn delete(connection: &Connection, id: EndpointId) -> Result<Step<bool>, StoreError> {
-    let id = id.to_string();
-    connection.prepare_cached("DELETE FROM webhook_attempts WHERE endpoint_id = ?1")?.execute([&id])?;
-    connection.prepare_cached("DELETE FROM webhook_deliveries WHERE endpoint_id = ?1")?.execute([&id])?;
-    let client: Option<String> = connection
-        .prepare_cached("DELETE FROM webhook_endpoints WHERE id = ?1 RETURNING client")?
-        .query_row([&id], |row| row.get(0))
-        .optional()?;
+/// Marks an endpoint as removed and forgets its secrets and its address. Its deliveries are erased in steps, and with the
+/// last of them its row; without any it goes now, so that making and removing endpoints fills no table.
+fn remove(connection: &Connection, id: EndpointId, at: Timestamp) -> Result<Step<bool>, StoreError> {
+    let has_deliveries: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE endpoint_id = ?1)")?
+        .query_row([id.to_string()], |row| row.get(0))?;
+    let client: Option<String> = if has_deliveries {
+        connection
+            .prepare_cached(
+                "UPDATE webhook_endpoints SET removed_at = ?2, updated_at = ?2, enabled = FALSE, url = '', \
+                 description = NULL, secret = '', previous_secret = NULL, previous_secret_until = NULL \
+                 WHERE id = ?1 AND removed_at IS NULL RETURNING client",
+            )?
+            .query_row(params![id.to_string(), at.as_millis()], |row| row.get(0))
+            .optional()?
+    } else {
+        connection
+            .prepare_cached("DELETE FROM webhook_endpoints WHERE id = ?1 RETURNING client")?
+            .query_row([id.to_string()], |row| row.get(0))
+            .optional()?
+    };
     if let Some(client) = &client {
         owners::forget(connection, client)?;
     }
     Ok(Keep(client.is_some()))
+}
+
+/// Adds to the number of pending deliveries of an endpoint.
+pub(super) fn count_pending(connection: &Connection, id: &str, change: i64) -> Result<(), StoreError> {
+    if change != 0 {
+        connection
+            .prepare_cached("UPDATE webhook_endpoints SET pending = pending + ?2 WHERE id = ?1")?
+            .execute(params![id, change])?;
+    }
+    Ok(())
+}
+
+/// Whether a delivery is pending; `None` when there is none of this event.
+pub(super) fn is_pending(connection: &Connection, id: &str, event: &str) -> Result<Option<bool>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT status = 'pending' FROM webhook_deliveries WHERE endpoint_id = ?1 AND event_id = ?2",
+        )?
+        .query_row([id, event], |row| row.get(0))
+        .optional()?)
 }
 
 fn plan(
@@ -347,7 +384,7 @@ fn plan(
     at: Timestamp,
 ) -> Result<Step<()>, StoreError> {
     let moved = connection
-        .prepare_cached("UPDATE webhook_endpoints SET position = ?3 WHERE id = ?1 AND position = ?2")?
+        .prepare_cached("UPDATE webhook_endpoints SET position = ?3 WHERE id = ?1 AND position = ?2 AND removed_at IS NULL")?
         .execute(params![id.to_string(), from, page.position])?;
     if moved == 0 {
         return Ok(Undo(()));
@@ -357,14 +394,13 @@ fn plan(
          created_at, updated_at) VALUES (?1, ?2, ?3, 'pending', 0, ?4, ?4, ?4) \
          ON CONFLICT (endpoint_id, event_id) DO NOTHING",
     )?;
+    let (id, mut planned) = (id.to_string(), 0_usize);
     for placed in &page.items {
-        insert.execute(params![
-            id.to_string(),
-            placed.event.id.to_string(),
-            placed.position,
-            at.as_millis()
-        ])?;
+        let event = placed.event.id.to_string();
+        planned =
+            planned.saturating_add(insert.execute(params![id, event, placed.position, at.as_millis()])?);
     }
+    count_pending(connection, &id, i64::try_from(planned).unwrap_or(i64::MAX))?;
     Ok(Keep(()))
 }
 
@@ -388,12 +424,15 @@ fn due(
     }
     let next_at: Option<i64> = connection
         .prepare_cached(
-            "SELECT MIN(next_attempt_at) FROM webhook_deliveries \
+            "SELECT MIN(next_attempt_at) FROM webhook_deliveries INDEXED BY webhook_deliveries_pending \
              WHERE endpoint_id = ?1 AND status = 'pending' AND next_attempt_at > ?2",
         )?
         .query_row(params![id.to_string(), now.as_millis()], |row| row.get(0))?;
     Ok(DueDeliveries { items, next_at: next_at.map(Timestamp::from_millis) })
 }
+
+/// Attempts kept of one delivery: a replay adds to them, again and again.
+const ATTEMPTS_KEPT: i64 = 50;
 
 fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Step<()>, StoreError> {
     let (endpoint, event) = (record.endpoint.to_string(), record.event.to_string());
@@ -403,15 +442,15 @@ fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Ste
         AfterAttempt::Retry(at) => (DeliveryStatus::Pending, Some(at.as_millis())),
         AfterAttempt::Dead => (DeliveryStatus::Dead, None),
     };
-    let updated = connection
+    let Some(was_pending) = is_pending(connection, &endpoint, &event)? else { return Ok(Undo(())) };
+    connection
         .prepare_cached(
             "UPDATE webhook_deliveries SET status = ?3, attempts = attempts + 1, next_attempt_at = ?4, \
              updated_at = ?5 WHERE endpoint_id = ?1 AND event_id = ?2",
         )?
         .execute(params![endpoint, event, status.as_str(), next_attempt_at, ended_at])?;
-    if updated == 0 {
-        return Ok(Undo(()));
-    }
+    let is_pending = status == DeliveryStatus::Pending;
+    count_pending(connection, &endpoint, i64::from(is_pending).saturating_sub(i64::from(was_pending)))?;
     connection
         .prepare_cached(
             "INSERT INTO webhook_attempts (endpoint_id, event_id, attempted_at, result, http_status, duration_ms) \
@@ -425,6 +464,13 @@ fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Ste
             record.attempt.http_status,
             record.attempt.duration_ms,
         ])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM webhook_attempts WHERE endpoint_id = ?1 AND event_id = ?2 AND attempted_at <= \
+             (SELECT attempted_at FROM webhook_attempts WHERE endpoint_id = ?1 AND event_id = ?2 \
+              ORDER BY attempted_at DESC LIMIT 1 OFFSET ?3)",
+        )?
+        .execute(params![endpoint, event, ATTEMPTS_KEPT])?;
     match record.effect {
         EndpointEffect::Unchanged => 0,
         EndpointEffect::Works => connection
@@ -508,96 +554,4 @@ fn attempts(connection: &Connection, id: EndpointId, event: &str) -> Result<Vec<
         });
     }
     Ok(found)
-}
-
-/// An event with its position.
-type Positioned = (String, i64);
-
-/// The next events to be sent again, and where to go on. Looks at a bounded number of events, or of deliveries.
-fn to_replay(
-    connection: &Connection,
-    id: EndpointId,
-    selection: &ReplaySelection,
-    accounts: &AllowedAccounts,
-    after: i64,
-    limit: u32,
-) -> Result<(Vec<Positioned>, Option<i64>), StoreError> {
-    let Some(endpoint) = one(connection, id)? else { return Ok((Vec::new(), None)) };
-    let (from, to, only_dead) = match selection {
-        ReplaySelection::Event(event) => {
-            let mut values = vec![Value::from(event.to_string())];
-            let conditions = feed::conditions(accounts, &EventFilter::default(), &mut values);
-            let sql = format!("SELECT e.id, e.position FROM events e WHERE e.id = ?{conditions}");
-            return Ok((positioned(connection, &sql, values)?, None));
-        }
-        ReplaySelection::Range { from, to, only_dead } => (from, to, *only_dead),
-    };
-    let end = if only_dead {
-        nth_dead(connection, id, after)?.unwrap_or(endpoint.position)
-    } else {
-        after.saturating_add(feed::LOOKED_AT)
-    };
-    let end = end.min(endpoint.position);
-    let mut values = Vec::new();
-    let walk = if only_dead {
-        values.push(Value::from(id.to_string()));
-        "SELECT e.id, e.position FROM webhook_deliveries d INDEXED BY webhook_deliveries_by_status \
-         CROSS JOIN events e WHERE d.endpoint_id = ? AND d.status = 'dead' AND d.position > ? AND d.position <= ? \
-         AND e.id = d.event_id AND e.occurred_at >= ? AND e.occurred_at < ?"
-    } else {
-        "SELECT e.id, e.position FROM events e WHERE e.position > ? AND e.position <= ? \
-         AND e.occurred_at >= ? AND e.occurred_at < ?"
-    };
-    let to = to.map_or(i64::MAX, Timestamp::as_millis);
-    values.extend([after, end, from.as_millis(), to].map(Value::from));
-    let conditions = feed::conditions(accounts, &endpoint.event_types, &mut values);
-    values.push(Value::from(i64::from(limit)));
-    let order = if only_dead { "d.position" } else { "e.position" };
-    let found = positioned(connection, &format!("{walk}{conditions} ORDER BY {order} LIMIT ?"), values)?;
-    let is_full = found.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = match found.last() {
-        Some((_, position)) if is_full => Some(*position),
-        Some(_) | None => (end < endpoint.position).then_some(end),
-    };
-    Ok((found, next))
-}
-
-/// The position up to which a step looks at dead deliveries; `None` when there are few.
-fn nth_dead(connection: &Connection, id: EndpointId, after: i64) -> Result<Option<i64>, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT position FROM webhook_deliveries INDEXED BY webhook_deliveries_by_status \
-             WHERE endpoint_id = ?1 AND status = 'dead' AND position > ?2 ORDER BY position LIMIT 1 OFFSET ?3",
-        )?
-        .query_row(params![id.to_string(), after, feed::LOOKED_AT], |row| row.get(0))
-        .optional()?)
-}
-
-fn positioned(connection: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Positioned>, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
-/// Makes the deliveries of these events pending again.
-fn replay(
-    connection: &Connection,
-    id: EndpointId,
-    found: &[Positioned],
-    next: Option<i64>,
-    at: Timestamp,
-) -> Result<Step<Replayed>, StoreError> {
-    if one(connection, id)?.is_none() {
-        return Ok(Undo(Replayed { queued: 0, next: None }));
-    }
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO webhook_deliveries (endpoint_id, event_id, position, status, attempts, next_attempt_at, \
-         created_at, updated_at) VALUES (?1, ?2, ?3, 'pending', 0, ?4, ?4, ?4) \
-         ON CONFLICT (endpoint_id, event_id) DO UPDATE SET status = 'pending', attempts = 0, \
-         next_attempt_at = excluded.next_attempt_at, updated_at = excluded.updated_at",
-    )?;
-    for (event, position) in found {
-        insert.execute(params![id.to_string(), event, position, at.as_millis()])?;
-    }
-    Ok(Keep(Replayed { queued: u32::try_from(found.len()).unwrap_or(u32::MAX), next }))
 }

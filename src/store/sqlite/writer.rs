@@ -3,16 +3,25 @@
 
 use std::{
     sync::mpsc::{self, Receiver, SyncSender, TrySendError},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use rusqlite::Connection;
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout_at,
+};
 
 use super::connection::{self, BUSY_TIMEOUT};
-use crate::{faults, store::StoreError};
+use crate::{
+    faults,
+    store::{StoreError, deadline},
+};
 
 /// Commands that may wait; more are refused at once instead of waiting ever longer.
 const QUEUE_LIMIT: usize = 1_024;
@@ -28,6 +37,36 @@ pub(super) enum Step<T> {
     Undo(T),
 }
 
+/// What becomes of a command when its caller's deadline comes before its end, or the caller goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfLate {
+    /// Taken back where it has not begun. Else it is done without the caller, who does not learn of it.
+    TakeBack,
+    /// Taken back where it has not begun. Else the caller waits for its end.
+    WaitForIt,
+    /// Done without the caller, begun or not.
+    DoIt,
+}
+
+/// The right to a command. The writer takes it to run the command, the caller to take it back; the first one has it.
+#[derive(Debug, Clone, Default)]
+struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+}
+
+/// Takes a command back when its caller goes away before it began.
+struct Withdrawal(Claim);
+
+impl Drop for Withdrawal {
+    fn drop(&mut self) {
+        self.0.take();
+    }
+}
+
 /// A command on its way through the writer.
 trait Job: Send {
     /// Runs it; answers whether what it wrote is to be kept.
@@ -38,6 +77,7 @@ trait Job: Send {
 
 struct Command<T, F> {
     work: Option<F>,
+    claim: Claim,
     result: Result<T, StoreError>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -45,7 +85,8 @@ struct Command<T, F> {
 impl<T, F> Command<T, F> {
     fn new(work: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Some(work), result: Err(StoreError::Unavailable("not run".to_owned())), reply }, answer)
+        let (work, claim) = (Some(work), Claim::default());
+        (Self { work, claim, result: Err(StoreError::TooLate), reply }, answer)
     }
 }
 
@@ -55,6 +96,9 @@ where
     F: FnOnce(&Connection) -> Result<Step<T>, StoreError> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
+        if !self.claim.take() {
+            return false;
+        }
         let (result, keep) = match self.work.take().map(|work| work(connection)) {
             Some(Ok(Step::Keep(value))) => (Ok(value), true),
             Some(Ok(Step::Undo(value))) => (Ok(value), false),
@@ -100,16 +144,38 @@ impl Writer {
         self.events.clone()
     }
 
-    /// Runs `work` in a transaction and answers when its effect is on disk. The work is done even when the
-    /// caller stops waiting.
+    /// Runs `work` in a transaction and answers when its effect is on disk. Without a deadline the work is done even when
+    /// the caller stops waiting; with one it is taken back where it has not begun.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<Step<T>, StoreError> + Send + 'static,
     {
-        let (command, answer) = Command::new(work);
+        self.run_or(IfLate::TakeBack, work).await
+    }
+
+    /// The same; `if_late` says what becomes of the work at the deadline.
+    pub(super) async fn run_or<T, F>(&self, if_late: IfLate, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<Step<T>, StoreError> + Send + 'static,
+    {
+        let (command, mut answer) = Command::new(work);
+        let claim = command.claim.clone();
         self.send(Box::new(command))?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        let ended = match deadline::current() {
+            None => answer.await,
+            Some(deadline) => {
+                let _withdrawal = (if_late != IfLate::DoIt).then(|| Withdrawal(claim.clone()));
+                match timeout_at(deadline, &mut answer).await {
+                    Ok(ended) => ended,
+                    Err(_) if if_late != IfLate::DoIt && claim.take() => return Err(StoreError::TooLate),
+                    Err(_) if if_late == IfLate::WaitForIt => answer.await,
+                    Err(_) => return Err(StoreError::StillRunning),
+                }
+            }
+        };
+        ended.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Copies the log into the file and cuts it to nothing, so that no old page is left in it. Answers false when a
@@ -260,6 +326,12 @@ mod tests {
         Err(StoreError::Unavailable("disk full".to_owned()))
     }
 
+    /// The rows there are.
+    fn rows(connection: &Connection) -> Result<Step<i64>, StoreError> {
+        let rows = connection.query_row("SELECT COUNT(*) FROM parent", [], |row| row.get(0))?;
+        Ok(Step::Keep(rows))
+    }
+
     /// What a group answers, and the rows there are afterwards.
     fn check(connection: &Connection, group: &[Work]) -> (Vec<Option<i64>>, i64) {
         let (mut jobs, mut answers) = (Vec::<Box<dyn Job>>::new(), Vec::new());
@@ -306,18 +378,72 @@ mod tests {
         assert_eq!(check(&connection, &[keep]), (vec![Some(1)], 1), "the next group works again");
     }
 
-    #[test]
-    fn what_waits_is_bounded_and_finishes_before_the_end() {
-        let writer = Writer::start(tables()).unwrap();
+    /// Holds the writer up until what it answers is used or dropped.
+    fn held_up(writer: &Writer) -> mpsc::Sender<()> {
         let (running, is_running) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let (blocker, _) = Command::new(move |_: &Connection| {
             running.send(()).unwrap();
-            released.recv().unwrap();
+            let _ = released.recv();
             Ok(Step::Keep(()))
         });
         writer.send(Box::new(blocker)).unwrap();
         is_running.recv().unwrap();
+        release
+    }
+
+    async fn in_time<F: Future>(work: F) -> F::Output {
+        deadline::at_most(Duration::from_millis(50), work).await
+    }
+
+    #[tokio::test]
+    async fn what_has_not_begun_by_the_deadline_never_happens() {
+        let writer = Arc::new(Writer::start(tables()).unwrap());
+        let release = held_up(&writer);
+        for if_late in [IfLate::TakeBack, IfLate::WaitForIt] {
+            let late = in_time(writer.run_or(if_late, keep)).await;
+            assert!(matches!(late, Err(StoreError::TooLate)), "{if_late:?}: {late:?}");
+        }
+        // Nor does what a caller with a deadline asked for and did not wait for.
+        let patient = deadline::at_most(Duration::from_secs(60), writer.run(keep));
+        assert!(tokio::time::timeout(Duration::from_millis(20), patient).await.is_err());
+        // These two happen all the same.
+        let late = in_time(writer.run_or(IfLate::DoIt, keep)).await;
+        assert!(matches!(late, Err(StoreError::StillRunning)), "{late:?}");
+        assert!(tokio::time::timeout(Duration::from_millis(20), writer.run(keep)).await.is_err());
+        release.send(()).unwrap();
+        assert_eq!(writer.run(rows).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_runs_at_the_deadline_is_waited_for_or_its_end_is_unknown() {
+        for if_late in [IfLate::TakeBack, IfLate::WaitForIt] {
+            let writer = Writer::start(tables()).unwrap();
+            let (release, released) = mpsc::channel::<()>();
+            let slow = move |connection: &Connection| {
+                let _ = released.recv();
+                keep(connection)
+            };
+            let late = deadline::at_most(Duration::from_millis(400), writer.run_or(if_late, slow));
+            let mut late = std::pin::pin!(late);
+            let told = tokio::time::timeout(Duration::from_millis(800), &mut late).await;
+            if if_late == IfLate::TakeBack {
+                assert!(matches!(told, Ok(Err(StoreError::StillRunning))), "{told:?}");
+            } else {
+                assert!(told.is_err(), "{told:?}");
+            }
+            release.send(()).unwrap();
+            if if_late == IfLate::WaitForIt {
+                assert_eq!(late.await.unwrap(), 1);
+            }
+            assert_eq!(writer.run(rows).await.unwrap(), 1);
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_finishes_before_the_end() {
+        let writer = Writer::start(tables()).unwrap();
+        let release = held_up(&writer);
         let mut answers = Vec::new();
         let refused = loop {
             let (command, answer) = Command::new(keep);

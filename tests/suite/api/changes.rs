@@ -110,7 +110,7 @@ async fn an_unreachable_provider_changes_nothing() {
 
 #[tokio::test]
 async fn a_slow_provider_is_waited_for_without_the_caller() {
-    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(300)).await;
+    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(2_000)).await;
     for moment in [Moment::Before, Moment::After] {
         let order = if moment == Moment::Before { SAMPLE } else { OTHER };
         let hold = rig.fault(CANCEL, FaultKind::Hold { when: moment });

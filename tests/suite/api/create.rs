@@ -446,7 +446,7 @@ async fn a_lost_creation_of_a_link_may_be_repeated() {
 /// Before the answer is lost it may still come and tell of the order: until then nothing is to be repeated.
 #[tokio::test]
 async fn a_creation_under_way_is_not_to_be_repeated() {
-    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(300)).await;
+    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_millis(2_000)).await;
     let hold = rig.fault(CREATE, FaultKind::Hold { when: Moment::After });
     let open = rig.create("k", &new_order("a")).await;
     assert_eq!((open.status, &open.json["operation"]["outcome"]), (202, &json!("unknown")), "{open:?}");

@@ -280,7 +280,7 @@ async fn pages_accounts_and_probes() {
 async fn links_in_answers_are_under_the_public_address() {
     let rig = Rig::with(|settings| {
         settings.server.public_url = "https://gateway.example/pay/".to_owned();
-        settings.server.request_timeout = Duration::from_millis(300);
+        settings.server.request_timeout = Duration::from_millis(2_000);
     })
     .await;
     let absent = rig.get("/nothing").await;

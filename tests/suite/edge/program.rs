@@ -78,13 +78,12 @@ impl Home {
         self.start_with(open_files, "").await
     }
 
-    /// As `start`, with what `GUICHET_FAULTS` says.
+    /// The same with `faults` of the program, as `guichet::faults` reads them.
     pub(super) async fn start_with(&self, open_files: Option<u32>, faults: &str) -> Program {
         let limit = open_files.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("{limit}exec \"$0\" serve --config \"$1\""));
-        command.arg(env!("CARGO_BIN_EXE_guichet")).arg(self.config());
-        command.env("GUICHET_FAULTS", faults);
+        command.arg(env!("CARGO_BIN_EXE_guichet")).arg(self.config()).env("GUICHET_FAULTS", faults);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -258,7 +258,7 @@ async fn one_order_can_be_erased_before_its_time() {
     let limits = Limits { before: at(0), now: Timestamp::now() };
     let swept = store.sweep(limits, Sweep::default()).await.unwrap();
     assert_eq!((swept.erased.orders, swept.erased.operations), (1, 2), "{swept:?}");
-    assert_eq!(swept.next.map(|next| next.stage), Some(Stage::Orders));
+    assert_eq!(swept.next.map(|next| next.stage), Some(Stage::Endpoints));
     assert_eq!(store.operation_of_page(&canary("token-a")).await.unwrap(), None);
     // The key is young: it goes on to stand for what it did.
     let key = store.look(None, Some(("till", "key-1"))).await.unwrap().key.unwrap();

@@ -290,6 +290,10 @@ fn events(store: &Arc<dyn Store>, operations: &[Operation]) -> Result<(), String
             continue;
         }
         let mut told = ends.remove(&operation.id).unwrap_or_default();
+        // What was begun with nothing to do has changed nothing.
+        if operation.already_done && told.is_empty() && operation.reversed.is_none() {
+            continue;
+        }
         let all = told.len();
         told.retain(|word| word != "reversed");
         if all - told.len() != usize::from(operation.reversed.is_some()) {

@@ -203,7 +203,9 @@ pub async fn run(orders: Arc<Orders>, world: Arc<World>, asks: Asks, place: usiz
         asks.lock().unwrap()[place].heard.push(Heard::Nothing);
         let answer = send(&orders, &ask, id).await;
         let heard = match answer {
-            Ok(changed) => Heard::Operation(changed.operation.id, changed.operation.status),
+            Ok(changed) if changed.kept => Heard::Operation(changed.operation.id, changed.operation.status),
+            // Nothing to do, and nothing kept: as settled as an order whose state allows no more.
+            Ok(_) => Heard::Problem(ProblemCode::OrderStateConflict),
             Err(problem) => Heard::Problem(problem.code),
         };
         let mut state = world.state();
