@@ -25,7 +25,7 @@ fn without_a_configuration_it_says_what_is_missing_and_how_to_try_the_sandbox() 
 fn no_simulator_is_in_the_program() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_guichet")).unwrap();
     let holds = |text: &str| program.windows(text.len()).any(|part| part == text.as_bytes());
-    assert!(holds("gateway_operations_total"), "its own words are found");
+    assert!(holds("gateway_outbox_oldest_seconds"), "its own words are found");
     // A path of the simulators' control, and the secret of a simulated shop.
     for text in ["/_control", "SIMULATORYABANDPAY"] {
         assert!(!holds(text), "{text}");
