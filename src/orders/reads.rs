@@ -54,40 +54,46 @@ impl Drop for Leaving<'_> {
 
 impl Orders {
     /// Reads an order at its provider, together with whoever reads it at this moment. Ends at the deadline of the
-    /// caller, whatever the shared call does.
+    /// caller, whatever the shared call does: whoever has more time than the first of the readers asks again when that one's
+    /// is over.
     pub(super) async fn read_shared(
         self: &Arc<Self>,
         account: &Account,
         id: &OrderId,
         deadline: Instant,
     ) -> Result<Arc<Reading>, ProviderError> {
-        let (number, read) = {
-            let mut map = self.reads.map();
-            match map.get(id) {
-                Some((number, read)) => (*number, read.clone()),
-                None => {
-                    let number = self.reads.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    let (orders, account, id) = (Arc::clone(self), account.clone(), id.clone());
-                    let read = {
-                        let id = id.clone();
-                        // In the trace of whoever asked first, whoever drives it.
-                        trace::carry(async move { orders.ask(&account, &id, deadline).await.map(Arc::new) })
-                            .boxed()
-                            .shared()
-                    };
-                    map.insert(id, (number, read.clone()));
-                    (number, read)
-                }
+        loop {
+            let (number, read, is_joined) = self.join_read(account, id, deadline);
+            let _leaving = Leaving { reads: &self.reads, id, number };
+            let ended = tokio::time::timeout_at(deadline, read).await.unwrap_or_else(|_| {
+                Err(ProviderError::new(
+                    account.adapter.provider(),
+                    "read",
+                    ErrorKind::Timeout,
+                    "no answer within the caller's deadline",
+                ))
+            });
+            let is_late = ended.as_ref().is_err_and(|error| error.kind == ErrorKind::Timeout);
+            if !(is_late && is_joined && Instant::now() < deadline) {
+                return ended;
             }
-        };
-        let _leaving = Leaving { reads: &self.reads, id, number };
-        tokio::time::timeout_at(deadline, read).await.unwrap_or_else(|_| {
-            Err(ProviderError::new(
-                account.adapter.provider(),
-                "read",
-                ErrorKind::Timeout,
-                "no answer within the caller's deadline",
-            ))
-        })
+        }
+    }
+
+    /// The read of this order that is under way, else a new one that lasts until `deadline`; with its number, and whether
+    /// somebody else began it.
+    fn join_read(self: &Arc<Self>, account: &Account, id: &OrderId, deadline: Instant) -> (u64, Read, bool) {
+        let mut map = self.reads.map();
+        if let Some((number, read)) = map.get(id) {
+            return (*number, read.clone(), true);
+        }
+        let number = self.reads.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (orders, account, order) = (Arc::clone(self), account.clone(), id.clone());
+        // In the trace of whoever asked first, whoever drives it.
+        let read = trace::carry(async move { orders.ask(&account, &order, deadline).await.map(Arc::new) })
+            .boxed()
+            .shared();
+        map.insert(id.clone(), (number, read.clone()));
+        (number, read, false)
     }
 }

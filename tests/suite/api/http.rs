@@ -239,6 +239,27 @@ async fn reads_that_fail_and_old_copies() {
     assert_eq!(rig.get(never_seen).await.problem(), (503, "provider_unavailable"));
 }
 
+/// Whoever joins a read has a deadline of its own, later than that of whoever began it.
+#[tokio::test]
+async fn a_reader_who_joined_outlives_the_first_readers_deadline() {
+    let rig = Rig::with(|settings| settings.server.request_timeout = Duration::from_secs(4)).await;
+    let hold = rig.fault(GET, FaultKind::Hold { when: Moment::Before });
+    let place = path();
+    let first = async {
+        let reply = rig.get(&place).await;
+        assert_eq!(reply.problem(), (504, "provider_timeout"));
+        // From now on the provider answers at once.
+        rig.control.release(hold);
+    };
+    let joined = async {
+        assert!(rig.control.held(hold).await);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        rig.get(&place).await
+    };
+    let ((), reply) = tokio::join!(first, joined);
+    assert_eq!((reply.status, &reply.json["stale"]), (200, &json!(false)), "{reply:?}");
+}
+
 #[tokio::test]
 async fn pages_accounts_and_probes() {
     let rig = Rig::new().await;
