@@ -26,5 +26,5 @@ export SOURCE_DATE_EPOCH
 python=target/venv/bin/python
 [[ -x $python ]] || python=python3
 cargo metadata --locked --format-version 1 --filter-platform "$target" >target/metadata.json
-trap 'rm -f guichet_bin.cdx.json target/metadata.json' EXIT
+trap 'rm -f guichet_bin.cdx.json crates/*/*_bin.cdx.json target/metadata.json' EXIT
 "$python" release/sbom.py guichet_bin.cdx.json target/metadata.json target/guichet.cdx.json
