@@ -1,6 +1,6 @@
 //! What operators see of this process: one plain function per thing that is counted, so that a call site is one line.
 //!
-//! The names and labels are those of the conventions, section 11. Label values come from fixed lists (route templates,
+//! The names and labels are part of what operators rely on. Label values come from fixed lists (route templates,
 //! providers, words of ours), never from a request.
 
 use std::{
@@ -513,7 +513,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_of_the_conventions_is_there() {
+    fn every_metric_that_operators_rely_on_is_there() {
         request_served(&http::Method::GET, "/orders/{id}", 200, Duration::from_millis(7));
         request_served(&http::Method::from_bytes(b"BREW").unwrap(), "unmatched", 404, Duration::ZERO);
         provider_called("lyra", "Charge/PaymentOrder/Get", "", Duration::from_millis(70));

@@ -1,4 +1,4 @@
-//! Why a call did not do what was asked, in stable codes (conventions, section 4).
+//! Why a call did not do what was asked, in stable codes.
 
 use crate::{
     adapter::{VIOLATIONS_MAX, Violation},
@@ -14,7 +14,7 @@ macro_rules! problem_codes {
         pub enum ProblemCode { $($variant),* }
 
         impl ProblemCode {
-            /// Every code, in the order of the conventions' table.
+            /// Every code, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The word in `code` and at the end of `type`.

@@ -218,7 +218,7 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// Most violations that one answer names (conventions, section 10). Where a caller decides how many there are, one more
+/// Most violations that one answer names. Where a caller decides how many there are, one more
 /// is enough to say so.
 pub const VIOLATIONS_MAX: usize = 50;
 /// Longest name of a member that a pointer repeats, in bytes; ours are far shorter.

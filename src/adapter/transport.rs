@@ -25,7 +25,7 @@ use crate::{
 /// The moment at which a call must have ended.
 pub type Deadline = Instant;
 
-/// Longest answer read from a provider, in bytes (conventions, section 7).
+/// Longest answer read from a provider, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// How long an idle connection may be used for a change. Providers close idle connections after some
 /// seconds; a change on one that is just being closed would be a false unknown.

@@ -41,7 +41,7 @@ impl OperationKind {
     }
 }
 
-/// Where an operation is in its life (conventions, section 6).
+/// Where an operation is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationStatus {

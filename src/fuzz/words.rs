@@ -104,7 +104,7 @@ fn exact(text: &str, exponent: u8) -> Option<i128> {
     major.checked_mul(scale)?.checked_add(minor.checked_div(unit)?)
 }
 
-/// An instant is written as conventions want it, and means the same when it is read again.
+/// An instant is written in RFC 3339 with milliseconds and `Z`, and means the same when it is read again.
 pub(super) fn instant(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let Ok(instant) = text.parse::<Timestamp>() else { return };

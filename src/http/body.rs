@@ -14,7 +14,7 @@ use crate::{
     problem::{Problem, ProblemCode},
 };
 
-/// Deepest nesting (conventions, section 10).
+/// Deepest nesting: reading deeper JSON would use up the stack.
 const DEPTH_MAX: usize = 32;
 /// Longest name of an unknown member for which the nearest known one is looked for, in bytes.
 const GUESSED_MAX: usize = 64;

@@ -26,7 +26,7 @@ use crate::{
     trace::{self, Context, Key, TRACEPARENT},
 };
 
-/// Most bytes of request headers and address (conventions, section 10).
+/// Most bytes of request headers and address.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

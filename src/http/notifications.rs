@@ -18,7 +18,7 @@ use crate::{
     problem::{Problem, ProblemCode},
 };
 
-/// Most bytes of a notification (conventions, section 8).
+/// Most bytes of a notification, far above what any provider sends.
 const BYTES_MAX: usize = 256 * 1024;
 
 /// Take a provider's notification.

@@ -26,7 +26,7 @@ use crate::{
 
 /// Most streams in all. Each holds a connection and at most a batch of events.
 const STREAMS_MAX: usize = 256;
-/// Most streams of one client (conventions, section 10).
+/// Most streams of one client.
 const STREAMS_OF_CLIENT: usize = 16;
 /// A stream ends after this long at the latest. The client connects again.
 const STREAM_MAX: Duration = Duration::from_secs(3_600);

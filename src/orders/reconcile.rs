@@ -1,4 +1,5 @@
-//! Settles operations whose answer was lost, by reading the provider on a schedule (conventions, section 6).
+//! Settles operations whose answer was lost, by reading the provider on a schedule: after 1 s, 5 s, 30 s, 2 min, 10 min, 1 h,
+//! then hourly to 24 h; then a person decides.
 
 use std::{
     sync::{

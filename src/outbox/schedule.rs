@@ -1,4 +1,4 @@
-//! When a delivery is tried again (conventions, section 9).
+//! When a delivery is tried again.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const PAUSES: [Duration; 10] = [
 ];
 /// How far a pause is spread to both sides, in percent: what failed together does not come back together.
 const JITTER_PERCENT: u64 = 20;
-/// An answer that asks for more patience than this gets this (conventions, section 9).
+/// An answer that asks for more patience than this gets this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(HOUR);
 /// Pause of an endpoint after the first answer that asked for less; doubles with each in a row.
 const SLOW_FIRST: Duration = Duration::from_secs(5);

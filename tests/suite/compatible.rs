@@ -3,7 +3,7 @@
 //!
 //! What callers send may not become less: a path, a parameter, a member, a value they may use. What they get may not
 //! become less either: a status, a header, a member, and nothing that was always there may be absent. New words in
-//! answers and new problems are no difference: readers tolerate them (conventions, section 2).
+//! answers and new problems are no difference: readers tolerate them.
 
 mod schema;
 
