@@ -57,6 +57,8 @@ step "contract: Spectral and Redocly" tests/contract/lint.sh
 step "handbook: no broken link" docs/book/build.sh
 step "cargo clippy" cargo clippy --locked --workspace --all-targets --features faults -- -D warnings
 step "cargo test: units, store, API, conformance, OpenAPI document, crashes" cargo test --locked --workspace --features faults
+# The tests above need no sandbox, so they did not build it.
+step "cargo build: the programs that the checks below start" cargo build --locked --workspace --features faults
 step "cargo doc" documentation
 step "ops: alert rules and dashboard" tests/ops.sh
 step "browser: Swagger UI and a payment" tests/browser/run.sh
