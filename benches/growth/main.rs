@@ -23,14 +23,12 @@ use std::{fs, future::Future, path::Path, sync::Arc, time::Instant};
 
 use guichet::{
     config::AllowedAccounts,
-    domain::{EndpointId, EventFilter, OperationStatus, OrderStatus},
+    domain::{EventFilter, OperationStatus, OrderStatus},
     store::{
-        OperationFilter, OrderFilter, Settlement, Sort, Store,
-        outbox::{Endpoint, OutboxStore},
-        sqlite::SqliteStore,
+        OperationFilter, OrderFilter, Settlement, Sort, Store, outbox::OutboxStore, sqlite::SqliteStore,
     },
 };
-use rig::{at, copy, create, order_id, read, settle, settlement, start, with_key};
+use rig::{at, copy, create, endpoint, order_id, read, settle, settlement, start, with_key};
 
 /// Orders made as the service makes them, and how many of them at the same time.
 const MADE: usize = 20_000;
@@ -94,23 +92,7 @@ async fn fill(file: &Path, orders: usize) {
         Settlement { order_after: order_after.map(read), ..settlement(id, OperationStatus::Succeeded, 5) },
     )
     .await;
-    let endpoint = Endpoint {
-        id: EndpointId::generate(),
-        client: "till".to_owned(),
-        accounts: AllowedAccounts::All,
-        url: "https://shop.example/hook".to_owned(),
-        description: None,
-        event_types: EventFilter::default(),
-        enabled: true,
-        disabled_reason: None,
-        secret: "whsec_AAAA".to_owned().into(),
-        previous_secret: None,
-        position: 0,
-        slow_until: None,
-        slow_count: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    };
+    let endpoint = endpoint();
     let endpoint_id = endpoint.id;
     store.create_endpoint(endpoint, 9).await.unwrap();
     let all = AllowedAccounts::All;

@@ -8,7 +8,7 @@ use guichet::{
     store::{
         Store,
         outbox::{
-            AfterAttempt, Attempt, AttemptRecord, DeliveryStatus, Endpoint, EndpointChange, EndpointEffect,
+            AfterAttempt, Attempt, AttemptRecord, DeliveryStatus, EndpointChange, EndpointEffect,
             OutboxStore, REPLAY_MAX, ReplaySelection, Replayed,
         },
         retention::{Limits, Stage, Sweep},
@@ -16,29 +16,8 @@ use guichet::{
     },
 };
 use rusqlite::Connection;
-use secrecy::SecretString;
 
-use super::rig::{Kind, Sqlite, at, cancel_in};
-
-fn endpoint() -> Endpoint {
-    Endpoint {
-        id: EndpointId::generate(),
-        client: "till".to_owned(),
-        accounts: AllowedAccounts::All,
-        url: "https://shop.example/hook".to_owned(),
-        description: None,
-        event_types: EventFilter::default(),
-        enabled: true,
-        disabled_reason: None,
-        secret: SecretString::from("whsec_AAAA"),
-        previous_secret: None,
-        position: 0,
-        slow_until: None,
-        slow_count: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
-}
+use super::rig::{Kind, Sqlite, at, cancel_in, endpoint};
 
 /// Makes `count` events, a millisecond apart, beside the one that is there. Gives the time of the first.
 fn multiply(path: &std::path::Path, count: usize) -> Timestamp {

@@ -29,8 +29,8 @@ use super::{
     grown::multiply,
     retention::life,
     rig::{
-        ALL, Kind, Sqlite, at, cancel, cancel_in, copy, create, keep, order_id, read, refund, rename, settle,
-        settlement, start, with_key,
+        ALL, Kind, Sqlite, at, cancel, cancel_in, copy, create, endpoint, keep, order_id, read, refund,
+        rename, settle, settlement, start, with_key,
     },
 };
 
@@ -146,26 +146,6 @@ fn news(name: &str, received_at: i64, operation: Option<OperationId>) -> NewNoti
 
 fn named(names: &[&str]) -> AllowedAccounts {
     AllowedAccounts::Named(names.iter().map(|name| (*name).to_owned()).collect())
-}
-
-fn endpoint() -> Endpoint {
-    Endpoint {
-        id: EndpointId::generate(),
-        client: "till".to_owned(),
-        accounts: AllowedAccounts::All,
-        url: "https://shop.example/hook".to_owned(),
-        description: None,
-        event_types: EventFilter::default(),
-        enabled: true,
-        disabled_reason: None,
-        secret: SecretString::from("whsec_AAAA"),
-        previous_secret: None,
-        position: 0,
-        slow_until: None,
-        slow_count: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
 }
 
 fn change(secret_until: Option<Timestamp>) -> EndpointChange {

@@ -3,15 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use guichet::{
+    config::AllowedAccounts,
     domain::{
-        Amounts, CaptureMode, Cause, Currency, Customer, Delivery, DeliveryChannel, Event, Field, Intent,
-        Mode, Money, NewDelivery, NewOrder, Operation, OperationId, OperationStatus, Order, OrderId,
-        OrderPatch, OrderStatus, Part, PlannedOrder, ProviderStatus, Reading, Timestamp, WaitsFor,
+        Amounts, CaptureMode, Cause, Currency, Customer, Delivery, DeliveryChannel, EndpointId, Event,
+        EventFilter, Field, Intent, Mode, Money, NewDelivery, NewOrder, Operation, OperationId,
+        OperationStatus, Order, OrderId, OrderPatch, OrderStatus, Part, PlannedOrder, ProviderStatus,
+        Reading, Timestamp, WaitsFor,
     },
     store::{
-        Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, sqlite::SqliteStore,
+        Begun, IdempotencyKey, NewOperation, Settled, Settlement, Store, StoreError, outbox::Endpoint,
+        sqlite::SqliteStore,
     },
 };
+use secrecy::SecretString;
 use serde_json::json;
 
 /// A kind of store under test, with its data in a place of its own.
@@ -279,4 +283,25 @@ pub(crate) async fn event_words(store: &dyn Store, name: &str) -> Vec<(String, b
 /// Expected event words.
 pub(crate) fn words(expected: &[(&str, bool)]) -> Vec<(String, bool)> {
     expected.iter().map(|(word, behind)| ((*word).to_owned(), *behind)).collect()
+}
+
+/// A new webhook endpoint of a client that gets everything.
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint {
+        id: EndpointId::generate(),
+        client: "till".to_owned(),
+        accounts: AllowedAccounts::All,
+        url: "https://shop.example/hook".to_owned(),
+        description: None,
+        event_types: EventFilter::default(),
+        enabled: true,
+        disabled_reason: None,
+        secret: SecretString::from("whsec_AAAA"),
+        previous_secret: None,
+        position: 0,
+        slow_until: None,
+        slow_count: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    }
 }
