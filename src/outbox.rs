@@ -4,8 +4,8 @@
 //! from them by a position of each endpoint (see [`crate::store::outbox`]), so that an event is delivered at least
 //! once, whatever crashes when. The order of deliveries is not promised: each event has its order's `sequence`.
 
+mod addresses;
 mod clients;
-mod guard;
 mod lookup;
 mod message;
 mod owners;
@@ -28,8 +28,8 @@ use tokio_util::task::TaskTracker;
 #[cfg(test)]
 pub(crate) use self::message::body as message_body;
 pub use self::{
+    addresses::{AddressRefused, AddressRules, Resolver},
     clients::Clients,
-    guard::{AddressRefused, AddressRules, Resolver},
     lookup::SystemResolver,
     schedule::Schedule,
 };

@@ -158,7 +158,7 @@ impl Scene {
             }
             call => {
                 let intent = self.intent(call);
-                let verdict = answered(bodies, adapter.settle(&self.operation(intent), &memory, deadline));
+                let verdict = answered(bodies, adapter.shows(&self.operation(intent), &memory, deadline));
                 // Some can be asked nothing: then nothing is learned.
                 check_read(&verdict, is_json || matches!(verdict, Ok(Verdict::NoTrace(None))));
                 if let Ok(

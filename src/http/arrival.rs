@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Api,
-    places::{Kind, Seat},
+    seats::{Kind, Seat},
 };
 use crate::{
     metrics::{self, Shed},

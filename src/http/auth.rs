@@ -13,12 +13,12 @@ use axum::{
 use super::{
     Api,
     error::Failed,
-    guard::RequestId,
+    every_request::RequestId,
     jwt::{Denied, Tokens},
     logline::CallerName,
     peer::Peer,
-    places::Seat,
     proof::Proof,
+    seats::Seat,
 };
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, JwtSettings, Scope, api_key},

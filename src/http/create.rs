@@ -22,7 +22,7 @@ use super::{
     forms::{customer, delivery, locale, metadata, return_url},
     openapi::CreateBody,
     orders::{JSON, REPLAYED, answer, idempotency_key},
-    places::Seat,
+    seats::Seat,
 };
 use crate::{
     adapter::Violation,
@@ -69,14 +69,15 @@ pub(super) async fn create_order(
     no_query(query.as_deref())?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
     let (account, order) = read(&body)?;
-    if let Some(name) = api.orders.account_of_creation(&caller, account.as_ref(), &order) {
-        seat.is_about(&name)?;
+    let account = api.orders.changes.route(&caller, account.as_ref(), &order);
+    if let Ok(account) = &account {
+        seat.is_about(&account.name)?;
     }
     let key =
         idempotency_key(&headers, true)?.ok_or_else(|| Problem::plain(ProblemCode::IdempotencyKeyMissing))?;
     let print = fingerprint("POST", "/orders", "", &body, false);
     let new = NewCreation { account, order, key: (key, print), deadline };
-    let changed = api.orders.create(&caller, new).await?;
+    let changed = api.orders.changes.create(&caller, new).await?;
     let mut response = answer(&changed)?;
     if changed.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

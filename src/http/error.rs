@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use super::guard::request_id;
+use super::every_request::request_id;
 use crate::{
     domain::Outcome,
     problem::{Problem, ProblemCode},

@@ -19,7 +19,7 @@ use super::{
     create,
     cursor::{self, Cursors, read_limit},
     events::Asked,
-    guard, jwt, movements, operations,
+    every_request, jwt, movements, operations,
     orders::{self, JSON_OR_MERGE_PATCH},
     webhooks,
 };
@@ -232,7 +232,7 @@ pub fn headers(data: &[u8]) {
         }
         Err(problem) => assert_eq!(problem.code, ProblemCode::IdempotencyKeyInvalid),
     }
-    let id = guard::request_id(&headers);
+    let id = every_request::request_id(&headers);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     assert!((1..=128).contains(&id.len()) && id.bytes().all(is_plain), "{id}");
     if let Some(place) = trace::caller(&headers) {

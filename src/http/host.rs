@@ -4,7 +4,7 @@
 use axum::{extract::Request, middleware::Next, response::Response};
 use http::{Version, header, uri::Authority};
 
-use super::{error::render, guard::request_id};
+use super::{error::render, every_request::request_id};
 use crate::problem::{Problem, ProblemCode};
 
 fn wrong(detail: &str) -> Problem {

@@ -32,7 +32,7 @@ impl CallerName {
 
 /// What an answer is about. In the extensions of a response.
 #[derive(Debug, Clone, Default)]
-pub(super) struct About {
+pub(super) struct Subject {
     order_id: Option<String>,
     operation_id: Option<String>,
     provider: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct About {
     is_too_much: bool,
 }
 
-impl About {
+impl Subject {
     /// An answer to a change.
     pub(super) fn operation(operation: &Operation) -> Self {
         let order = operation.order_id.as_ref().or(operation.order_after.as_ref().map(|order| &order.id));
@@ -81,7 +81,7 @@ impl About {
 }
 
 /// Puts what an answer is about beside it.
-pub(super) fn about(mut response: Response, about: About) -> Response {
+pub(super) fn about(mut response: Response, about: Subject) -> Response {
     response.extensions_mut().insert(about);
     response
 }
@@ -113,8 +113,8 @@ impl Lines {
         caller: &CallerName,
         duration_ms: u64,
     ) {
-        let nothing = About::default();
-        let about = response.extensions().get::<About>().unwrap_or(&nothing);
+        let nothing = Subject::default();
+        let about = response.extensions().get::<Subject>().unwrap_or(&nothing);
         let status = response.status().as_u16();
         let is_kept_notification = route == "/notifications/{account}" && status == 200;
         let is_proven = caller.get().is_some() || is_kept_notification;
@@ -180,7 +180,7 @@ pub(super) fn tell(span: &mut Span, method: &Method, route: &str, response: &Res
     span.tell(Key::Route, route);
     span.tell(Key::Status, response.status().as_u16());
     span.tell_some(Key::Client, caller.get());
-    if let Some(about) = response.extensions().get::<About>() {
+    if let Some(about) = response.extensions().get::<Subject>() {
         span.tell_some(Key::OrderId, about.order_id.as_deref());
         span.tell_some(Key::OperationId, about.operation_id.as_deref());
         span.tell_some(Key::Provider, about.provider.as_deref());

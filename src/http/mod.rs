@@ -11,11 +11,11 @@ mod cursor;
 mod dto;
 mod error;
 mod events;
+mod every_request;
 mod forms;
 #[cfg(feature = "faults")]
 #[doc(hidden)]
 pub mod fuzz;
-mod guard;
 mod hangup;
 mod host;
 mod jwt;
@@ -29,8 +29,8 @@ mod orders;
 mod pages;
 mod payer;
 mod peer;
-mod places;
 mod proof;
+mod seats;
 pub mod server;
 mod stall;
 mod streams;
@@ -65,7 +65,7 @@ pub struct Api {
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
-    places: Arc<places::Places>,
+    seats: Arc<seats::Seats>,
     arrivals: Arc<arrival::Arrivals>,
     security: Arc<SecurityLog>,
     lines: Arc<logline::Lines>,
@@ -131,7 +131,7 @@ impl Api {
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
-            places: Arc::new(places::Places::new(options.requests_under_way)),
+            seats: Arc::new(seats::Seats::new(options.requests_under_way)),
             arrivals: Arc::new(arrival::Arrivals::new()),
             security: Arc::default(),
             lines: Arc::default(),
@@ -192,7 +192,7 @@ impl Api {
             .fallback(error::no_such_address)
             .method_not_allowed_fallback(error::method_not_allowed)
             .layer(CatchPanicLayer::custom(error::panicked))
-            .layer(middleware::from_fn_with_state(self.clone(), guard::around_every_request))
+            .layer(middleware::from_fn_with_state(self.clone(), every_request::around_every_request))
             .with_state(self.clone())
     }
 

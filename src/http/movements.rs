@@ -17,7 +17,7 @@ use super::{
     dto::{ChangedOrderDto, OpenOperationDto},
     error::Failed,
     openapi::PartBody,
-    orders::{JSON, change, idempotency_key, order_id},
+    orders::{JSON, change, idempotency_key, located},
 };
 use crate::{adapter::Violation, config::Scope, domain::Money, orders::ChangeRequest, problem::Problem};
 
@@ -160,13 +160,13 @@ impl Movement {
     ) -> Result<Response, Failed> {
         let deadline = Instant::now() + api.request_timeout;
         let caller = authenticated.with(self.scope)?;
-        let id = order_id(api, &caller, id)?;
+        let order = located(api, &caller, id)?;
         no_query(query)?;
         let body = read_object(headers, body, api.body_bytes, JSON).await?;
         let amount = part(&body)?;
         let key = idempotency_key(headers, self.key == KeyIs::Required || amount.is_some())?;
         let print = fingerprint("POST", self.route, &id.to_string(), &body, false);
-        change(api, &caller, headers, id, (self.request)(amount), key, print, deadline).await
+        change(api, &caller, headers, order, (self.request)(amount), key, print, deadline).await
     }
 }
 

@@ -38,18 +38,15 @@ pub(super) async fn receive_notification(
     headers: HeaderMap,
     body: Arriving,
 ) -> Result<Response, Failed> {
-    let account = account.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
+    let name = account.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
     // Before the body: nobody waits for what no account will take.
-    if !api.orders.has_account(&account) {
-        return Err(Problem::plain(ProblemCode::NotFound).into());
-    }
+    let account = api.orders.inbox.account(&name).ok_or_else(|| Problem::plain(ProblemCode::NotFound))?;
     let raw = read(&headers, body).await?;
-    match api.orders.receive(&account, raw).await {
+    match api.orders.inbox.receive(&account, raw).await {
         Received::Kept(acknowledgement) => {
             Ok((StatusCode::OK, [(header::CONTENT_TYPE, acknowledgement.content_type)], acknowledgement.body)
                 .into_response())
         }
-        Received::NoAccount => Err(Problem::plain(ProblemCode::NotFound).into()),
         Received::Refused(NotificationError::BadSignature(_)) => {
             Err(Problem::new(ProblemCode::Unauthenticated, "the signature is not this account's").into())
         }

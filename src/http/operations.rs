@@ -84,7 +84,7 @@ pub(super) async fn list_operations(
     }
     let scope = cursor::scope("operations", &caller, &format!("{filter:?} {sort:?}"));
     let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
-    let page = api.orders.list_operations(&caller, filter, sort, after, limit).await?;
+    let page = api.orders.reads.list_operations(&caller, filter, sort, after, limit).await?;
     let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));
     let items = page.items.iter().map(|(_, operation)| OperationDto::new(operation)).collect();
     Ok(Json(OperationListDto { items, next_cursor }))
@@ -107,7 +107,7 @@ pub(super) async fn read_operation(
 ) -> Result<Json<OperationDto>, Failed> {
     let caller = authenticated.with(Scope::OrdersRead)?;
     let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
-    let operation = api.orders.operation(&caller, id).await?;
+    let operation = api.orders.reads.operation(&caller, id).await?;
     Ok(Json(OperationDto::new(&operation)))
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn settle_operation(
     let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
     let body = read_object(&headers, body, api.body_bytes, JSON).await?;
     let (status, reason) = decision(&body)?;
-    let operation = api.orders.decide(&caller, id, status, reason).await?;
+    let operation = api.orders.reconciler.review(&caller, id, status, reason).await?;
     Ok(Json(OpenOperationDto { operation: OperationDto::new(&operation) }))
 }
 

@@ -19,14 +19,14 @@ use super::{
     dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto, OrderListDto},
     error::Failed,
     forms::{customer, delivery, locale, metadata, return_url},
-    logline::{About, about},
+    logline::{Subject, about},
     openapi::PatchBody,
 };
 use crate::{
     adapter::Violation,
     config::Scope,
-    domain::{Operation, OperationKind, OperationStatus, OrderId, OrderPatch, OrderStatus},
-    orders::{Caller, ChangeRequest, Changed, NewChange, Precondition, ReadOptions},
+    domain::{Operation, OperationKind, OperationStatus, OrderPatch, OrderStatus},
+    orders::{Caller, ChangeRequest, Changed, Located, NewChange, Precondition, ReadOptions},
     problem::{Problem, ProblemCode},
     store::{OrderFilter, Sort},
 };
@@ -62,16 +62,16 @@ pub(super) async fn read_order(
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersRead)?;
-    let id = order_id(&api, &caller, &id)?;
+    let order = located(&api, &caller, &id)?;
     let options = read_options(query.as_deref())?;
-    let shown = api.orders.read(&caller, &id, options, deadline).await?;
+    let shown = api.orders.reads.read(&order, options, deadline).await?;
     let (json, etag) = OrderDto::new(&shown.order, shown.stale).to_json();
     let content_type = HeaderValue::from_static("application/json");
     let mut response = ([(header::CONTENT_TYPE, content_type)], json).into_response();
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
-    Ok(about(response, About::order(&shown.order)))
+    Ok(about(response, Subject::order(&shown.order)))
 }
 
 /// Change what the payer is asked for.
@@ -105,13 +105,13 @@ pub(super) async fn update_order(
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersUpdate)?;
-    let id = order_id(&api, &caller, &id)?;
+    let order = located(&api, &caller, &id)?;
     no_query(query.as_deref())?;
     let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
     let patch = patch(&body)?;
     let key = idempotency_key(&headers, false)?;
     let print = fingerprint("PATCH", "/orders/{id}", &id.to_string(), &body, true);
-    change(&api, &caller, &headers, id, ChangeRequest::Update(Box::new(patch)), key, print, deadline).await
+    change(&api, &caller, &headers, order, ChangeRequest::Update(Box::new(patch)), key, print, deadline).await
 }
 
 /// List what happened to an order.
@@ -135,11 +135,11 @@ pub(super) async fn list_order_events(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
     let caller = authenticated.with(Scope::OrdersRead)?;
-    let id = order_id(&api, &caller, &id)?;
+    let order = located(&api, &caller, &id)?;
     let mut limit = cursor::LIMIT;
     let mut after = None;
     let mut errors = Vec::new();
-    let scope = cursor::scope("order events", &caller, &id.to_string());
+    let scope = cursor::scope("order events", &caller, &order.id.to_string());
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
             "limit" => match read_limit(&value) {
@@ -154,7 +154,7 @@ pub(super) async fn list_order_events(
         return Err(Problem::invalid(errors).into());
     }
     let after = after.map_or(0, |(sequence, _)| sequence);
-    let events = api.orders.events(&caller, &id, after, limit.saturating_add(1)).await?;
+    let events = api.orders.reads.events(&order, after, limit.saturating_add(1)).await?;
     let places = events.into_iter().map(|event| ((event.sequence, String::new()), event)).collect();
     let (events, next_cursor) = api.cursors.page(places, limit, &scope);
     Ok(axum::Json(EventListDto { items: events.iter().map(EventDto::new).collect(), next_cursor })
@@ -216,7 +216,7 @@ pub(super) async fn list_orders(
     }
     let scope = cursor::scope("orders", &caller, &format!("{filter:?} {sort:?}"));
     let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
-    let page = api.orders.list_orders(&caller, filter, sort, after, limit).await?;
+    let page = api.orders.reads.list_orders(&caller, filter, sort, after, limit).await?;
     let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));
     let items = page.items.iter().map(|(_, order)| OrderDto::new(order, false)).collect();
     Ok(axum::Json(OrderListDto { items, next_cursor }).into_response())
@@ -227,10 +227,9 @@ pub(super) fn wrong_sort() -> Violation {
 }
 
 /// The id in the path; what is no id is as absent as an unknown order.
-pub(super) fn order_id(api: &Api, caller: &Caller, text: &str) -> Result<OrderId, Problem> {
+pub(super) fn located(api: &Api, caller: &Caller, text: &str) -> Result<Located, Problem> {
     let id = text.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
-    api.orders.check_route(caller, &id)?;
-    Ok(id)
+    api.orders.locate(caller, id)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one call of all handlers of changes")]
@@ -238,20 +237,20 @@ pub(super) async fn change(
     api: &Api,
     caller: &Caller,
     headers: &HeaderMap,
-    id: OrderId,
+    order: Located,
     request: ChangeRequest,
     key: Option<String>,
     print: String,
     deadline: Instant,
 ) -> Result<Response, Failed> {
     let change = NewChange {
-        id,
+        order,
         request,
         key: key.map(|key| (key, print)),
         precondition: precondition(headers)?,
         deadline,
     };
-    let changed = api.orders.change(caller, change).await?;
+    let changed = api.orders.changes.change(caller, change).await?;
     let mut response = answer(&changed)?;
     if changed.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -280,7 +279,8 @@ pub(super) fn answer(changed: &Changed) -> Result<Response, Failed> {
             if is_new && let Ok(value) = HeaderValue::from_str(&format!("/orders/{}", order.id)) {
                 response.headers_mut().insert(header::LOCATION, value);
             }
-            let subject = if changed.kept { About::operation(operation) } else { About::not_kept(operation) };
+            let subject =
+                if changed.kept { Subject::operation(operation) } else { Subject::not_kept(operation) };
             Ok(about(response, subject))
         }
         OperationStatus::Refused | OperationStatus::NotExecuted => {
@@ -308,7 +308,7 @@ fn open(status: StatusCode, operation: &Operation) -> Response {
     if let Ok(value) = HeaderValue::from_str(&format!("/operations/{}", operation.id)) {
         response.headers_mut().insert(header::LOCATION, value);
     }
-    about(response, About::operation(operation))
+    about(response, Subject::operation(operation))
 }
 
 /// The caller's key: an RFC 8941 string in quotes, or bare.

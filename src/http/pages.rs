@@ -144,7 +144,7 @@ async fn metrics_text(State(api): State<Api>) -> Response {
         *worst = state.max(*worst);
     }
     let counted =
-        async { (api.orders.reads_overdue().await, api.orders.store().backlog(Timestamp::now()).await) };
+        async { (api.orders.reads.overdue().await, api.orders.store().backlog(Timestamp::now()).await) };
     let (follow_overdue, backlog) = deadline::at_most(STORE_TIME, counted).await;
     let standing = metrics::Standing {
         breakers: breakers.into_iter().collect(),

@@ -12,7 +12,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Api, arrival::Arriving, error::Failed, notifications, places::Seat};
+use super::{Api, arrival::Arriving, error::Failed, notifications, seats::Seat};
 use crate::{
     domain::{
         Checkout, CheckoutMethod, Intent, Operation, PlannedOrder, Timestamp, web_address::web_address,
@@ -44,8 +44,8 @@ fn planned(operation: Operation) -> Result<(PlannedOrder, Option<Checkout>), Pro
 
 /// Sends the payer to the provider's page, by a form that submits itself where the provider wants a POST.
 async fn pay(State(api): State<Api>, Path(token): Path<String>) -> Result<Response, Failed> {
-    let operation = api.orders.page(&token).await?;
-    let is_being_paid = api.orders.is_being_paid(&operation).await?;
+    let operation = api.orders.reads.page(&token).await?;
+    let is_being_paid = api.orders.reads.is_being_paid(&operation).await?;
     let (planned, checkout) = planned(operation)?;
     if is_being_paid {
         // A payer who comes once more must not pay twice.
@@ -86,12 +86,14 @@ async fn come_back(
     Extension(seat): Extension<Arc<Seat>>,
     body: Arriving,
 ) -> Result<Response, Failed> {
-    let operation = api.orders.page(&token).await?;
+    let operation = api.orders.reads.page(&token).await?;
     seat.is_about(&operation.account)?;
     let raw = notifications::read(&headers, body).await?;
     if !raw.body.is_empty() {
         // A forged one changes nothing, and the payer is sent on all the same.
-        if let Received::NotKept(error) = api.orders.receive(&operation.account, raw).await {
+        if let Some(account) = api.orders.inbox.account(&operation.account)
+            && let Received::NotKept(error) = api.orders.inbox.receive(&account, raw).await
+        {
             tracing::warn!(%error, "what a payer's browser brought back could not be kept");
         }
     }

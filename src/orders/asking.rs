@@ -1,45 +1,28 @@
 //! Asking a provider for an order, with what orders the answer among others.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Orders, failure::MEMORY};
+use super::{core::Core, failure::MEMORY};
 use crate::{
     adapter::{Account, ErrorKind, ProviderError, Recall, Verdict},
-    domain::{Operation, Order, OrderId, OrderMemory, Reading},
-    store::{Store, deadline},
+    domain::{Cause, Operation, Order, OrderId, OrderMemory, Reading},
+    store::{Store, StoreError, deadline},
 };
 
 /// Longest time that an adapter waits for what is remembered of an order.
 const RECALL_TIME: Duration = Duration::from_secs(10);
 /// Longest time for the change count of an order that has been read already. Without it the reading is shown and not kept.
 const COUNT_TIME: Duration = Duration::from_secs(1);
-
-/// Numbers of one start; the next start begins above them.
-const NUMBERS_OF_A_RUN: i64 = 1 << 40;
-
-/// The numbers under which orders are asked for.
-#[derive(Debug)]
-pub(super) struct Numbers(AtomicI64);
-
-impl Numbers {
-    /// Above all numbers of earlier starts.
-    pub(super) fn of_run(run: i64) -> Self {
-        Self(AtomicI64::new(run.saturating_mul(NUMBERS_OF_A_RUN)))
-    }
-
-    pub(super) fn next(&self) -> i64 {
-        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-}
+/// Longest time that the read of an order that is to be kept may take.
+const READ_TIME: Duration = Duration::from_secs(10);
+/// An order that was changed while it was read is read again, so often at once.
+const TRIES: u32 = 3;
 
 /// The memory of one order, read when an adapter asks for it, and the change count it was read under.
 pub(super) struct StoreMemory<'a> {
@@ -85,7 +68,7 @@ pub(super) struct Evidence {
     pub(super) reading: Option<Reading>,
 }
 
-impl Orders {
+impl Core {
     /// What is remembered of an order, for an adapter that asks.
     pub(super) fn memory_of<'a>(&'a self, id: &'a OrderId) -> StoreMemory<'a> {
         StoreMemory::new(&self.store, Some(id))
@@ -116,8 +99,8 @@ impl Orders {
         let asked = self.numbers.next();
         let id = operation.expected_order();
         let memory = StoreMemory::new(&self.store, id.as_ref());
-        let settle = account.adapter.settle(operation, &memory, deadline);
-        let mut verdict = deadline::within(deadline, settle).await?;
+        let shows = account.adapter.shows(operation, &memory, deadline);
+        let mut verdict = deadline::within(deadline, shows).await?;
         let reading = match order_of(&mut verdict) {
             Some(order) => {
                 let change_count = memory.change_count(&order.id).await;
@@ -133,6 +116,38 @@ impl Orders {
         let change_count = deadline::at_most(COUNT_TIME, self.store.change_count(&order.id)).await.ok();
         Reading { order, asked, change_count, at: self.clock.now() }
     }
+
+    /// Reads an order and keeps it; reads it again when it was changed meanwhile.
+    pub(super) async fn read_and_keep(
+        &self,
+        account: &Account,
+        id: &OrderId,
+        cause: Cause,
+    ) -> Result<(), NotKept> {
+        for _ in 0..TRIES {
+            let reading = self.ask(account, id, Instant::now() + READ_TIME).await.map_err(NotKept::Read)?;
+            let outdated =
+                self.store.save_copies(vec![reading], cause.clone()).await.map_err(NotKept::Store)?;
+            if outdated.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(NotKept::Outdated)
+    }
+}
+
+/// Why an order that was to be read and kept was not.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotKept {
+    /// The provider could not be read.
+    #[error("{0}")]
+    Read(ProviderError),
+    /// The store failed.
+    #[error("{0}")]
+    Store(StoreError),
+    /// It was changed again and again while it was being read.
+    #[error("it was changed while it was read")]
+    Outdated,
 }
 
 /// Takes the order out of a verdict.

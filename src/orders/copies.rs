@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::stopped;
+use super::core::stopped;
 use crate::{
     domain::{Amounts, Cause, OrderId, OrderStatus, Reading, Timestamp, WaitsFor},
     store::Store,

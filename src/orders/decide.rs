@@ -9,7 +9,7 @@ use crate::{
     problem::{Problem, ProblemCode},
 };
 
-use super::change::ChangeRequest;
+use super::request::ChangeRequest;
 
 /// What is to be done after the order was read.
 #[derive(Debug)]

@@ -154,3 +154,8 @@ fn log(error: &ProviderError) {
         tracing::warn!(provider = error.provider, error = %error, "provider call failed");
     }
 }
+
+/// The same answer whether a thing is absent or of an account the client may not use.
+pub(super) fn not_found() -> Problem {
+    Problem::plain(ProblemCode::NotFound)
+}

@@ -2,23 +2,25 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
-use tokio::{
-    sync::{Notify, watch},
-    time::MissedTickBehavior,
-};
+use tokio::{sync::Notify, time::MissedTickBehavior};
 
-use super::{Orders, follow::NotKept, stopped};
+use super::{
+    asking::NotKept,
+    core::{Core, stopped},
+    reconciler::Reconciler,
+};
 use crate::{
     adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
     domain::{AccountName, Operation, OperationKind, OperationStatus, OrderId, OrderStatus, Timestamp},
     metrics,
     problem::{Problem, ProblemCode, ProviderWord},
     store::{DueNotification, NewNotification, NotificationFacts, Proof, StoreError},
+    telemetry::SecurityLog,
     trace::{self, Context, Key},
 };
 
@@ -40,8 +42,6 @@ const PAUSES: [Duration; 5] = [
 pub enum Received {
     /// It is kept (or was before): this is what the provider expects to hear.
     Kept(Acknowledgement),
-    /// There is no such account.
-    NoAccount,
     /// It is not what the provider would send, or not signed with the account's secret.
     Refused(NotificationError),
     /// It could not be kept; the provider should try again.
@@ -56,16 +56,29 @@ fn refusal(error: &NotificationError) -> &'static str {
     }
 }
 
-impl Orders {
-    /// Whether there is such an account.
-    pub fn has_account(&self, name: &AccountName) -> bool {
-        self.registry().account(name).is_some()
+/// Takes in and applies what providers tell by themselves.
+#[derive(Debug)]
+pub struct Inbox {
+    core: Arc<Core>,
+    reconciler: Arc<Reconciler>,
+    /// Where notifications were kept.
+    filled: Filled,
+    security: SecurityLog,
+}
+
+impl Inbox {
+    pub(super) fn new(core: Arc<Core>, reconciler: Arc<Reconciler>) -> Self {
+        Self { core, reconciler, filled: Filled::default(), security: SecurityLog::default() }
+    }
+
+    /// The account with this name, for whoever brings news of it.
+    pub fn account(&self, name: &AccountName) -> Option<Account> {
+        self.core.registry().account(name).cloned()
     }
 
     /// Takes a notification in. It is acknowledged only after it is on disk, and applied after that.
-    pub async fn receive(&self, name: &AccountName, raw: RawNotification) -> Received {
-        let registry = self.registry();
-        let Some(account) = registry.account(name) else { return Received::NoAccount };
+    pub async fn receive(&self, account: &Account, raw: RawNotification) -> Received {
+        let name = &account.name;
         let provider = account.adapter.provider();
         let read = match account.adapter.verify_notification(&raw) {
             Ok(read) => read,
@@ -85,17 +98,17 @@ impl Orders {
             account: name.clone(),
             dedup_key: read.dedup_key.clone(),
             received_at: Timestamp::now(),
-            due_at: self.clock.now(),
+            due_at: self.core.clock.now(),
             content_type: raw.content_type,
             raw_body: raw.body.to_vec(),
             facts: facts(&read),
             cause: trace::cause(),
         };
-        match self.store.keep_notification(new).await {
+        match self.core.store.keep_notification(new).await {
             Ok(is_new) => {
                 metrics::notification(provider, if is_new { "accepted" } else { "duplicate" });
                 if is_new {
-                    self.inbox.add(name);
+                    self.filled.add(name);
                 }
                 Received::Kept(acknowledgement)
             }
@@ -110,14 +123,14 @@ impl Orders {
     /// Applies one notification: what it says is confirmed by reading the provider.
     async fn apply(&self, due: DueNotification) {
         let (context, mut span) =
-            Context::of_later_work(&self.tracer, due.cause.clone(), "apply notification");
+            Context::of_later_work(&self.core.tracer, due.cause.clone(), "apply notification");
         span.tell_some(Key::RequestId, due.cause.request_id.clone());
         context.run(self.apply_in_context(due)).await;
         span.end();
     }
 
     async fn apply_in_context(&self, due: DueNotification) {
-        let registry = self.registry();
+        let registry = self.core.registry();
         let Some(account) = registry.account(&due.account) else {
             return self.try_later(&due).await;
         };
@@ -139,13 +152,13 @@ impl Orders {
         if !self.contradict_creation(&due, applied.as_ref()).await.unwrap_or(false) {
             return self.try_later(&due).await;
         }
-        let now = self.clock.now();
-        let hastened = self.store.hasten(applied.as_ref(), due.facts.operation, now).await;
+        let now = self.core.clock.now();
+        let hastened = self.core.store.hasten(applied.as_ref(), due.facts.operation, now).await;
         if applied.is_none() {
             metrics::notification(account.adapter.provider(), "unknown_order");
             tracing::info!(account = %due.account, "a notification is about an order not known here");
         }
-        let finished = self.store.finish_notification(&due.id, applied, now).await;
+        let finished = self.core.store.finish_notification(&due.id, applied, now).await;
         if let Err(error) = hastened.and(finished) {
             tracing::warn!(%error, "a notification was applied, but not marked as such");
         }
@@ -156,7 +169,7 @@ impl Orders {
     async fn settle_by(&self, due: &DueNotification) -> Result<bool, StoreError> {
         let facts = &due.facts;
         let Some(id) = facts.settles.map(|(id, _)| id).or(facts.operation) else { return Ok(true) };
-        let Some(operation) = self.store.operation(id).await? else { return Ok(true) };
+        let Some(operation) = self.core.store.operation(id).await? else { return Ok(true) };
         if operation.account != due.account {
             return Ok(true);
         }
@@ -165,13 +178,13 @@ impl Orders {
             let order = operation.order_id.as_ref().map(|order| &order.reference);
             let is_about_it = facts.reference.is_none() || facts.reference.as_ref() == order;
             if is_about_it && (facts.amount.is_none() || facts.amount == operation.amount) {
-                let mut settlement = self.settlement(&operation, status, "notification");
+                let mut settlement = self.core.settlement(&operation, status, "notification");
                 settlement.proof = Some(proof(facts, None));
                 settlement.cause = Some(due.cause.clone());
                 if status == OperationStatus::Refused {
                     settlement.failure = Some(undone(&operation, facts).to_failure());
                 }
-                return Ok(self.commit(settlement).await.is_some());
+                return Ok(self.core.commit(settlement).await.is_some());
             }
             tracing::warn!(operation_id = %id, "a notification tells another order or amount than its operation");
         } else if operation.expected_order().is_none()
@@ -183,7 +196,7 @@ impl Orders {
                 // Its answer may still be lost.
                 OperationStatus::Pending | OperationStatus::Sending => false,
                 OperationStatus::Unknown => {
-                    self.check(Operation { order_id: Some(order), ..operation }).await
+                    self.reconciler.check(Operation { order_id: Some(order), ..operation }).await
                 }
                 OperationStatus::Accepted
                 | OperationStatus::NeedsReview
@@ -206,18 +219,18 @@ impl Orders {
         if !due.facts.status.is_some_and(OrderStatus::moves_money) {
             return Ok(true);
         }
-        let Some(operation) = self.store.operation(id).await? else { return Ok(true) };
+        let Some(operation) = self.core.store.operation(id).await? else { return Ok(true) };
         let ended_without =
             matches!(operation.status, OperationStatus::Refused | OperationStatus::NotExecuted);
         if operation.kind != OperationKind::Create || operation.account != due.account || !ended_without {
             return Ok(true);
         }
-        let mut settlement = self.settlement(&operation, OperationStatus::Succeeded, "notification");
+        let mut settlement = self.core.settlement(&operation, OperationStatus::Succeeded, "notification");
         // An order found by the merchant's reference alone may be another one than this creation made.
         let named = due.facts.reference.is_some().then(|| order.clone());
         settlement.proof = Some(proof(&due.facts, named));
         settlement.cause = Some(due.cause.clone());
-        Ok(self.commit(settlement).await.is_some())
+        Ok(self.core.commit(settlement).await.is_some())
     }
 
     /// The orders a notification may be about.
@@ -226,22 +239,22 @@ impl Orders {
             return Ok(vec![OrderId { account: due.account.clone(), reference: reference.clone() }]);
         }
         if let Some(operation) = due.facts.operation
-            && let Some(operation) = self.store.operation(operation).await?
+            && let Some(operation) = self.core.store.operation(operation).await?
             && operation.account == due.account
             && let Some(order) = operation.order_id
         {
             return Ok(vec![order]);
         }
         match &due.facts.merchant_reference {
-            Some(reference) => self.store.orders_with_reference(&due.account, reference).await,
+            Some(reference) => self.core.store.orders_with_reference(&due.account, reference).await,
             None => Ok(Vec::new()),
         }
     }
 
     /// Reads an order and keeps its copy with the events of what changed. False when the provider does not know it.
     async fn read_again(&self, account: &Account, due: &DueNotification, id: &OrderId) -> Result<bool, ()> {
-        self.store.tie_notification(&due.id, id).await.map_err(|_| ())?;
-        match self.read_and_keep(account, id, due.cause.clone()).await {
+        self.core.store.tie_notification(&due.id, id).await.map_err(|_| ())?;
+        match self.core.read_and_keep(account, id, due.cause.clone()).await {
             Ok(()) => Ok(true),
             Err(NotKept::Read(error)) if error.kind == ErrorKind::NotFound => Ok(false),
             Err(error) => {
@@ -252,7 +265,7 @@ impl Orders {
     }
 
     async fn due(&self, account: &AccountName) -> Vec<DueNotification> {
-        match self.store.due_notifications(account, self.clock.now(), AT_ONCE).await {
+        match self.core.store.due_notifications(account, self.core.clock.now(), AT_ONCE).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "due notifications could not be listed");
@@ -264,7 +277,9 @@ impl Orders {
     async fn try_later(&self, due: &DueNotification) {
         let index = usize::try_from(due.tries).unwrap_or(usize::MAX);
         let pause = PAUSES.get(index).or(PAUSES.last()).copied().unwrap_or(TICK);
-        if let Err(error) = self.store.retry_notification(&due.id, self.clock.now().plus(pause)).await {
+        if let Err(error) =
+            self.core.store.retry_notification(&due.id, self.core.clock.now().plus(pause)).await
+        {
             tracing::warn!(%error, "another attempt to apply a notification could not be planned");
         }
     }
@@ -321,8 +336,9 @@ impl Filled {
 
 /// Applies what is kept, as soon as it is kept and after a restart. Each account has a batch of its own under way, so that
 /// a slow provider holds up nobody else's news.
-pub(super) async fn run(orders: std::sync::Arc<Orders>, mut stopping: watch::Receiver<bool>) {
-    let everybody = || orders.registry().accounts().map(|account| account.name.clone()).collect();
+pub(super) async fn run(inbox: Arc<Inbox>) {
+    let mut stopping = inbox.core.stopping();
+    let everybody = || inbox.core.registry().accounts().map(|account| account.name.clone()).collect();
     // Not a pause that begins anew with all that comes: what is tried again must not wait for a quiet moment.
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -331,15 +347,15 @@ pub(super) async fn run(orders: std::sync::Arc<Orders>, mut stopping: watch::Rec
     // Those that may have something due.
     let mut filled: BTreeSet<AccountName> = everybody();
     while !*stopping.borrow() {
-        filled.append(&mut orders.inbox.take());
+        filled.append(&mut inbox.filled.take());
         for account in filled.difference(&busy).cloned().collect::<Vec<_>>() {
             filled.remove(&account);
-            let due = orders.due(&account).await;
+            let due = inbox.due(&account).await;
             if !due.is_empty() {
                 busy.insert(account.clone());
-                let orders = &orders;
+                let inbox = &inbox;
                 batches.push(async move {
-                    join_all(due.into_iter().map(|due| orders.apply(due))).await;
+                    join_all(due.into_iter().map(|due| inbox.apply(due))).await;
                     account
                 });
             }
@@ -349,7 +365,7 @@ pub(super) async fn run(orders: std::sync::Arc<Orders>, mut stopping: watch::Rec
                 busy.remove(&account);
                 filled.insert(account);
             }
-            () = orders.inbox.wake.notified() => {}
+            () = inbox.filled.wake.notified() => {}
             _ = tick.tick() => filled.append(&mut everybody()),
             () = stopped(&mut stopping) => {}
         }

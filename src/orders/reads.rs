@@ -1,99 +1,173 @@
-//! Equal reads at the same moment share one call to the provider.
+//! What is asked for without changing anything: an order at its provider, and what the store has.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::time::Instant;
 
-use super::Orders;
+use super::{
+    caller::Caller,
+    copies::WriteBehind,
+    core::Core,
+    failure::{not_found, read_problem, store_problem},
+    follow,
+    request::Located,
+};
 use crate::{
-    adapter::{Account, ErrorKind, ProviderError},
-    domain::{OrderId, Reading},
-    trace,
+    adapter::ErrorKind,
+    domain::{Event, Operation, OperationId, Order, Timestamp},
+    problem::Problem,
+    store::{ListPage, OperationFilter, OrderFilter, Place, Sort},
 };
 
-type Read = Shared<BoxFuture<'static, Result<Arc<Reading>, ProviderError>>>;
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOptions {
+    /// Accept a copy that was read at most this long ago.
+    pub max_age: Option<Duration>,
+    /// Accept an old copy when the provider cannot be asked.
+    pub allow_stale: bool,
+}
 
-/// The reads under way, by order.
-#[derive(Debug, Default)]
-pub(super) struct Reads {
-    under_way: Mutex<HashMap<OrderId, (u64, Read)>>,
-    started: std::sync::atomic::AtomicU64,
+/// An order as shown, and whether it is an old copy because the provider could not be asked.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The order.
+    pub order: Order,
+    /// Whether it is an old copy.
+    pub stale: bool,
+}
+
+/// Reads of orders and of what became of changes.
+#[derive(Debug)]
+pub struct Reads {
+    core: Arc<Core>,
+    copies: Arc<WriteBehind>,
 }
 
 impl Reads {
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, (u64, Read)>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn new(core: Arc<Core>, copies: Arc<WriteBehind>) -> Self {
+        Self { core, copies }
     }
 
-    /// What was asked before a change ended must not answer whoever asks after it.
-    pub(super) fn forget(&self, id: &OrderId) {
-        self.map().remove(id);
-    }
-}
-
-/// Takes a read off the list when one of its readers goes, with the answer or because its caller hung up: a read that
-/// nobody drives any more must not be joined.
-struct Leaving<'a> {
-    reads: &'a Reads,
-    id: &'a OrderId,
-    number: u64,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        let mut map = self.reads.map();
-        if map.get(self.id).is_some_and(|(current, _)| *current == self.number) {
-            map.remove(self.id);
-        }
-    }
-}
-
-impl Orders {
-    /// Reads an order at its provider, together with whoever reads it at this moment. Ends at the deadline of the
-    /// caller, whatever the shared call does: whoever has more time than the first of the readers asks again when that one's
-    /// is over.
-    pub(super) async fn read_shared(
-        self: &Arc<Self>,
-        account: &Account,
-        id: &OrderId,
+    /// The order as the provider sees it now.
+    ///
+    /// # Errors
+    /// Unknown order, or the provider cannot be asked.
+    pub async fn read(
+        &self,
+        order: &Located,
+        options: ReadOptions,
         deadline: Instant,
-    ) -> Result<Arc<Reading>, ProviderError> {
-        loop {
-            let (number, read, is_joined) = self.join_read(account, id, deadline);
-            let _leaving = Leaving { reads: &self.reads, id, number };
-            let ended = tokio::time::timeout_at(deadline, read).await.unwrap_or_else(|_| {
-                Err(ProviderError::new(
-                    account.adapter.provider(),
-                    "read",
-                    ErrorKind::Timeout,
-                    "no answer within the caller's deadline",
-                ))
-            });
-            let is_late = ended.as_ref().is_err_and(|error| error.kind == ErrorKind::Timeout);
-            if !(is_late && is_joined && Instant::now() < deadline) {
-                return ended;
+    ) -> Result<Shown, Problem> {
+        let Located { account, id } = order;
+        if let Some(max_age) = options.max_age
+            && let Some(order) = self.core.store.order_copy(id).await.map_err(store_problem)?
+            && is_fresh(&order, max_age)
+        {
+            return Ok(Shown { order, stale: false });
+        }
+        match self.core.read_shared(account, id, deadline).await {
+            Ok(reading) => {
+                self.copies.keep(&reading);
+                Ok(Shown { order: Arc::unwrap_or_clone(reading).order, stale: false })
+            }
+            Err(error) => {
+                let away = matches!(
+                    error.kind,
+                    ErrorKind::NotExecuted
+                        | ErrorKind::Timeout
+                        | ErrorKind::Protocol
+                        | ErrorKind::Incident
+                        | ErrorKind::Temporary
+                );
+                if away
+                    && options.allow_stale
+                    && let Some(order) = self.core.store.order_copy(id).await.map_err(store_problem)?
+                {
+                    return Ok(Shown { order, stale: true });
+                }
+                Err(read_problem(&error).about(id))
             }
         }
     }
 
-    /// The read of this order that is under way, else a new one that lasts until `deadline`; with its number, and whether
-    /// somebody else began it.
-    fn join_read(self: &Arc<Self>, account: &Account, id: &OrderId, deadline: Instant) -> (u64, Read, bool) {
-        let mut map = self.reads.map();
-        if let Some((number, read)) = map.get(id) {
-            return (*number, read.clone(), true);
-        }
-        let number = self.reads.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (orders, account, order) = (Arc::clone(self), account.clone(), id.clone());
-        // In the trace of whoever asked first, whoever drives it.
-        let read = trace::carry(async move { orders.ask(&account, &order, deadline).await.map(Arc::new) })
-            .boxed()
-            .shared();
-        map.insert(id.clone(), (number, read.clone()));
-        (number, read, false)
+    /// What became of an operation.
+    ///
+    /// # Errors
+    /// No such operation, or none this caller may see.
+    pub async fn operation(&self, caller: &Caller, id: OperationId) -> Result<Operation, Problem> {
+        let operation = self.core.store.operation(id).await.map_err(store_problem)?;
+        operation
+            .filter(|operation| caller.accounts.contains(operation.account.as_str()))
+            .ok_or_else(not_found)
     }
+
+    /// A page of the orders known here.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn list_orders(
+        &self,
+        caller: &Caller,
+        filter: OrderFilter,
+        sort: Sort,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<ListPage<Order>, Problem> {
+        let filter = OrderFilter { accounts: caller.accounts.names(), ..filter };
+        self.core.store.list_orders(filter, sort, after, limit).await.map_err(store_problem)
+    }
+
+    /// A page of the operations.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn list_operations(
+        &self,
+        caller: &Caller,
+        filter: OperationFilter,
+        sort: Sort,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<ListPage<Operation>, Problem> {
+        let filter = OperationFilter { accounts: caller.accounts.names(), ..filter };
+        self.core.store.list_operations(filter, sort, after, limit).await.map_err(store_problem)
+    }
+
+    /// The creation behind a payer's page.
+    ///
+    /// # Errors
+    /// No such page.
+    pub async fn page(&self, token: &str) -> Result<Operation, Problem> {
+        self.core.store.operation_of_page(token).await.map_err(store_problem)?.ok_or_else(not_found)
+    }
+
+    /// Whether the order that a page was made for is paid or being paid, by its newest copy.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn is_being_paid(&self, creation: &Operation) -> Result<bool, Problem> {
+        let Some(order) = &creation.order_id else { return Ok(false) };
+        let copy = self.core.store.order_copy(order).await.map_err(store_problem)?;
+        Ok(copy.is_some_and(|copy| copy.status.moves_money()))
+    }
+
+    /// The timeline of an order, from the event after number `after`.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn events(&self, order: &Located, after: i64, limit: u32) -> Result<Vec<Event>, Problem> {
+        self.core.store.order_events(&order.id, after, limit).await.map_err(store_problem)
+    }
+
+    /// How long the read of a followed order that is longest overdue has been due, by provider.
+    pub async fn overdue(&self) -> Vec<(&'static str, Duration)> {
+        follow::overdue(&self.core).await
+    }
+}
+
+/// Whether a copy was read at most `max_age` ago. One from the future was read while the clock was wrong.
+fn is_fresh(copy: &Order, max_age: Duration) -> bool {
+    let now = Timestamp::now();
+    copy.as_of <= now && now.since(copy.as_of) <= max_age
 }

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::guard::Resolver;
+use super::addresses::Resolver;
 
 /// Most lookups under way for webhooks, a quarter of the threads of the pool.
 const LOOKUPS_MAX: usize = 128;

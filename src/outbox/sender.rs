@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, header};
 
 use super::{
-    guard::{AddressRefused, AddressRules, Guarded, Resolver},
+    addresses::{AddressRefused, AddressRules, CheckedResolver, Resolver},
     schedule::retry_after,
 };
 use crate::domain::Timestamp;
@@ -102,7 +102,7 @@ impl Sender {
                 .retry(reqwest::retry::never())
                 .http1_only()
                 .https_only(encrypted)
-                .dns_resolver(Arc::new(Guarded { rules, resolver, encrypted }))
+                .dns_resolver(Arc::new(CheckedResolver { rules, resolver, encrypted }))
                 .pool_idle_timeout(IDLE)
                 .tcp_nodelay(true)
                 .referer(false)

@@ -324,7 +324,7 @@ pub(super) async fn a_lost_creation_is_outcome_unknown_and_sent_once(rig: Rig) {
         assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{kind:?}: {error}");
         assert_eq!(counts(&control, rig.provider.create), (1, effects), "{kind:?}");
         let intent = Intent::Create { planned: Box::new(planned) };
-        let verdict = rig.adapter.settle(&unknown(&rig, operation, intent), &Nothing, soon()).await.unwrap();
+        let verdict = rig.adapter.shows(&unknown(&rig, operation, intent), &Nothing, soon()).await.unwrap();
         let claimed = matches!(verdict, Verdict::Done(_) | Verdict::Accepted(_));
         assert!(effects == 1 || !claimed, "{kind:?}: claimed without an effect: {verdict:?}");
         assert!(!matches!(verdict, Verdict::Refused(_)), "{kind:?}: {verdict:?}");
@@ -361,7 +361,7 @@ pub(super) async fn a_lost_movement_is_outcome_unknown_and_found_by_reading(rig:
             let error = result.unwrap_err();
             assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{name}: {error}");
             assert_eq!(counts(&control, service), (1, already + effects), "{name}");
-            let verdict = rig.adapter.settle(&operation, &Nothing, soon()).await.unwrap();
+            let verdict = rig.adapter.shows(&operation, &Nothing, soon()).await.unwrap();
             let is_right = match effects {
                 1 => matches!(verdict, Verdict::Done(_)) || !capability.findable,
                 _ => matches!(verdict, Verdict::NoTrace(_)),

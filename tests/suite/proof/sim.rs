@@ -22,7 +22,7 @@ use std::{
 use guichet::{
     adapter::{Account, ProviderAdapter, RawNotification, Registry},
     domain::{Operation, OperationKind, OperationStatus, OrderId, Timestamp, time::simulate_clock},
-    orders::{ChangeRequest, NewChange, NewCreation, Orders, ReadOptions, Received},
+    orders::{ChangeRequest, NewChange, Orders, ReadOptions, Received},
     problem::ProblemCode,
     store::{Store, sqlite::SqliteStore},
     trace::Tracer,
@@ -267,13 +267,10 @@ async fn live(
         }
     }
     for reference in check::free_references(store, &asks) {
-        let new = NewCreation {
-            account: Some("exact".parse().unwrap()),
-            order: clients::new_order(&reference, false, false),
-            key: (format!("last-{reference}"), reference.clone()),
-            deadline: tokio::time::Instant::now() + Duration::from_secs(10),
-        };
-        let made = orders.create(&clients::caller(), new).await;
+        let order = clients::new_order(&reference, false, false);
+        let key = (format!("last-{reference}"), reference.clone());
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let made = clients::create(&orders, order, key, deadline).await;
         if made.is_err_and(|problem| problem.code == ProblemCode::MerchantReferenceInUse) {
             return Err(format!("contradiction: nobody has the reference {reference}, and it is in use"));
         }
@@ -302,7 +299,8 @@ async fn read_all(world: &Arc<World>, orders: &Arc<Orders>, store: &Arc<dyn Stor
         let orders = Arc::clone(orders);
         tokio::spawn(async move {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-            let _ = orders.read(&clients::caller(), &order.id, ReadOptions::default(), deadline).await;
+            let Ok(order) = orders.locate(&clients::caller(), order.id) else { return };
+            let _ = orders.reads.read(&order, ReadOptions::default(), deadline).await;
         });
         // The caller's read is under way.
         pause(100).await;
@@ -320,8 +318,9 @@ async fn blocked_and_free(
     let deadline = || tokio::time::Instant::now() + Duration::from_secs(10);
     let change = async |id: &OrderId, request: ChangeRequest| {
         let key = Some((format!("last-{id}"), format!("{request:?}")));
-        let change = NewChange { id: id.clone(), request, key, precondition: None, deadline: deadline() };
-        orders.change(&clients::caller(), change).await.map_err(|problem| problem.code)
+        let order = orders.locate(&clients::caller(), id.clone()).map_err(|problem| problem.code)?;
+        let change = NewChange { order, request, key, precondition: None, deadline: deadline() };
+        orders.changes.change(&clients::caller(), change).await.map_err(|problem| problem.code)
     };
     let contradicted = operations.iter().filter(|operation| operation.contradiction.is_some());
     for order in contradicted.filter_map(|operation| operation.order_id.as_ref()) {
@@ -362,7 +361,8 @@ async fn postman(orders: Arc<Orders>, world: Arc<World>) {
         loop {
             let Some((_, notice)) = world.state().next_notice() else { break };
             let raw = RawNotification { content_type: None, body: notice.body.clone().into() };
-            let kept = orders.receive(&notice.account.parse().unwrap(), raw).await;
+            let account = orders.inbox.account(&notice.account.parse().unwrap()).unwrap();
+            let kept = orders.inbox.receive(&account, raw).await;
             let mut state = world.state();
             let place = state
                 .notices

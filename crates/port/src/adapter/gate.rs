@@ -73,7 +73,7 @@ pub(super) enum Traffic {
 
 /// What the end of a call says about the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CallEnd {
     /// It answered, perhaps with a refusal.
     Answered,
     /// It could not be reached, or what became of the call is not known.
@@ -130,7 +130,7 @@ impl Gate {
         };
         let permit = self.in_flight.try_acquire().map_err(|_| Refusal::Busy)?;
         breaker.probing |= is_probe;
-        Ok(Pass { gate: self, traffic, is_probe, started: Instant::now(), verdict: None, _permit: permit })
+        Ok(Pass { gate: self, traffic, is_probe, started: Instant::now(), end: None, _permit: permit })
     }
 
     fn is_cool(&self, opened_at: Instant) -> bool {
@@ -141,18 +141,18 @@ impl Gate {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn judge(&self, is_probe: bool, verdict: Verdict) {
+    fn judge(&self, is_probe: bool, end: CallEnd) {
         let mut breaker = self.breaker();
         if is_probe {
             breaker.probing = false;
         }
-        match (verdict, breaker.opened_at) {
-            (Verdict::Answered, None) => breaker.failures = 0,
-            (Verdict::Answered, Some(_)) if is_probe => {
+        match (end, breaker.opened_at) {
+            (CallEnd::Answered, None) => breaker.failures = 0,
+            (CallEnd::Answered, Some(_)) if is_probe => {
                 *breaker = Breaker::default();
                 self.observer.breaker_moved(self.provider, BreakerMovement::Closed);
             }
-            (Verdict::Failed, None) => {
+            (CallEnd::Failed, None) => {
                 breaker.failures = breaker.failures.saturating_add(1);
                 if breaker.failures >= self.settings.breaker_failures {
                     breaker.opened_at = Some(Instant::now());
@@ -160,9 +160,9 @@ impl Gate {
                     self.observer.breaker_moved(self.provider, movement);
                 }
             }
-            (Verdict::Failed, Some(_)) if is_probe => breaker.opened_at = Some(Instant::now()),
+            (CallEnd::Failed, Some(_)) if is_probe => breaker.opened_at = Some(Instant::now()),
             // Calls that left before it opened say nothing new.
-            (Verdict::Answered | Verdict::Failed, Some(_)) | (Verdict::Nothing, _) => {}
+            (CallEnd::Answered | CallEnd::Failed, Some(_)) | (CallEnd::Nothing, _) => {}
         }
     }
 }
@@ -174,22 +174,22 @@ pub(super) struct Pass<'a> {
     traffic: Traffic,
     is_probe: bool,
     started: Instant,
-    verdict: Option<Verdict>,
+    end: Option<CallEnd>,
     _permit: SemaphorePermit<'a>,
 }
 
 impl Pass<'_> {
     /// The call ended.
-    pub(super) fn ended(mut self, verdict: Verdict) {
-        self.verdict = Some(verdict);
+    pub(super) fn ended(mut self, end: CallEnd) {
+        self.end = Some(end);
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         let given_up = self.traffic == Traffic::Read && self.started.elapsed() >= GIVEN_UP;
-        let otherwise = if given_up { Verdict::Failed } else { Verdict::Nothing };
-        self.gate.judge(self.is_probe, self.verdict.unwrap_or(otherwise));
+        let otherwise = if given_up { CallEnd::Failed } else { CallEnd::Nothing };
+        self.gate.judge(self.is_probe, self.end.unwrap_or(otherwise));
     }
 }
 
@@ -207,13 +207,13 @@ mod tests {
         )
     }
 
-    fn call(gate: &Gate, traffic: Traffic, verdict: Verdict) -> Option<Refusal> {
-        gate.enter(traffic).map(|pass| pass.ended(verdict)).err()
+    fn call(gate: &Gate, traffic: Traffic, end: CallEnd) -> Option<Refusal> {
+        gate.enter(traffic).map(|pass| pass.ended(end)).err()
     }
 
     fn open(gate: &Gate) {
         for _ in 0..3 {
-            assert_eq!(call(gate, Traffic::Change, Verdict::Failed), None);
+            assert_eq!(call(gate, Traffic::Change, CallEnd::Failed), None);
         }
         assert_eq!(gate.state(), BreakerState::Open);
     }
@@ -221,15 +221,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_open_it_and_refusals_do_not() {
         let gate = gate(8);
-        for verdict in [Verdict::Failed, Verdict::Failed, Verdict::Answered, Verdict::Failed, Verdict::Failed]
-        {
-            assert_eq!(call(&gate, Traffic::Read, verdict), None);
+        for end in [CallEnd::Failed, CallEnd::Failed, CallEnd::Answered, CallEnd::Failed, CallEnd::Failed] {
+            assert_eq!(call(&gate, Traffic::Read, end), None);
             assert_eq!(gate.state(), BreakerState::Closed);
         }
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Nothing), None);
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Failed), None);
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Nothing), None);
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Failed), None);
         assert_eq!(gate.state(), BreakerState::Open);
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Answered), Some(Refusal::Open));
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Answered), Some(Refusal::Open));
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,15 +237,15 @@ mod tests {
         open(&gate);
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(gate.state(), BreakerState::HalfOpen);
-        assert_eq!(call(&gate, Traffic::Change, Verdict::Answered), Some(Refusal::Open));
+        assert_eq!(call(&gate, Traffic::Change, CallEnd::Answered), Some(Refusal::Open));
         let probe = gate.enter(Traffic::Read).unwrap();
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Answered), Some(Refusal::Open));
-        probe.ended(Verdict::Failed);
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Answered), Some(Refusal::Open));
+        probe.ended(CallEnd::Failed);
         assert_eq!(gate.state(), BreakerState::Open);
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Answered), None);
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Answered), None);
         assert_eq!(gate.state(), BreakerState::Closed);
-        assert_eq!(call(&gate, Traffic::Change, Verdict::Answered), None);
+        assert_eq!(call(&gate, Traffic::Change, CallEnd::Answered), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,7 +266,7 @@ mod tests {
         let gate = gate(8);
         let early = gate.enter(Traffic::Change).unwrap();
         open(&gate);
-        early.ended(Verdict::Answered);
+        early.ended(CallEnd::Answered);
         assert_eq!(gate.state(), BreakerState::Open);
     }
 
@@ -275,8 +274,8 @@ mod tests {
     async fn more_than_may_be_under_way_are_refused_at_once() {
         let gate = gate(2);
         let (first, _second) = (gate.enter(Traffic::Read).unwrap(), gate.enter(Traffic::Change).unwrap());
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Answered), Some(Refusal::Busy));
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Answered), Some(Refusal::Busy));
         drop(first);
-        assert_eq!(call(&gate, Traffic::Read, Verdict::Answered), None);
+        assert_eq!(call(&gate, Traffic::Read, CallEnd::Answered), None);
     }
 }

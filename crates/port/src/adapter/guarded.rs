@@ -51,23 +51,23 @@ impl Guarded {
             Err(error) => error.message.iter_mut().for_each(card::mask),
         }
         pass.ended(match &result {
-            Ok(_) => gate::Verdict::Answered,
+            Ok(_) => gate::CallEnd::Answered,
             Err(error) => self.says(error),
         });
         result
     }
 
     /// What a failure says about the provider.
-    fn says(&self, error: &ProviderError) -> gate::Verdict {
+    fn says(&self, error: &ProviderError) -> gate::CallEnd {
         if error.provider != self.inner.provider() {
             // Something of our own failed, for example the store.
-            return gate::Verdict::Nothing;
+            return gate::CallEnd::Nothing;
         }
         match error.kind {
-            ErrorKind::NotExecuted | ErrorKind::OutcomeUnknown | ErrorKind::Timeout => gate::Verdict::Failed,
+            ErrorKind::NotExecuted | ErrorKind::OutcomeUnknown | ErrorKind::Timeout => gate::CallEnd::Failed,
             // A read that was answered with nonsense or an incident: the provider is there, and such answers cost
             // little. They neither open a breaker nor prove that it may be closed.
-            ErrorKind::Protocol | ErrorKind::Incident | ErrorKind::Unsupported => gate::Verdict::Nothing,
+            ErrorKind::Protocol | ErrorKind::Incident | ErrorKind::Unsupported => gate::CallEnd::Nothing,
             ErrorKind::Temporary
             | ErrorKind::Refused
             | ErrorKind::InvalidRequest
@@ -81,7 +81,7 @@ impl Guarded {
             | ErrorKind::AlreadyRefunded
             | ErrorKind::WindowClosed
             | ErrorKind::Busy
-            | ErrorKind::Misconfigured => gate::Verdict::Answered,
+            | ErrorKind::Misconfigured => gate::CallEnd::Answered,
         }
     }
 }
@@ -200,13 +200,8 @@ impl ProviderAdapter for Guarded {
         self.call(Traffic::Change, "refund", self.inner.refund(operation, before, part)).await
     }
 
-    async fn settle(
-        &self,
-        operation: &Operation,
-        memory: &dyn Recall,
-        deadline: Deadline,
-    ) -> Result<Verdict> {
-        self.call(Traffic::Read, "settle", self.inner.settle(operation, memory, deadline)).await
+    async fn shows(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline) -> Result<Verdict> {
+        self.call(Traffic::Read, "settle", self.inner.shows(operation, memory, deadline)).await
     }
 
     fn verify_notification(

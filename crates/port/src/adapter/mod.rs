@@ -160,8 +160,7 @@ pub trait ProviderAdapter: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`ProviderAdapter::fetch`]: then nothing was learned.
-    async fn settle(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline)
-    -> Result<Verdict>;
+    async fn shows(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline) -> Result<Verdict>;
 
     /// Verifies the signature of what a provider, or a payer's browser on its way back, sent to us, over exactly
     /// these bytes and in constant time, and reads it. There is no default: an adapter without it does not compile.

@@ -503,12 +503,7 @@ impl ProviderAdapter for Lyra {
         Ok(Performed { order: None, accepted, provider_id: Some(credit.uuid) })
     }
 
-    async fn settle(
-        &self,
-        operation: &Operation,
-        memory: &dyn Recall,
-        deadline: Deadline,
-    ) -> Result<Verdict> {
+    async fn shows(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline) -> Result<Verdict> {
         if let Intent::Create { planned } = &operation.intent {
             // Found only once somebody tried to pay it, and then without its number: no read tells which order it is.
             let reference = &planned.order.merchant_reference;

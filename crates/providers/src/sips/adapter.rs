@@ -531,12 +531,7 @@ impl ProviderAdapter for Sips {
         self.operate(Cash { service: REFUND, kind: OperationKind::Refund, before, part }).await
     }
 
-    async fn settle(
-        &self,
-        operation: &Operation,
-        memory: &dyn Recall,
-        deadline: Deadline,
-    ) -> Result<Verdict> {
+    async fn shows(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline) -> Result<Verdict> {
         let (before, part) = match &operation.intent {
             Intent::Create { planned } => {
                 return self.settle_creation(planned, operation.created_at, memory, deadline).await;

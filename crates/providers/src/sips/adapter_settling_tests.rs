@@ -33,7 +33,7 @@ async fn lost_answers_are_settled_by_positive_evidence_only() {
     ] {
         let provider = Provider::telling(std::slice::from_ref(&answer)).await;
         let operation = adapter_operation(intent);
-        let verdict = provider.adapter.settle(&operation, &Memory(OrderMemory::default()), soon()).await;
+        let verdict = provider.adapter.shows(&operation, &Memory(OrderMemory::default()), soon()).await;
         let verdict = verdict.map_err(|error| error.kind).map(|verdict| match verdict {
             Verdict::Done(_) => "done",
             Verdict::Accepted(_) => "accepted",

@@ -625,9 +625,9 @@ async fn the_transaction_of_a_page_is_completed_from_memory_and_must_be_of_its_a
     assert_eq!(error.kind, ErrorKind::Protocol);
 
     let lost = adapter_operation(Intent::Create { planned: Box::new(plan) });
-    let verdict = provider.adapter.settle(&lost, &Memory(OrderMemory::default()), soon()).await.unwrap();
+    let verdict = provider.adapter.shows(&lost, &Memory(OrderMemory::default()), soon()).await.unwrap();
     assert!(matches!(verdict, Verdict::Done(Some(order)) if order.metadata["cart"] == "42"));
-    let error = provider.adapter.settle(&lost, &Memory(OrderMemory::default()), soon()).await.unwrap_err();
+    let error = provider.adapter.shows(&lost, &Memory(OrderMemory::default()), soon()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Protocol);
 }
 

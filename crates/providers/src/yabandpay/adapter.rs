@@ -406,12 +406,7 @@ impl ProviderAdapter for YabandPay {
         Ok(Performed { order: Some(order), accepted, provider_id })
     }
 
-    async fn settle(
-        &self,
-        operation: &Operation,
-        memory: &dyn Recall,
-        deadline: Deadline,
-    ) -> Result<Verdict> {
+    async fn shows(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline) -> Result<Verdict> {
         match &operation.intent {
             Intent::Create { planned } => {
                 let Some(id) = operation.expected_order() else { return Ok(Verdict::NoTrace(None)) };

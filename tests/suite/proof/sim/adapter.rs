@@ -303,7 +303,7 @@ impl ProviderAdapter for Adapter {
         self.change(wish).await
     }
 
-    async fn settle(&self, operation: &Operation, _: &dyn Recall, _: Deadline) -> Result<Verdict> {
+    async fn shows(&self, operation: &Operation, _: &dyn Recall, _: Deadline) -> Result<Verdict> {
         self.world.boundary("look", 40).await;
         let mut state = self.world.state();
         if !state.healed && state.random.percent(15) {

@@ -8,7 +8,7 @@ use guichet::{
         CaptureMode, Customer, DeliveryChannel, Field, Money, NewDelivery, NewOrder, OperationId,
         OperationStatus, OrderPatch,
     },
-    orders::{Caller, ChangeRequest, Changed, NewChange, NewCreation, Orders},
+    orders::{Caller, CallerKey, ChangeRequest, Changed, NewChange, NewCreation, Orders},
     problem::{Problem, ProblemCode},
 };
 use tokio::time::Instant;
@@ -159,13 +159,8 @@ async fn send(orders: &Arc<Orders>, ask: &Ask, id: Option<String>) -> Result<Cha
     let key = ask.key.clone().map(|key| (key, fingerprint));
     let request = match &ask.what {
         What::Create { reference, manual, mailed } => {
-            let new = NewCreation {
-                account: Some("exact".parse().unwrap()),
-                order: new_order(reference, *manual, *mailed),
-                key: key.unwrap(),
-                deadline: deadline(),
-            };
-            return orders.create(&caller(), new).await;
+            let order = new_order(reference, *manual, *mailed);
+            return create(orders, order, key.unwrap(), deadline()).await;
         }
         What::Update(amount) => {
             let patch = OrderPatch { amount: Field::Set(euros(*amount)), ..OrderPatch::default() };
@@ -175,9 +170,20 @@ async fn send(orders: &Arc<Orders>, ask: &Ask, id: Option<String>) -> Result<Cha
         What::Capture(amount) => ChangeRequest::Capture { amount: amount.map(euros) },
         What::Refund(amount) => ChangeRequest::Refund { amount: amount.map(euros) },
     };
-    let id = id.unwrap().parse().unwrap();
-    let change = NewChange { id, request, key, precondition: None, deadline: deadline() };
-    orders.change(&caller(), change).await
+    let order = orders.locate(&caller(), id.unwrap().parse().unwrap())?;
+    let change = NewChange { order, request, key, precondition: None, deadline: deadline() };
+    orders.changes.change(&caller(), change).await
+}
+
+/// Has an order made at the one account that callers name.
+pub async fn create(
+    orders: &Orders,
+    order: NewOrder,
+    key: CallerKey,
+    deadline: Instant,
+) -> Result<Changed, Problem> {
+    let account = orders.changes.route(&caller(), Some(&"exact".parse().unwrap()), &order);
+    orders.changes.create(&caller(), NewCreation { account, order, key, deadline }).await
 }
 
 /// One caller, until it has heard enough.
@@ -236,7 +242,7 @@ async fn made_by(orders: &Arc<Orders>, asks: &Asks, maker: usize) -> Option<Stri
         let heard = asks.lock().unwrap()[maker].heard.clone();
         for told in heard {
             if let Heard::Operation(id, _) = told
-                && let Ok(operation) = orders.operation(&caller(), id).await
+                && let Ok(operation) = orders.reads.operation(&caller(), id).await
                 && let Some(order) = operation.order_id
             {
                 return Some(order.to_string());

@@ -135,7 +135,7 @@ async fn what_cannot_be_seen_proves_nothing() {
     for (code, expected) in [("PSP_015", "unclear"), ("PSP_010", "no trace")] {
         let scripted = Scripted::new(vec![refusal(code)]);
         let create = operation(Intent::Create { planned: Box::new(planned.clone()) }, clocks()[0], None);
-        let found = scripted.adapter.settle(&create, &Remembered(OrderMemory::default()), soon()).await;
+        let found = scripted.adapter.shows(&create, &Remembered(OrderMemory::default()), soon()).await;
         assert_eq!(word(&found.unwrap()), expected, "{code}");
     }
 }

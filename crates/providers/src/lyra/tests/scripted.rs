@@ -245,5 +245,5 @@ pub(in crate::lyra) fn operation(intent: Intent, created_at: Timestamp, id: Opti
 /// What a read of the paid order with these transactions proves of an operation.
 pub(in crate::lyra) async fn verdict(operation: &Operation, list: &[Value], memory: OrderMemory) -> Verdict {
     let scripted = Scripted::new(vec![order_in("PAID"), transactions(list)]);
-    scripted.adapter.settle(operation, &Remembered(memory), soon()).await.unwrap()
+    scripted.adapter.shows(operation, &Remembered(memory), soon()).await.unwrap()
 }

@@ -325,7 +325,7 @@ async fn a_refund_is_settled_by_what_the_provider_tells_of_it() {
         let intent = Intent::Refund { before: Box::new(order(&[])), part: part(250, false) };
         let provider_id = Some("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".to_owned());
         let operation = Operation { provider_id, ..operation(intent, OperationStatus::Accepted, None) };
-        let verdict = adapter.settle(&operation, &nothing(), soon()).await;
+        let verdict = adapter.shows(&operation, &nothing(), soon()).await;
         assert_eq!(verdict.as_ref().map(word).map_err(|error| error.kind), expected, "{changes:?}");
         if let Ok(Verdict::Refused(error)) = verdict {
             assert_eq!(error.code.as_deref(), changes[0].1.as_str());
@@ -341,7 +341,7 @@ async fn a_refund_whose_answer_was_lost_is_never_guessed() {
     let (adapter, requests) = against(&[&json!({})]).await;
     let intent = Intent::Refund { before: Box::new(order(&[])), part: part(250, false) };
     let lost = operation(intent, OperationStatus::Unknown, None);
-    assert_eq!(adapter.settle(&lost, &nothing(), soon()).await.unwrap(), Verdict::NoTrace(None));
+    assert_eq!(adapter.shows(&lost, &nothing(), soon()).await.unwrap(), Verdict::NoTrace(None));
     assert!(!requests.is_finished());
     let capabilities = adapter.capabilities();
     assert!(!capabilities.refund.findable && !capabilities.refund.repeat_harmless);
@@ -372,7 +372,7 @@ async fn other_changes_are_settled_by_the_payment() {
         let (adapter, _requests) = against(&[&sample(QUERIED, &changes)]).await;
         let kind = intent.kind();
         let operation = operation(intent, OperationStatus::Unknown, None);
-        let verdict = adapter.settle(&operation, &nothing(), soon()).await.ok();
+        let verdict = adapter.shows(&operation, &nothing(), soon()).await.ok();
         assert_eq!(verdict.as_ref().map(word), expected, "{kind:?} {changes:?}");
     }
 }
@@ -383,7 +383,7 @@ async fn a_create_is_settled_by_the_payment_that_a_notification_named() {
     let intent = || Intent::Create { planned: Box::new(planned(new_order())) };
     let (adapter, requests) = against(&[&json!({})]).await;
     let lost = operation(intent(), OperationStatus::Unknown, None);
-    assert_eq!(adapter.settle(&lost, &nothing(), soon()).await.unwrap(), Verdict::NoTrace(None));
+    assert_eq!(adapter.shows(&lost, &nothing(), soon()).await.unwrap(), Verdict::NoTrace(None));
     assert!(!requests.is_finished());
     for (changes, expected) in [
         (vec![], "done"),
@@ -393,7 +393,7 @@ async fn a_create_is_settled_by_the_payment_that_a_notification_named() {
     ] {
         let (adapter, _requests) = against(&[&sample(QUERIED, &changes)]).await;
         let named = Operation { order_id: Some(order(&[]).id), ..lost.clone() };
-        let verdict = adapter.settle(&named, &nothing(), soon()).await.unwrap();
+        let verdict = adapter.shows(&named, &nothing(), soon()).await.unwrap();
         assert_eq!(word(&verdict), expected, "{changes:?}");
     }
 }

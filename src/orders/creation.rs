@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::{
-    Caller, Orders,
-    change::{Attempt, CallerKey, Changed, idempotency_key, new_operation, not_begun, replay},
+    agreement::{Agreement, detached},
+    attempt::{Attempt, attempt, new_operation},
+    caller::Caller,
+    changes::Changes,
     decide::{refused, unsupported},
-    detached::Agreement,
-    not_found,
+    failure::not_found,
+    keys::{idempotency_key, not_begun, replay},
+    request::{Changed, NewCreation},
 };
 use crate::{
     adapter::{Account, BreakerState, Violation},
@@ -19,29 +20,18 @@ use crate::{
     store::NewOperation,
 };
 
-/// An order to be made, as it comes from a caller.
-#[derive(Debug)]
-pub struct NewCreation {
-    /// Where; `None` leaves it to the routes.
-    pub account: Option<AccountName>,
-    /// What.
-    pub order: NewOrder,
-    /// The caller's key.
-    pub key: CallerKey,
-    /// When the caller gets its answer at the latest.
-    pub deadline: Instant,
-}
-
-impl Orders {
-    /// Makes an order. Detached from the caller as [`Orders::change`] is.
+impl Changes {
+    /// Makes an order. Detached from the caller as [`Changes::change`] is.
     ///
     /// # Errors
     /// Everything that keeps it from being begun; what the provider refused is in the operation.
     pub async fn create(self: &Arc<Self>, caller: &Caller, new: NewCreation) -> Result<Changed, Problem> {
         let deadline = new.deadline;
-        let (orders, caller) = (Arc::clone(self), caller.clone());
-        self.detached(deadline, None, |agreement| async move { orders.make(&caller, new, &agreement).await })
-            .await
+        let (changes, caller) = (Arc::clone(self), caller.clone());
+        detached(&self.core, deadline, None, |agreement| async move {
+            changes.make(&caller, new, &agreement).await
+        })
+        .await
     }
 
     async fn make(
@@ -61,7 +51,7 @@ impl Orders {
         if view.key_is_spent {
             return Err(Problem::plain(ProblemCode::IdempotencyKeyExpired));
         }
-        let account = self.account_for(caller, new.account.as_ref(), &new.order)?;
+        let account = new.account?;
         check(&account, &new.order)?;
         let id = OperationId::generate();
         let planned = account.adapter.plan_create(new.order, id, Timestamp::now()).map_err(refused)?;
@@ -72,42 +62,35 @@ impl Orders {
             key: idempotency_key(caller, key),
             change_count: 0,
             asked: 0,
-            now: self.clock.now(),
+            now: self.core.clock.now(),
             claims_reference,
             limit: None,
             operation,
         };
-        match self.attempt(&account, new_operation, agreement, new.deadline).await? {
+        match attempt(&self.core, &account, new_operation, agreement, new.deadline).await? {
             Attempt::Ended(operation) => Ok(Changed::kept(*operation)),
             Attempt::NotBegun(refusal) => not_begun(refusal, key, None),
         }
     }
 
-    /// The account that a creation would be made at now, if there is one, to count the request as one of that account.
-    pub fn account_of_creation(
-        &self,
-        caller: &Caller,
-        named: Option<&AccountName>,
-        order: &NewOrder,
-    ) -> Option<AccountName> {
-        self.account_for(caller, named, order).ok().map(|account| account.name)
-    }
-
     /// The account a caller names, or the one of the first route that fits.
-    fn account_for(
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn route(
         &self,
         caller: &Caller,
         named: Option<&AccountName>,
         order: &NewOrder,
     ) -> Result<Account, Problem> {
-        let registry = self.registry();
+        let registry = self.core.registry();
         let usable = |name: &AccountName| {
             registry.account(name).filter(|account| caller.accounts.contains(account.name.as_str())).cloned()
         };
         if let Some(name) = named {
             return usable(name).ok_or_else(not_found);
         }
-        let routes = self.routes();
+        let routes = self.core.routes();
         let fits = routes.iter().filter(|route| fits(route, order)).filter_map(|route| {
             let account = usable(&route.account.parse().ok()?)?;
             let brand = account.adapter.brand().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Orders, change::Changed};
+use super::{core::Core, request::Changed};
 use crate::{
     domain::{Operation, OrderId},
     problem::{Problem, ProblemCode},
@@ -98,35 +98,32 @@ pub(super) fn too_late() -> Problem {
     )
 }
 
-impl Orders {
-    /// Runs work that does not end with its caller, and answers at the deadline at the latest.
-    pub(super) async fn detached<W, F>(
-        &self,
-        deadline: Instant,
-        order: Option<&OrderId>,
-        work: W,
-    ) -> Result<Changed, Problem>
-    where
-        W: FnOnce(Agreement) -> F,
-        F: Future<Output = Result<Changed, Problem>> + Send + 'static,
-    {
-        let agreement = Agreement::until(deadline);
-        let mut task = self.tasks.spawn(trace::carry(work(agreement.clone())));
-        match timeout_at(deadline, &mut task).await {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a change ended abnormally");
-                // Something may have been sent: say what is known, not 500.
-                agreement.begun().map(Changed::kept).ok_or_else(|| Problem::plain(ProblemCode::InternalError))
-            }
-            Err(_) => agreement.give_up().map(Changed::kept).map_err(|problem| match order {
-                Some(order) => problem.about(order),
-                None => problem,
-            }),
+/// Runs work that does not end with its caller, and answers at the deadline at the latest.
+pub(super) async fn detached<W, F>(
+    core: &Core,
+    deadline: Instant,
+    order: Option<&OrderId>,
+    work: W,
+) -> Result<Changed, Problem>
+where
+    W: FnOnce(Agreement) -> F,
+    F: Future<Output = Result<Changed, Problem>> + Send + 'static,
+{
+    let agreement = Agreement::until(deadline);
+    let mut task = core.tasks.spawn(trace::carry(work(agreement.clone())));
+    match timeout_at(deadline, &mut task).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a change ended abnormally");
+            // Something may have been sent: say what is known, not 500.
+            agreement.begun().map(Changed::kept).ok_or_else(|| Problem::plain(ProblemCode::InternalError))
         }
+        Err(_) => agreement.give_up().map(Changed::kept).map_err(|problem| match order {
+            Some(order) => problem.about(order),
+            None => problem,
+        }),
     }
 }
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

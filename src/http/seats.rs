@@ -141,13 +141,13 @@ fn refused(reason: Shed, detail: &str) -> Problem {
 
 /// All places of this process.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Seats {
     clients: Pool,
     notifications: Pool,
     payers: Pool,
 }
 
-impl Places {
+impl Seats {
     /// `under_way` places for clients; an eighth of it for notifications, and another eighth for payers' pages.
     pub(super) fn new(under_way: usize) -> Self {
         let public = (under_way / PUBLIC_PART).max(1);
@@ -170,7 +170,7 @@ impl Places {
 /// The place of one request. It is given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
-    places: Arc<Places>,
+    seats: Arc<Seats>,
     kind: Kind,
     state: Mutex<State>,
 }
@@ -187,14 +187,14 @@ impl Seat {
     /// # Errors
     /// `overloaded`: there is none, or the account has its share.
     pub(super) fn take(
-        places: &Arc<Places>,
+        places: &Arc<Seats>,
         kind: Kind,
         account: Option<AccountName>,
     ) -> Result<Arc<Self>, Problem> {
         let whose = Whose { client: None, account };
         places.pool(kind).take(&whose)?;
         let state = Mutex::new(State { whose, is_taken: true });
-        Ok(Arc::new(Self { places: Arc::clone(places), kind, state }))
+        Ok(Arc::new(Self { seats: Arc::clone(places), kind, state }))
     }
 
     /// What its request is.
@@ -227,7 +227,7 @@ impl Seat {
     }
 
     fn replace(&self, state: &mut State, whose: Whose) -> Result<(), Problem> {
-        let pool = self.places.pool(self.kind);
+        let pool = self.seats.pool(self.kind);
         if std::mem::take(&mut state.is_taken) {
             pool.give_back(&state.whose);
         }
@@ -243,7 +243,7 @@ impl Seat {
     pub(super) fn take_again(&self) -> Result<(), Problem> {
         let mut state = self.state();
         if !state.is_taken {
-            self.places.pool(self.kind).take(&state.whose)?;
+            self.seats.pool(self.kind).take(&state.whose)?;
             state.is_taken = true;
         }
         Ok(())
@@ -253,7 +253,7 @@ impl Seat {
     pub(super) fn leave(&self) {
         let mut state = self.state();
         if std::mem::take(&mut state.is_taken) {
-            self.places.pool(self.kind).give_back(&state.whose);
+            self.seats.pool(self.kind).give_back(&state.whose);
         }
     }
 }
@@ -268,12 +268,12 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    fn fill(places: &Arc<Places>, kind: Kind) -> Vec<Arc<Seat>> {
+    fn fill(places: &Arc<Seats>, kind: Kind) -> Vec<Arc<Seat>> {
         std::iter::from_fn(|| Seat::take(places, kind, None).ok()).collect()
     }
 
     /// As many requests of this client and account as there may be.
-    fn share(places: &Arc<Places>, client: Option<&str>, account: Option<&str>) -> Vec<Arc<Seat>> {
+    fn share(places: &Arc<Seats>, client: Option<&str>, account: Option<&str>) -> Vec<Arc<Seat>> {
         let account = account.map(|name| name.parse::<AccountName>().unwrap());
         let seat = || {
             let seat = Seat::take(places, Kind::Client, account.clone()).ok()?;
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_places_of_its_own_and_they_come_back() {
-        let places = Arc::new(Places::new(64));
+        let places = Arc::new(Seats::new(64));
         let mut held = fill(&places, Kind::Notification);
         assert_eq!(held.len(), 8);
         assert_eq!((fill(&places, Kind::Payer).len(), fill(&places, Kind::Client).len()), (8, 64));
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_place_that_was_left_may_be_gone() {
-        let places = Arc::new(Places::new(1));
+        let places = Arc::new(Seats::new(1));
         let first = Seat::take(&places, Kind::Client, None).unwrap();
         first.leave();
         first.leave();
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_client_and_an_account_have_a_quarter() {
-        let places = Arc::new(Places::new(64));
+        let places = Arc::new(Seats::new(64));
         let shop = share(&places, Some("shop"), Some("a"));
         assert_eq!(shop.len(), 16);
         assert_eq!(share(&places, Some("shop"), Some("b")).len(), 0, "the client has its share");
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_request_can_change_its_account() {
-        let places = Arc::new(Places::new(8));
+        let places = Arc::new(Seats::new(8));
         let seats = fill(&places, Kind::Client);
         let account = "a".parse().unwrap();
         assert_eq!(seats.iter().filter(|seat| seat.is_about(&account).is_ok()).count(), 2);

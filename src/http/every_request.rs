@@ -15,8 +15,8 @@ use super::{
     Api, arrival, browser,
     error::{Failed, NOTHING_HERE, instead, outcome, render},
     host,
-    logline::{self, About, CallerName, Unanswered},
-    places::{Kind, Seat},
+    logline::{self, CallerName, Subject, Unanswered},
+    seats::{Kind, Seat},
 };
 use crate::{
     domain::AccountName,
@@ -60,7 +60,7 @@ pub(super) async fn around_every_request(
         None => HeaderValue::try_from(context.here().to_string()).ok(),
     };
 
-    let seat = Kind::of(route).map(|kind| Seat::take(&api.places, kind, account)).transpose();
+    let seat = Kind::of(route).map(|kind| Seat::take(&api.seats, kind, account)).transpose();
     let refused = match &seat {
         Err(problem) => Some(problem.clone()),
         Ok(_) if api.is_refusing() => Some(Problem::plain(ProblemCode::Draining)),
@@ -101,7 +101,7 @@ pub(super) async fn around_every_request(
     if let Some(Failed(problem)) = failed {
         let allow = response.headers().get(header::ALLOW).cloned();
         response = render(&problem, &request_id, is_change, &api.prefix);
-        response.extensions_mut().insert(About::problem(&problem, outcome(&problem, is_change)));
+        response.extensions_mut().insert(Subject::problem(&problem, outcome(&problem, is_change)));
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }

@@ -153,13 +153,13 @@ pub trait Resolver: fmt::Debug + Send + Sync {
 
 /// A resolver between a client and its connections, which lets only checked addresses through.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(super) struct CheckedResolver {
     pub(super) rules: Arc<AddressRules>,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) encrypted: bool,
 }
 
-impl Resolve for Guarded {
+impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (rules, resolver, encrypted) =
             (Arc::clone(&self.rules), Arc::clone(&self.resolver), self.encrypted);

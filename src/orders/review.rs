@@ -1,6 +1,10 @@
 //! A person decides what became of an operation that nothing else can settle.
 
-use super::{Caller, Orders, failure::store_problem};
+use super::{
+    caller::Caller,
+    failure::{not_found, store_problem},
+    reconciler::Reconciler,
+};
 use crate::{
     domain::{Cause, Operation, OperationId, OperationStatus, card},
     problem::{Problem, ProblemCode},
@@ -8,19 +12,22 @@ use crate::{
     trace,
 };
 
-impl Orders {
+impl Reconciler {
     /// Settles an `unknown`, `accepted` or `needs_review` operation as a person says. Who and why stays in the audit trail.
     ///
     /// # Errors
     /// No such operation, or one that is not waiting for a decision.
-    pub async fn decide(
+    pub async fn review(
         &self,
         caller: &Caller,
         id: OperationId,
         status: OperationStatus,
         mut reason: String,
     ) -> Result<Operation, Problem> {
-        let operation = self.operation(caller, id).await?;
+        let operation = self.core.store.operation(id).await.map_err(store_problem)?;
+        let operation = operation
+            .filter(|operation| caller.accounts.contains(operation.account.as_str()))
+            .ok_or_else(not_found)?;
         let waits = matches!(
             operation.status,
             OperationStatus::Unknown | OperationStatus::Accepted | OperationStatus::NeedsReview
@@ -28,7 +35,7 @@ impl Orders {
         if !waits || !operation.status.may_become(status) {
             return Err(not_waiting(&operation));
         }
-        let mut decision = self.settlement(&operation, status, &caller.client);
+        let mut decision = self.core.settlement(&operation, status, &caller.client);
         card::mask(&mut reason);
         decision.reason = Some(reason);
         decision.cause = Some(Cause { request_id: Some(caller.request_id.clone()), ..trace::cause() });
@@ -40,12 +47,12 @@ impl Orders {
             };
             decision.failure = Some(Problem::new(code, "decided by a person").to_failure());
         }
-        match self.store.settle(decision).await.map_err(store_problem)? {
+        match self.core.store.settle(decision).await.map_err(store_problem)? {
             Settled::Done(operation) => {
                 if let Some(order) = &operation.order_id {
-                    self.reads.forget(order);
+                    self.core.reads.forget(order);
                 }
-                self.clock.forget(id);
+                self.core.clock.forget(id);
                 tracing::warn!(
                     operation_id = %id, client = caller.client, settled_as = status.as_str(), security = "review",
                     "an operation was settled by a person"
