@@ -208,10 +208,7 @@ impl Transport {
     async fn change(&self, exchange: &Exchange<'_>) -> Result<Answer> {
         faults::reached("before_send");
         let deadline = Instant::now() + self.provider_timeout;
-        let mut outcome = self.once(&self.changes, exchange, deadline, 0).await;
-        if faults::planted("resend_lost_changes") && outcome.is_err() {
-            outcome = self.once(&self.changes, exchange, deadline, 0).await;
-        }
+        let outcome = self.once(&self.changes, exchange, deadline, 0).await;
         faults::reached("answer_received");
         outcome.map_err(|failure| match failure {
             CallFailure::NotConnected => {

@@ -285,16 +285,8 @@ impl Orders {
     ) -> Result<Attempt, Problem> {
         // What is sent is what the caller wrote; what is kept has no card numbers in its texts.
         let operation = new.operation.clone();
-        if !faults::planted("card_numbers_are_kept") {
-            new.operation.mask_card_numbers();
-        }
+        new.operation.mask_card_numbers();
         faults::reached("before_intent");
-        if faults::planted("intent_after_the_call") {
-            agreement.begin(&operation);
-            let ended = self.send_unwritten(account, &operation).await;
-            let _ = self.store.begin(new).await;
-            return Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))));
-        }
         let commit = trace::current().span(SpanKind::Internal, || "commit intent".to_owned());
         let result = deadline::within(deadline, self.store.begin(new)).await;
         commit.end();
@@ -317,9 +309,6 @@ impl Orders {
         }
         self.clock.begun(operation.id);
         let settlement = self.send(account, &operation, deadline).await;
-        if faults::planted("late_answer_ignored") && Instant::now() >= deadline {
-            return Ok(Attempt::Ended(Box::new(operation)));
-        }
         faults::reached("before_outcome");
         let (status, at) = (settlement.status, settlement.at);
         let ended = self.commit(settlement).await;
@@ -401,7 +390,6 @@ pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Resu
     }
     match operation.status {
         OperationStatus::NotExecuted => None,
-        OperationStatus::Unknown if faults::planted("unknown_key_runs_again") => None,
         OperationStatus::Pending | OperationStatus::Sending => Some(Err(Problem {
             operation_id: Some(operation.id),
             // Its own outcome is not known yet; this request did nothing.

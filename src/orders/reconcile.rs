@@ -94,10 +94,6 @@ impl Orders {
             self.look_later(&operation, None).await;
             return false;
         };
-        if faults::planted("recovery_resends") && operation.checks == 0 {
-            let again = self.send(account, &operation, Instant::now() + READ_TIME).await;
-            return self.commit(again).await.is_some();
-        }
         let absence_proves = self.absence_proves(account, &operation);
         let Evidence { verdict, reading } = match self
             .evidence(account, &operation, Instant::now() + READ_TIME)
@@ -156,12 +152,6 @@ impl Orders {
         let watched = self.clock.watched(operation.id);
         if operation.status != OperationStatus::Unknown || operation.claimed_done {
             return false;
-        }
-        if faults::planted("absence_proves_at_once") {
-            return true;
-        }
-        if faults::planted("settling_by_the_wall_clock") {
-            return Timestamp::now() > operation.created_at.plus(self.settling_time());
         }
         let is_over = match &operation.intent {
             Intent::Create { .. } if !operation.repeat_harmless => false,
@@ -242,9 +232,6 @@ impl Orders {
                     tracing::error!(operation_id = %settlement.id, %error, "an outcome cannot be written");
                     return None;
                 }
-            }
-            if faults::planted("outcome_given_up") && pause > Duration::from_secs(1) {
-                return None;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

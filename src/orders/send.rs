@@ -6,7 +6,6 @@ use super::{Orders, asking::Evidence, failure::change_problem, reconcile::next_c
 use crate::{
     adapter::{Account, ErrorKind, Performed, ProviderError, Verdict},
     domain::{Intent, Operation, OperationStatus, OrderStatus, Reading},
-    faults,
     store::Settlement,
 };
 
@@ -22,13 +21,7 @@ impl Orders {
         deadline: Instant,
     ) -> Settlement {
         let asked = self.numbers.next();
-        let mut answer = self.call(account, operation).await;
-        if faults::planted("retry_on_timeout")
-            && answer.as_ref().is_err_and(|e| e.kind.money_may_have_moved())
-        {
-            answer = self.call(account, operation).await;
-        }
-        let error = match answer {
+        let error = match self.call(account, operation).await {
             Ok(performed) => return self.done(account, operation, performed, asked, deadline).await,
             Err(error) => error,
         };
@@ -123,9 +116,6 @@ impl Orders {
         deadline: Instant,
     ) -> Settlement {
         tracing::warn!(operation_id = %operation.id, error = %error, "the outcome of a change is unknown");
-        if faults::planted("outcome_before_evidence") {
-            return self.settlement(operation, OperationStatus::NotExecuted, "guess");
-        }
         let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
         let (verdict, reading) = match self.evidence(account, operation, read_until).await {
             Ok(Evidence { verdict, reading }) => (Some(verdict), reading),
@@ -148,12 +138,7 @@ impl Orders {
                 refused.failure = Some(change_problem(&error).to_failure());
                 refused
             }
-            Some(Verdict::NoTrace(_) | Verdict::Unclear(_)) | None => {
-                if faults::planted("unknown_is_not_executed") {
-                    return self.settlement(operation, OperationStatus::NotExecuted, "guess");
-                }
-                self.unknown(operation)
-            }
+            Some(Verdict::NoTrace(_) | Verdict::Unclear(_)) | None => self.unknown(operation),
         }
     }
 
@@ -183,10 +168,7 @@ impl Orders {
             done.order_after = reading;
             return done;
         }
-        if is_full_cancel
-            && error.kind == ErrorKind::AlreadyDone
-            && !faults::planted("claimed_done_is_refused")
-        {
+        if is_full_cancel && error.kind == ErrorKind::AlreadyDone {
             // The provider's word against its own read: only the target state, a notification or a person settles it.
             tracing::warn!(operation_id = %operation.id, error = %error, "done before, says the provider, and no read shows it");
             let mut unknown = self.unknown(operation);
@@ -201,12 +183,6 @@ impl Orders {
         refused.failure = Some(problem.to_failure());
         refused.order_after = reading;
         refused
-    }
-
-    /// A planted mistake: calls the provider for an operation that was never written down.
-    pub(super) async fn send_unwritten(&self, account: &Account, operation: &Operation) -> Option<Operation> {
-        let order = self.call(account, operation).await.ok()?.order;
-        Some(Operation { status: OperationStatus::Succeeded, order_after: order, ..operation.clone() })
     }
 
     /// The one call that changes something.
