@@ -10,11 +10,14 @@ COPY release release
 RUN release/sbom.sh tool
 # First the dependencies with an empty program: this layer is built again only when they change.
 COPY Cargo.toml Cargo.lock Makefile ./
+COPY crates/port/Cargo.toml crates/port/
+COPY crates/providers/Cargo.toml crates/providers/
 COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/sandbox/Cargo.toml crates/sandbox/
-RUN mkdir -p src tests/suite/proof benches/budgets benches/growth crates/simulator/src crates/sandbox/src \
+RUN mkdir -p src tests/suite/proof benches/budgets benches/growth \
+        crates/port/src crates/providers/src crates/simulator/src crates/sandbox/src \
     && echo 'fn main() {}' | tee src/main.rs > crates/sandbox/src/main.rs \
-    && touch src/lib.rs crates/simulator/src/lib.rs tests/suite/main.rs tests/suite/proof/main.rs \
+    && touch src/lib.rs crates/port/src/lib.rs crates/providers/src/lib.rs crates/simulator/src/lib.rs tests/suite/main.rs tests/suite/proof/main.rs \
         benches/budgets/main.rs benches/growth/main.rs \
     && make release \
     && rm -rf src tests benches crates

@@ -64,13 +64,12 @@ def main():
     parts = [("service: src", source)]
     parts += [(f"crate: {crate.relative_to(ROOT)}", crate / "src") for crate in sorted(crates.iterdir())]
     platforms = []
-    for label, places in (
-        ("adapter", [source / "providers", crates / "providers" / "src"]),
-        ("simulator", [crates / "simulator" / "src"]),
+    for label, place in (
+        ("adapter", crates / "providers" / "src"),
+        ("simulator", crates / "simulator" / "src"),
     ):
-        for place in places:
-            if place.is_dir():
-                platforms += [(f"{label}: {folder.name}", folder) for folder in sorted(place.iterdir()) if folder.is_dir()]
+        folders = [folder for folder in sorted(place.iterdir()) if folder.is_dir()]
+        platforms += [(f"{label}: {folder.name}", folder) for folder in folders]
     print(f"{'':<28}{'files':>7}{'code':>9}{'all':>9}")
     total = [0, 0, 0]
     for name, folder in parts:

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    adapter::{AdapterContext, GateSettings, Registry},
+    adapter::{AdapterContext, GateSettings, Observer, Registry},
     config::{ConfigErrors, Settings, StoreUrl},
     domain::Timestamp,
     http::{
@@ -17,10 +17,10 @@ use crate::{
         server::{self, ServeOptions},
         tls::Tls,
     },
+    observer::Calls,
     open_files,
     orders::Orders,
     outbox::{Clients, Outbox, OutboxOptions},
-    providers,
     reload::Reload,
     retention::{Clock, Retention},
     store::{Store, outbox::OutboxStore, sqlite::SqliteStore},
@@ -87,18 +87,21 @@ pub fn store_url(settings: &Settings) -> Result<String, StartError> {
 /// # Errors
 /// Everything that is wrong with them, in words.
 pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
+    let observer: Arc<dyn Observer> = Arc::new(Calls);
     let context = AdapterContext {
         connect_timeout: settings.resilience.connect_timeout,
         provider_timeout: settings.resilience.provider_timeout,
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
+        observer: Arc::clone(&observer),
+        outbound: None,
     };
     let gate = GateSettings {
         max_in_flight: settings.resilience.max_in_flight,
         breaker_failures: settings.resilience.breaker_failures,
         breaker_open: settings.resilience.breaker_open,
     };
-    let registry = Registry::build(&settings.accounts, &providers::all(), &context)?;
-    Ok(registry.guarded(gate))
+    let registry = Registry::build(&settings.accounts, &guichet_providers::all(), &context)?;
+    Ok(registry.guarded(gate, &observer))
 }
 
 /// What `server.public_url` is when nobody chose one.

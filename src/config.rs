@@ -4,7 +4,6 @@
 //! keys stay untyped ([`AccountSettings`]) until its adapter asks for them. Values read as text stay text, so that the
 //! number `016683` keeps its zero.
 
-mod account;
 mod address;
 pub mod api_key;
 mod auth;
@@ -13,25 +12,24 @@ mod error;
 mod exposed;
 mod gateway;
 mod routes;
-mod secret;
 mod section;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod value;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use config::{FileFormat, Source};
 
-pub use account::{AccountMode, AccountSettings};
-pub use address::{Network, StoreUrl, check_provider_url};
+pub use address::{Network, StoreUrl};
 pub use auth::{AllowedAccounts, AuthMode, AuthSettings, ClientSettings, JwtSettings, Scope};
 pub use environment::Environment;
-pub use error::{ConfigErrors, KeyError};
+pub use error::ConfigErrors;
 pub use gateway::GatewaySettings;
+pub use guichet_port::settings::{AccountMode, AccountSettings, KeyError};
 pub use routes::RouteRule;
 pub use section::{Read, Reported, Section};
 pub use settings::{
@@ -40,7 +38,8 @@ pub use settings::{
 };
 pub use tls::{ClientCertificates, TlsMaterial, TlsSettings};
 
-use value::{Content, Origin, Table, overlay, table_from_file};
+use guichet_port::settings::{Content, Origin, Table, overlay};
+use written::table_from_file;
 
 /// The manual and the defaults in one.
 const DEFAULT_TOML: &str = include_str!("../config/default.toml");

@@ -15,7 +15,7 @@ const ORIGIN: &str =
 /// The files by their names in `docs`.
 pub fn files() -> [(&'static str, String); 3] {
     let tables: Vec<(ProviderDescription, Tables)> =
-        crate::providers::all().into_iter().map(|provider| (provider, (provider.tables)())).collect();
+        guichet_providers::all().into_iter().map(|provider| (provider, (provider.tables)())).collect();
     [
         ("statuses.md", statuses(&tables)),
         ("errors.md", errors(&tables)),

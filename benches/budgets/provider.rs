@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::connection::{content_length, find};
 
-const SAMPLE: &str = include_str!("../../src/providers/lyra/fixtures/get_success.json");
+const SAMPLE: &str = include_str!("../../crates/providers/src/lyra/fixtures/get_success.json");
 const REFERENCE: &[u8] = b"\"paymentOrderId\":\"";
 /// Hex digits of a reference.
 const DIGITS: usize = 32;

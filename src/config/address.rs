@@ -1,54 +1,10 @@
-//! Addresses: of providers, of this service, of the store, and networks.
+//! Where the store is, and networks.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
-
-use super::error::KeyError;
-
-/// Checks the address of a provider and gives it in its normal spelling (an empty path becomes `/`). It must be
-/// `https://`; `http://` is permitted to loopback, elsewhere only with `allow_http`. User name, password, query and
-/// fragment have no place in it.
-///
-/// # Errors
-/// One that names `key` and says what would be right.
-pub fn check_provider_url(key: &str, url: &str, allow_http: bool) -> Result<String, KeyError> {
-    let parsed = plain_url(url).map_err(|problem| KeyError::new(key, problem))?;
-    if parsed.scheme() == "http" && !allow_http && !is_loopback(&parsed) {
-        let wrong =
-            "must be https://; http:// is for loopback only, unless the account says `allow_http = true`";
-        return Err(KeyError::new(key, wrong));
-    }
-    Ok(parsed.into())
-}
-
-/// An http or https address without user name, password, query and fragment.
-pub(super) fn plain_url(text: &str) -> Result<Url, String> {
-    const RIGHT: &str = "must be an address such as https://host.example/path";
-    let url = Url::parse(text).map_err(|error| format!("{RIGHT}: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("{RIGHT}: only https and http are understood"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{RIGHT}, without user name and password"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{RIGHT}, without `?` and `#`"));
-    }
-    Ok(url)
-}
-
-/// Whether an address is on this machine. Names are not resolved: only `localhost` counts.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
+use url::Url;
 
 /// Where orders and operations are kept.
 #[derive(Debug, Clone)]

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::address::{is_loopback, plain_url};
-use super::error::{KeyError, unknown_value};
 use super::gateway::{GatewaySettings, NO_CERTIFICATES, certificate_id};
 use super::section::{Read, Section};
 use super::settings::ServerSettings;
 use super::tls::TlsSettings;
+use guichet_port::settings::{KeyError, is_loopback, plain_url, unknown_value};
 
 /// How callers prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

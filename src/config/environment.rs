@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use config::Source;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::KeyError;
-use super::value::{Content, Origin, RawValue, Table};
+use super::written::from_json;
+use guichet_port::settings::{Content, KeyError, Origin, RawValue, Table};
 
 /// Starts the name of every variable that sets a key.
 const PREFIX: &str = "GUICHET__";
@@ -135,7 +135,7 @@ fn json_list(key: &str, text: &str, origin: &Origin) -> Result<RawValue, KeyErro
     if !value.is_array() {
         return Err(wrong("must be a JSON list of objects: [{\"name\": ...}]".to_owned()));
     }
-    Ok(RawValue::from_json(value, origin))
+    Ok(from_json(value, origin))
 }
 
 /// Inserts below nested sections; gives the value back where something else is already.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::value::{Content, Origin, RawValue, Table};
+use guichet_port::settings::{Content, Origin, RawValue, Table};
 
 /// Files that are named like those of secrets and hold none: certificates.
 const PUBLIC: [&str; 2] = ["server.tls.cert_file", "server.tls.client_ca_file"];

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ::http::HeaderName;
 
 use super::address::Network;
-use super::error::KeyError;
 use super::section::{Read, Section};
+use guichet_port::settings::KeyError;
 
 /// Headers with a meaning of their own; none of them can name a client.
 const TAKEN: [&str; 12] = [

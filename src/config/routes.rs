@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::auth::name;
-use super::error::{KeyError, unknown_value};
 use super::section::{Read, Section};
+use guichet_port::settings::{KeyError, unknown_value};
 
 /// The largest amount there is, in minor units.
 const MAX_VALUE: u64 = 999_999_999_999;

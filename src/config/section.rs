@@ -4,8 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::error::{KeyError, unknown};
-use super::value::{Content, Origin, RawValue, Table};
+use guichet_port::settings::{Content, KeyError, Origin, RawValue, Table, unknown};
 
 /// The value is not usable and the reason is recorded.
 #[derive(Debug, Clone, Copy)]

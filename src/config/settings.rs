@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::address::{Network, StoreUrl, plain_url};
-use super::error::KeyError;
-use super::secret;
+use super::address::{Network, StoreUrl};
 use super::section::{Read, Section};
 use super::tls::TlsSettings;
+use guichet_port::settings::{KeyError, plain_url, secret};
 
 /// `[server]`: where guichet listens and how long it takes.
 #[derive(Debug, Clone)]

@@ -3,10 +3,9 @@
 
 use secrecy::SecretString;
 
-use super::error::{ConfigErrors, KeyError};
-use super::secret;
+use super::error::ConfigErrors;
 use super::section::{Read, Section};
-use super::value::RawValue;
+use guichet_port::settings::{KeyError, RawValue, secret};
 
 const CERT: &str = "server.tls.cert";
 const KEY: &str = "server.tls.key";

@@ -267,7 +267,7 @@ fn check_performed(before: &Order, done: &Result<Performed, ProviderError>, is_j
 /// Lyra.
 pub(super) fn lyra(data: &[u8]) {
     static SCENE: LazyLock<Scene> = LazyLock::new(|| {
-        let text = include_str!("../providers/lyra/fixtures/update_success.json");
+        let text = include_str!("../../crates/providers/src/lyra/fixtures/update_success.json");
         let open: Value = serde_json::from_str(text).expect("JSON");
         let mut paid = open.clone();
         paid["answer"]["paymentOrderStatus"] = json!("PAID");
@@ -290,7 +290,7 @@ pub(super) fn lyra(data: &[u8]) {
 /// Sips, once as the answer came and once with the seal it should have had.
 pub(super) fn sips(data: &[u8]) {
     fn scene(account: &'static str, reference: &str, merchant: &str) -> Scene {
-        let text = include_str!("../providers/sips/fixtures/get_to_capture.json");
+        let text = include_str!("../../crates/providers/src/sips/fixtures/get_to_capture.json");
         let mut captured: Value = serde_json::from_str(text).expect("JSON");
         captured["merchantId"] = json!(merchant);
         let mut authorized = captured.clone();
@@ -366,7 +366,7 @@ fn unsealed_proves_nothing(scene: &Scene, data: &[u8]) {
 /// YabandPay.
 pub(super) fn yabandpay(data: &[u8]) {
     static SCENE: LazyLock<Scene> = LazyLock::new(|| {
-        let text = include_str!("../providers/yabandpay/fixtures/query_success.json");
+        let text = include_str!("../../crates/providers/src/yabandpay/fixtures/query_success.json");
         let paid: Value = serde_json::from_str(text).expect("JSON");
         let state = |word: &str| {
             let mut answer = paid.clone();

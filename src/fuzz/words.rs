@@ -3,12 +3,11 @@
 use std::str::FromStr;
 
 use super::world::{is_a_place_to_pay, stays, world};
-use crate::{
-    domain::{
-        AccountName, Currency, EndpointId, EventId, Money, OperationId, OrderId, PayerAddress,
-        ProviderReference, Timestamp, money::MAX_MINOR, payer_address::Schemes,
-    },
-    providers::yabandpay,
+use guichet_providers::yabandpay;
+
+use crate::domain::{
+    AccountName, Currency, EndpointId, EventId, Money, OperationId, OrderId, PayerAddress, ProviderReference,
+    Timestamp, money::MAX_MINOR, payer_address::Schemes,
 };
 
 /// Ids of every kind: one spelling each, with nothing in it that a path, a header or a log would understand.

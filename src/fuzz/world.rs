@@ -1,20 +1,46 @@
 //! The adapters under test, with keys that are known, and how they are answered.
 
-use std::{collections::BTreeMap, fmt::Debug, future::Future, sync::LazyLock, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    fmt::Debug,
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     adapter::{
-        AccountSettings, AdapterContext, Answer, ProviderAdapter, Recall, Registry, Result, transport::script,
+        AccountSettings, AdapterContext, Answer, ProviderAdapter, Recall, Registry, Result,
+        outbound::{CallFailure, Outbound, Outgoing},
     },
     domain::{Order, OrderMemory, money::MAX_MINOR},
-    providers,
 };
+
+thread_local! {
+    /// What the providers of this thread answer, the next one first.
+    static ANSWERS: RefCell<VecDeque<Answer>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Providers that answer as [`answered`] was told, and then cannot be reached.
+#[derive(Debug)]
+struct Scripted;
+
+#[async_trait]
+impl Outbound for Scripted {
+    async fn exchange(&self, outgoing: Outgoing) -> std::result::Result<Answer, CallFailure> {
+        // A read that could not connect would be repeated after a pause.
+        let end = if outgoing.is_change { CallFailure::NotConnected } else { CallFailure::TooLarge };
+        ANSWERS.with_borrow_mut(VecDeque::pop_front).ok_or(end)
+    }
+}
 
 /// Published key of the platform's demonstration shop, as in `fixtures/notification_paid.json`.
 pub(super) const LYRA_KEY: &str = "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M";
@@ -67,27 +93,30 @@ pub(super) fn world() -> &'static World {
                 (name.to_owned(), AccountSettings::from_pairs(name, provider, pairs))
             })
             .collect();
+        let second = Duration::from_secs(1);
         let context = AdapterContext {
-            connect_timeout: Duration::from_secs(1),
-            provider_timeout: Duration::from_secs(1),
-            public_url: "https://pay.example/g".to_owned(),
+            outbound: Some(Arc::new(Scripted)),
+            ..AdapterContext::new("https://pay.example/g", second, second)
         };
-        let registry = Registry::build(&settings, &providers::all(), &context);
+        let registry = Registry::build(&settings, &guichet_providers::all(), &context);
         World { registry: registry.unwrap_or_else(|problems| panic!("{problems:?}")) }
     });
     &WORLD
 }
 
-/// What a call gives whose provider answers like this. Nothing waits, so it needs no runtime.
+/// What a call gives whose provider answers like this. Nothing waits; the runtime is for the deadlines.
 pub(super) fn answered<T>(bodies: Vec<Vec<u8>>, call: impl Future<Output = T>) -> T {
     let answer = |body: Vec<u8>| Answer {
         status: 200,
         content_type: Some("application/json".to_owned()),
         body: Bytes::from(body),
     };
-    script(Some(bodies.into_iter().map(answer).collect()));
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
+    let _inside = RUNTIME.enter();
+    ANSWERS.set(bodies.into_iter().map(answer).collect());
     let result = call.now_or_never();
-    script(None);
+    ANSWERS.take();
     result.expect("the adapter waited for something else than its provider")
 }
 

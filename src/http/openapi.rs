@@ -244,7 +244,7 @@ fn complete(document: &mut Value) {
     );
     put(document, &["components", "schemas", "Problem"], problem_schema());
     let mut options = Vec::new();
-    for provider in crate::providers::all() {
+    for provider in guichet_providers::all() {
         let mut name = provider.id.to_owned();
         if let Some(first) = name.get_mut(0..1) {
             first.make_ascii_uppercase();

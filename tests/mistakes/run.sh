@@ -88,18 +88,18 @@ while read -r binary test; do
     colour=$(check "$binary" "$test")
     row "without a mistake" "$colour" "$binary $test"
     [[ $colour == green ]] || bad=1
-done < <(for patch in "${wanted[@]}"; do checks_of "$root/$patch"; done | sort -u)
+done < <(for patch in "${wanted[@]}"; do checks_of "$patch"; done | sort -u)
 
 for patch in "${wanted[@]}"; do
     name=$(basename "$patch" .patch)
-    git apply "$root/$patch"
+    git apply "$patch"
     build "$name"
     while read -r binary test; do
         colour=$(check "$binary" "$test")
         row "$name" "$colour" "$binary $test"
         [[ $colour == red ]] || bad=1
-    done < <(checks_of "$root/$patch")
-    git apply -R "$root/$patch"
+    done < <(checks_of "$patch")
+    git apply -R "$patch"
 done
 
 # Stores that kills were found in.

@@ -11,7 +11,6 @@ use guichet::{
         Action, Field, Money, OperationId, Order, OrderMemory, OrderPatch, OrderStatus, Part,
         ProviderReference,
     },
-    providers,
 };
 use guichet_simulator::{
     Fault, FaultKind, PayerAction, RunningSimulators, SimulatorControl, SimulatorOptions,
@@ -172,13 +171,10 @@ fn build(
     let account = simulators.sandbox_accounts().into_iter().find(|a| a.name == provider.account).unwrap();
     let pairs = account.settings.into_iter().map(|(key, value)| (key, change(key, value)));
     let settings = AccountSettings::from_pairs(account.name, account.provider, pairs);
-    let context = AdapterContext {
-        connect_timeout: Duration::from_secs(2),
-        provider_timeout: Duration::from_secs(5),
-        public_url: "http://127.0.0.1:8080".to_owned(),
-    };
+    let context =
+        AdapterContext::new("http://127.0.0.1:8080", Duration::from_secs(2), Duration::from_secs(5));
     let accounts = [(account.name.to_owned(), settings)].into();
-    let registry = Registry::build(&accounts, &providers::all(), &context).unwrap();
+    let registry = Registry::build(&accounts, &guichet_providers::all(), &context).unwrap();
     let built = registry.accounts().next().unwrap().adapter.clone();
     assert_eq!(built.provider(), provider.id);
     built
@@ -286,7 +282,7 @@ conformance! {
 
 #[test]
 fn no_provider_escapes() {
-    let known: BTreeSet<_> = providers::all().iter().map(|provider| provider.id).collect();
+    let known: BTreeSet<_> = guichet_providers::all().iter().map(|provider| provider.id).collect();
     assert_eq!(COVERED.iter().copied().collect::<BTreeSet<_>>(), known);
 }
 

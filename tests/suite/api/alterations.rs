@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, time::Duration};
 use guichet::{
     adapter::{AdapterContext, Notification, ProviderAdapter, RawNotification, Registry},
     config::AccountSettings,
-    providers,
 };
 use guichet_simulator::{PayerAction, RunningSimulators, SimulatorOptions};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -18,12 +17,8 @@ const ALTERATIONS: u32 = 3_334;
 
 fn adapters(simulators: &RunningSimulators) -> Registry {
     let accounts: BTreeMap<String, AccountSettings> = crate::rig::accounts(simulators);
-    let context = AdapterContext {
-        connect_timeout: Duration::from_secs(1),
-        provider_timeout: Duration::from_secs(1),
-        public_url: "http://127.0.0.1:1".to_owned(),
-    };
-    Registry::build(&accounts, &providers::all(), &context).unwrap()
+    let context = AdapterContext::new("http://127.0.0.1:1", Duration::from_secs(1), Duration::from_secs(1));
+    Registry::build(&accounts, &guichet_providers::all(), &context).unwrap()
 }
 
 /// One byte flipped, lost, doubled, or two swapped, or a piece moved.
