@@ -40,6 +40,7 @@ pub use inbox::Received;
 
 use crate::{
     adapter::{Account, ErrorKind, Registry},
+    clock::TimeOfDay,
     config::{AllowedAccounts, RouteRule},
     domain::{Event, Operation, OperationId, Order, OrderId, Timestamp},
     problem::{Problem, ProblemCode},
@@ -108,6 +109,7 @@ impl Orders {
         store: Arc<dyn Store>,
         provider_timeout: Duration,
         tracer: Tracer,
+        time_of_day: TimeOfDay,
     ) -> Arc<Self> {
         let (stopping, _) = watch::channel(false);
         let tasks = TaskTracker::new();
@@ -116,7 +118,7 @@ impl Orders {
             routes: RwLock::new(Arc::new(routes)),
             copies: copies::WriteBehind::start(Arc::clone(&store), &tasks, stopping.subscribe()),
             numbers: asking::Numbers::of_run(store.run()),
-            clock: clock::Clock::start(),
+            clock: clock::Clock::start(time_of_day),
             stuck: reconcile::Stuck::default(),
             store,
             reads: reads::Reads::default(),
@@ -206,7 +208,7 @@ impl Orders {
         let account = self.account(caller, id)?;
         if let Some(max_age) = options.max_age
             && let Some(order) = self.store.order_copy(id).await.map_err(store_problem)?
-            && is_fresh(&order, max_age)
+            && is_fresh(&order, max_age, self.clock.time_of_day())
         {
             return Ok(Shown { order, stale: false });
         }
@@ -313,8 +315,7 @@ impl Orders {
 }
 
 /// Whether a copy was read at most `max_age` ago. One from the future was read while the clock was wrong.
-fn is_fresh(copy: &Order, max_age: Duration) -> bool {
-    let now = Timestamp::now();
+fn is_fresh(copy: &Order, max_age: Duration, now: Timestamp) -> bool {
     copy.as_of <= now && now.since(copy.as_of) <= max_age
 }
 

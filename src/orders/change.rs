@@ -206,7 +206,8 @@ impl Orders {
                 Decision::Send { intent, limit } => (intent, limit, OperationStatus::Sending),
                 Decision::AlreadyDone(intent) => (intent, None, OperationStatus::Succeeded),
             };
-            let operation = new_operation(account, caller, OperationId::generate(), intent, status);
+            let now = self.clock.time_of_day();
+            let operation = new_operation(account, caller, OperationId::generate(), intent, status, now);
             if status == OperationStatus::Succeeded && change.key.is_none() {
                 return Ok(Changed { kept: false, ..Changed::kept(operation) });
             }
@@ -414,8 +415,8 @@ pub(super) fn new_operation(
     id: OperationId,
     intent: Intent,
     status: OperationStatus,
+    now: Timestamp,
 ) -> Operation {
-    let now = Timestamp::now();
     let done = status == OperationStatus::Succeeded;
     let before = intent.before();
     let repeat_harmless = match &intent {

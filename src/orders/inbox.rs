@@ -15,7 +15,7 @@ use tokio::{
 use super::{Orders, follow::NotKept, stopped};
 use crate::{
     adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
-    domain::{AccountName, Operation, OperationKind, OperationStatus, OrderId, OrderStatus, Timestamp},
+    domain::{AccountName, Operation, OperationKind, OperationStatus, OrderId, OrderStatus},
     metrics,
     problem::{Problem, ProblemCode, ProviderWord},
     store::{DueNotification, NewNotification, NotificationFacts, Proof, StoreError},
@@ -84,7 +84,7 @@ impl Orders {
         let new = NewNotification {
             account: name.clone(),
             dedup_key: read.dedup_key.clone(),
-            received_at: Timestamp::now(),
+            received_at: self.clock.time_of_day(),
             due_at: self.clock.now(),
             content_type: raw.content_type,
             raw_body: raw.body.to_vec(),

@@ -254,7 +254,7 @@ impl Orders {
             provider_id: None,
             claimed_done: false,
             proof: None,
-            at: Timestamp::now(),
+            at: self.clock.time_of_day(),
             checks: operation.checks,
             next_check_at: None,
             releases_reference: false,

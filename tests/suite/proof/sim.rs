@@ -22,7 +22,8 @@ use std::{
 
 use guichet::{
     adapter::{Account, ProviderAdapter, RawNotification, Registry},
-    domain::{Operation, OperationKind, OperationStatus, OrderId, Timestamp, time::simulate_clock},
+    clock::TimeOfDay,
+    domain::{Operation, OperationKind, OperationStatus, OrderId},
     orders::{ChangeRequest, NewChange, NewCreation, Orders, ReadOptions, Received},
     problem::ProblemCode,
     store::{Store, sqlite::SqliteStore},
@@ -37,7 +38,7 @@ use self::{
     clients::Asks,
     mistaken::Mistaken,
     store::{FrailStore, at_once},
-    world::{World, now, pause, wall},
+    world::{World, now, pause, wall_time},
 };
 use crate::numbers::{Progress, Random, amount};
 
@@ -123,7 +124,6 @@ fn registry(world: &Arc<World>, mistaken: Option<&Mistaken>) -> Registry {
 /// Lives through one history and judges it. `folder` is this thread's own.
 pub fn history(seed: u64, folder: &Path, mistake: Option<Mistake>) -> Result<Figures, Wrong> {
     world::reset_clock();
-    simulate_clock(Some(wall));
     let world = World::new(seed);
     let mut random = Random::new(!seed);
     let path = folder.join("history.db");
@@ -167,7 +167,6 @@ pub fn history(seed: u64, folder: &Path, mistake: Option<Mistake>) -> Result<Fig
         world::stop_clock(random.between(0, 5_000));
         clients::after_a_crash(&asks, &mut random);
     }
-    simulate_clock(None);
     let mut state = world.state();
     TRACES.with_borrow_mut(|traces| {
         if let Some(traces) = traces {
@@ -236,10 +235,12 @@ async fn live(
     [used, store]: [&Arc<dyn Store>; 2],
     is_last: bool,
 ) -> Result<Figures, String> {
-    used.recover(Timestamp::now()).await.map_err(|error| error.to_string())?;
+    used.recover(wall_time()).await.map_err(|error| error.to_string())?;
     let timeout = Duration::from_millis(u64::try_from(PROVIDER_TIMEOUT_MS).unwrap());
     world.state().starts();
-    let orders = Orders::start(registry, Vec::new(), Arc::clone(used), timeout, Tracer::default());
+    let time_of_day = TimeOfDay::told_by(wall_time);
+    let orders =
+        Orders::start(registry, Vec::new(), Arc::clone(used), timeout, Tracer::default(), time_of_day);
     tokio::spawn(postman(Arc::clone(&orders), Arc::clone(world)));
     let count = asks.lock().unwrap().len();
     let callers: Vec<_> = (0..count)

@@ -34,6 +34,11 @@ pub fn wall() -> i64 {
     now() + WRONG.get()
 }
 
+/// The same as the program is told it.
+pub fn wall_time() -> Timestamp {
+    Timestamp::from_millis(wall())
+}
+
 /// The time that really passed in this thread's history, in milliseconds since the Unix epoch.
 pub fn now() -> i64 {
     let (base, since) = CLOCK.get();

@@ -1,9 +1,9 @@
 //! Mistakes that are made in the store's file, by a connection of their own.
 
-use guichet::domain::{EventId, OperationId, OperationStatus, OrderId, Timestamp};
+use guichet::domain::{EventId, OperationId, OperationStatus, OrderId};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Mistake;
+use super::{super::world::wall, Mistake};
 
 /// An open change makes room for the next one before the unique index is asked.
 const GUARD: &str = "CREATE TRIGGER IF NOT EXISTS spoiled BEFORE INSERT ON operations BEGIN \
@@ -72,7 +72,7 @@ pub(super) fn tell(file: &Connection, order: &OrderId, operation: OperationId, s
             EventId::generate().to_string(),
             format!("operation.{}", status.as_str()),
             operation.to_string(),
-            Timestamp::now().as_millis(),
+            wall(),
         ],
     )
     .unwrap();
