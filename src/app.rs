@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     adapter::{AdapterContext, GateSettings, Observer, Registry},
+    clock::TimeOfDay,
     config::{ConfigErrors, Settings, StoreUrl},
     domain::Timestamp,
     http::{
@@ -142,7 +143,8 @@ impl App {
         let retention = Retention::start(Arc::clone(&store), settings.store.retention_days, erasure);
         let tracer = Tracer::start(&settings.tracing).map_err(StartError::Other)?;
         let patience = settings.resilience.provider_timeout;
-        let orders = Orders::start(registry, settings.routes.clone(), store, patience, tracer.clone());
+        let routes = settings.routes.clone();
+        let orders = Orders::start(registry, routes, store, patience, tracer.clone(), TimeOfDay::SYSTEM);
         let clients = Clients::new(&settings.auth);
         let options = OutboxOptions::new(settings.webhooks.clone(), clients, tracer.clone());
         let outbox = Outbox::start(events, options).map_err(StartError::Other)?;

@@ -1,14 +1,13 @@
-//! Crash points and planted mistakes for the fault tests.
+//! Crash points for the fault tests.
 //!
 //! Without the cargo feature `faults` every function here is empty and the compiler removes it; a released
 //! binary never has it. With the feature, `GUICHET_FAULTS` (read once) holds a comma-separated list:
 //! `kill@<point>` kills the process with SIGKILL when it first reaches that point, `kill@<point>#3` on the
-//! third time, and `planted:<mistake>` turns on a known mistake, so that a test can show that it would be found. `hurry:<n>` divides
-//! the pauses between reads for evidence, the shortest settling time, and the pauses between attempts to deliver a
-//! webhook, so that a test need not wait for minutes. `slow@<point>:<ms>` makes the thread sleep each time it reaches that
-//! point, as a slow disk would.
+//! third time. `hurry:<n>` divides the pauses between reads for evidence, the shortest settling time, and the pauses
+//! between attempts to deliver a webhook, so that a test need not wait for minutes. `slow@<point>:<ms>` makes the thread
+//! sleep each time it reaches that point, as a slow disk would.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 /// Says that execution reached a boundary between intent, send, answer and outcome.
 pub fn reached(point: &'static str) {
@@ -16,27 +15,6 @@ pub fn reached(point: &'static str) {
     active::reached(point);
     #[cfg(not(feature = "faults"))]
     let _ = point;
-}
-
-/// Whether this known mistake is planted.
-pub fn planted(mistake: &'static str) -> bool {
-    #[cfg(feature = "faults")]
-    return active::planted(mistake);
-    #[cfg(not(feature = "faults"))]
-    {
-        let _ = mistake;
-        false
-    }
-}
-
-/// The text of a statement, with `part` replaced where this known mistake is planted.
-pub fn miswritten(
-    mistake: &'static str,
-    text: &'static str,
-    part: &'static str,
-    instead: &'static str,
-) -> Cow<'static, str> {
-    if planted(mistake) { Cow::Owned(text.replacen(part, instead, 1)) } else { Cow::Borrowed(text) }
 }
 
 /// A pause of a schedule: as it is, or a fraction of it in a test that is in a hurry.
@@ -59,7 +37,6 @@ mod active {
         /// Visits left before the kill, by point.
         kills: Mutex<HashMap<String, u32>>,
         slow: HashMap<String, Duration>,
-        planted: Vec<String>,
         hurry: u32,
     }
 
@@ -67,7 +44,6 @@ mod active {
         #[allow(clippy::disallowed_methods, reason = "not configuration: exists in test builds only")]
         let text = std::env::var("GUICHET_FAULTS").unwrap_or_default();
         let (mut kills, mut slow) = (HashMap::new(), HashMap::new());
-        let mut planted = Vec::new();
         let mut hurry = 1;
         for item in text.split(',') {
             if let Some(point) = item.strip_prefix("kill@") {
@@ -76,13 +52,11 @@ mod active {
             } else if let Some((point, ms)) = item.strip_prefix("slow@").and_then(|slow| slow.split_once(':'))
             {
                 slow.insert(point.to_owned(), Duration::from_millis(ms.parse().unwrap_or_default()));
-            } else if let Some(mistake) = item.strip_prefix("planted:") {
-                planted.push(mistake.to_owned());
             } else if let Some(factor) = item.strip_prefix("hurry:") {
                 hurry = factor.parse().unwrap_or(1).max(1);
             }
         }
-        Plan { kills: Mutex::new(kills), slow, planted, hurry }
+        Plan { kills: Mutex::new(kills), slow, hurry }
     });
 
     pub(super) fn reached(point: &str) {
@@ -101,9 +75,5 @@ mod active {
 
     pub(super) fn hurried(pause: Duration) -> Duration {
         pause.checked_div(PLAN.hurry).unwrap_or(pause)
-    }
-
-    pub(super) fn planted(mistake: &str) -> bool {
-        PLAN.planted.iter().any(|known| known == mistake)
     }
 }

@@ -44,7 +44,8 @@ pub use reconciler::Reconciler;
 pub use request::{CallerKey, ChangeRequest, Changed, Located, NewChange, NewCreation, Precondition};
 
 use crate::{
-    adapter::Registry, config::RouteRule, domain::OrderId, problem::Problem, store::Store, trace::Tracer,
+    adapter::Registry, clock::TimeOfDay, config::RouteRule, domain::OrderId, problem::Problem, store::Store,
+    trace::Tracer,
 };
 
 /// The use cases over one store and the configured accounts.
@@ -70,8 +71,9 @@ impl Orders {
         store: Arc<dyn Store>,
         provider_timeout: Duration,
         tracer: Tracer,
+        time_of_day: TimeOfDay,
     ) -> Arc<Self> {
-        let core = Arc::new(core::Core::new(registry, routes, store, provider_timeout, tracer));
+        let core = Arc::new(core::Core::new(registry, routes, store, provider_timeout, tracer, time_of_day));
         let copies = copies::WriteBehind::start(Arc::clone(&core.store), &core.tasks, core.stopping());
         let copies = Arc::new(copies);
         let reconciler = Arc::new(Reconciler::new(Arc::clone(&core)));

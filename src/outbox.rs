@@ -37,7 +37,7 @@ pub use self::{
 use self::sender::{SendResult, Sender};
 use crate::{
     adapter::Violation,
-    clock::SteadyClock,
+    clock::{SteadyClock, TimeOfDay},
     config::{AllowedAccounts, WebhookSettings},
     domain::{EndpointId, EventFilter, EventId, Field, Timestamp, card},
     metrics::{self, Shed},
@@ -161,7 +161,7 @@ impl Outbox {
             sender: Sender::new(rules, &options.resolver, options.webhooks.timeout)?,
             schedule: options.schedule,
             tracer: options.tracer,
-            clock: SteadyClock::start(),
+            clock: SteadyClock::start(TimeOfDay::SYSTEM),
             changed: Notify::new(),
             tests: Places::new(TESTS_MAX, TESTS_OF_CLIENT),
             sightings: owners::Sightings::default(),

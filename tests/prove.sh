@@ -45,13 +45,15 @@ printf 'commit %s, %s kills, %s histories, %s power cuts from seed %s\n' \
     "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$GUICHET_PROOF_KILLS" "$GUICHET_PROOF_HISTORIES" \
     "$GUICHET_PROOF_CUTS" "$GUICHET_PROOF_FIRST_SEED"
 part "a history replays" sim::a_history_replays
-part "planted mistakes, found by histories" planted::every_planted_mistake_is_found
-part "planted mistakes, found by kills" load::mistakes_planted_in_the_program_are_found
-part "power cuts without syncs" power::a_store_that_does_not_sync_loses_what_it_acknowledged
+part "deliberate mistakes, found by histories" planted::every_planted_mistake_is_found
+part "power cuts of a journal without syncs" power::a_store_that_does_not_sync_loses_what_it_acknowledged
 part "power cuts" power::power_cuts_lose_nothing_that_was_acknowledged
 part "kills under load" load::kills_under_load_lose_nothing_and_double_nothing
 part "histories" sim::histories_lose_nothing_and_double_nothing
 printf '\n=== %s\n' "a storm of 10,000 notifications"
 cargo test --quiet --locked --profile prove --features faults --test suite -- --exact --ignored --nocapture \
     api::notification_storm::ten_thousand_are_applied_once_and_no_forged_one
+printf '\n=== %s\n' "mistakes in the program's source"
+tests/mistakes/run.sh &
+wait $!
 printf '\nThe proof holds, in %s s.\n' "$SECONDS"

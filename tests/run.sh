@@ -52,6 +52,7 @@ documentation() {
 
 step "tools: Chromium, promtool, node and Python packages" tools
 step "cargo fmt" formatted
+step "deliberate mistakes: each patch still applies" tests/mistakes/run.sh --check
 step "supply chain: licences, banned crates, sources, known faults" tests/supply.sh
 step "contract: Spectral and Redocly" tests/contract/lint.sh
 step "handbook: no broken link" docs/book/build.sh

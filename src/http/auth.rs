@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     config::{AllowedAccounts, AuthMode, AuthSettings, GatewaySettings, JwtSettings, Scope, api_key},
-    faults,
     orders::Caller,
     problem::{Problem, ProblemCode},
     telemetry::SecurityLog,
@@ -131,9 +130,6 @@ impl Identities {
             };
         }
         let credential = credential(headers).ok_or("missing")?;
-        if faults::planted("credentials_are_logged") {
-            tracing::debug!(reason = credential.text, "a credential came in");
-        }
         // Looking up a hash of 256 random bits tells nothing by its time.
         let hash = api_key::sha256(credential.text);
         if let Some(client) = clients.by_key.get(&hash) {

@@ -7,7 +7,7 @@ use super::{
     caller::Caller,
     core::Core,
     failure::store_problem,
-    sending::{send, send_unwritten, with_the_order_after},
+    sending::{send, with_the_order_after},
 };
 use crate::{
     adapter::Account,
@@ -33,8 +33,8 @@ pub(super) fn new_operation(
     id: OperationId,
     intent: Intent,
     status: OperationStatus,
+    now: Timestamp,
 ) -> Operation {
-    let now = Timestamp::now();
     let done = status == OperationStatus::Succeeded;
     let before = intent.before();
     let repeat_harmless = match &intent {
@@ -95,16 +95,8 @@ async fn attempt_in_context(
 ) -> Result<Attempt, Problem> {
     // What is sent is what the caller wrote; what is kept has no card numbers in its texts.
     let operation = new.operation.clone();
-    if !faults::planted("card_numbers_are_kept") {
-        new.operation.mask_card_numbers();
-    }
+    new.operation.mask_card_numbers();
     faults::reached("before_intent");
-    if faults::planted("intent_after_the_call") {
-        agreement.begin(&operation);
-        let ended = send_unwritten(core, account, &operation).await;
-        let _ = core.store.begin(new).await;
-        return Ok(Attempt::Ended(Box::new(ended.unwrap_or(operation))));
-    }
     let commit = trace::current().span(SpanKind::Internal, || "commit intent".to_owned());
     let result = deadline::within(deadline, core.store.begin(new)).await;
     commit.end();
@@ -127,9 +119,6 @@ async fn attempt_in_context(
     }
     core.clock.begun(operation.id);
     let settlement = send(core, account, &operation, deadline).await;
-    if faults::planted("late_answer_ignored") && Instant::now() >= deadline {
-        return Ok(Attempt::Ended(Box::new(operation)));
-    }
     faults::reached("before_outcome");
     let (status, at) = (settlement.status, settlement.at);
     let ended = core.commit(settlement).await;

@@ -114,7 +114,8 @@ impl Changes {
                 Decision::Send { intent, limit } => (intent, limit, OperationStatus::Sending),
                 Decision::AlreadyDone(intent) => (intent, None, OperationStatus::Succeeded),
             };
-            let operation = new_operation(&account, caller, OperationId::generate(), intent, status);
+            let now = self.core.clock.time_of_day();
+            let operation = new_operation(&account, caller, OperationId::generate(), intent, status, now);
             if status == OperationStatus::Succeeded && change.key.is_none() {
                 return Ok(Changed { kept: false, ..Changed::kept(operation) });
             }

@@ -17,7 +17,8 @@ use super::{
     stuck::Stuck, watched::Clock,
 };
 use crate::{
-    adapter::Registry, config::RouteRule, domain::OrderId, problem::Problem, store::Store, trace::Tracer,
+    adapter::Registry, clock::TimeOfDay, config::RouteRule, domain::OrderId, problem::Problem, store::Store,
+    trace::Tracer,
 };
 
 /// The accounts and routes in force, the store, and what this process knows of operations.
@@ -44,6 +45,7 @@ impl Core {
         store: Arc<dyn Store>,
         provider_timeout: Duration,
         tracer: Tracer,
+        time_of_day: TimeOfDay,
     ) -> Self {
         Self {
             registry: ArcSwap::from_pointee(registry),
@@ -51,7 +53,7 @@ impl Core {
             provider_timeout_ms: AtomicU64::new(whole_ms(provider_timeout)),
             reads: UnderWay::default(),
             numbers: Numbers::of_run(store.run()),
-            clock: Clock::start(),
+            clock: Clock::start(time_of_day),
             stuck: Stuck::default(),
             store,
             tracer,

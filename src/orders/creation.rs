@@ -15,7 +15,7 @@ use super::{
 use crate::{
     adapter::{Account, BreakerState, Violation},
     config::RouteRule,
-    domain::{AccountName, Intent, NewOrder, OperationId, OperationKind, OperationStatus, Timestamp},
+    domain::{AccountName, Intent, NewOrder, OperationId, OperationKind, OperationStatus},
     problem::{Problem, ProblemCode},
     store::NewOperation,
 };
@@ -53,11 +53,11 @@ impl Changes {
         }
         let account = new.account?;
         check(&account, &new.order)?;
-        let id = OperationId::generate();
-        let planned = account.adapter.plan_create(new.order, id, Timestamp::now()).map_err(refused)?;
+        let (id, now) = (OperationId::generate(), self.core.clock.time_of_day());
+        let planned = account.adapter.plan_create(new.order, id, now).map_err(refused)?;
         let claims_reference = Some(planned.order.merchant_reference.clone());
         let intent = Intent::Create { planned: Box::new(planned) };
-        let operation = new_operation(&account, caller, id, intent, OperationStatus::Sending);
+        let operation = new_operation(&account, caller, id, intent, OperationStatus::Sending, now);
         let new_operation = NewOperation {
             key: idempotency_key(caller, key),
             change_count: 0,

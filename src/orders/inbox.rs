@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     adapter::{Account, Acknowledgement, ErrorKind, Notification, NotificationError, RawNotification},
-    domain::{AccountName, Operation, OperationKind, OperationStatus, OrderId, OrderStatus, Timestamp},
+    domain::{AccountName, Operation, OperationKind, OperationStatus, OrderId, OrderStatus},
     metrics,
     problem::{Problem, ProblemCode, ProviderWord},
     store::{DueNotification, NewNotification, NotificationFacts, Proof, StoreError},
@@ -97,7 +97,7 @@ impl Inbox {
         let new = NewNotification {
             account: name.clone(),
             dedup_key: read.dedup_key.clone(),
-            received_at: Timestamp::now(),
+            received_at: self.core.clock.time_of_day(),
             due_at: self.core.clock.now(),
             content_type: raw.content_type,
             raw_body: raw.body.to_vec(),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     adapter::Violation,
     domain::{OperationId, OperationStatus, OrderId, Outcome},
-    faults, metrics,
+    metrics,
     problem::{Problem, ProblemCode},
     store::{Begun, IdempotencyKey, KeyRecord},
 };
@@ -70,7 +70,6 @@ pub(super) fn replay(record: &KeyRecord, key: Option<&CallerKey>) -> Option<Resu
     }
     match operation.status {
         OperationStatus::NotExecuted => None,
-        OperationStatus::Unknown if faults::planted("unknown_key_runs_again") => None,
         OperationStatus::Pending | OperationStatus::Sending => Some(Err(Problem {
             operation_id: Some(operation.id),
             // Its own outcome is not known yet; this request did nothing.

@@ -9,8 +9,8 @@ use super::{
     schedule::next_check,
 };
 use crate::{
-    domain::{Operation, OperationStatus, Timestamp},
-    faults, metrics,
+    domain::{Operation, OperationStatus},
+    metrics,
     store::{Settled, Settlement, StoreError},
     trace::{self, SpanKind},
 };
@@ -64,9 +64,6 @@ impl Core {
                     return None;
                 }
             }
-            if faults::planted("outcome_given_up") && pause > Duration::from_secs(1) {
-                return None;
-            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = stopped(&mut stopping) => return self.store.settle(settlement).await.ok(),
@@ -88,7 +85,7 @@ impl Core {
             provider_id: None,
             claimed_done: false,
             proof: None,
-            at: Timestamp::now(),
+            at: self.clock.time_of_day(),
             checks: operation.checks,
             next_check_at: None,
             releases_reference: false,

@@ -62,7 +62,7 @@ impl Reads {
         let Located { account, id } = order;
         if let Some(max_age) = options.max_age
             && let Some(order) = self.core.store.order_copy(id).await.map_err(store_problem)?
-            && is_fresh(&order, max_age)
+            && is_fresh(&order, max_age, self.core.clock.time_of_day())
         {
             return Ok(Shown { order, stale: false });
         }
@@ -167,7 +167,6 @@ impl Reads {
 }
 
 /// Whether a copy was read at most `max_age` ago. One from the future was read while the clock was wrong.
-fn is_fresh(copy: &Order, max_age: Duration) -> bool {
-    let now = Timestamp::now();
+fn is_fresh(copy: &Order, max_age: Duration, now: Timestamp) -> bool {
     copy.as_of <= now && now.since(copy.as_of) <= max_age
 }

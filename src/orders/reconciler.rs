@@ -8,11 +8,10 @@ use tokio::time::Instant;
 use super::{
     core::{Core, stopped},
     schedule::{GIVE_UP, next_check, reads_by_age},
-    sending::send,
 };
 use crate::{
     adapter::{Account, ErrorKind},
-    domain::{Intent, Operation, OperationStatus, Reading, Timestamp},
+    domain::{Intent, Operation, OperationStatus, Reading},
     faults,
     trace::{About, Context, Key, Span},
 };
@@ -73,10 +72,6 @@ impl Reconciler {
             self.look_later(&operation, None).await;
             return false;
         };
-        if faults::planted("recovery_resends") && operation.checks == 0 {
-            let again = send(&self.core, account, &operation, Instant::now() + READ_TIME).await;
-            return self.core.commit(again).await.is_some();
-        }
         let absence_proves = self.absence_proves(account, &operation);
         let evidence = match self.core.evidence(account, &operation, Instant::now() + READ_TIME).await {
             Ok(evidence) => evidence,
@@ -105,12 +100,6 @@ impl Reconciler {
         let watched = self.core.clock.watched(operation.id);
         if operation.status != OperationStatus::Unknown || operation.claimed_done {
             return false;
-        }
-        if faults::planted("absence_proves_at_once") {
-            return true;
-        }
-        if faults::planted("settling_by_the_wall_clock") {
-            return Timestamp::now() > operation.created_at.plus(self.settling_time());
         }
         let is_over = match &operation.intent {
             Intent::Create { .. } if !operation.repeat_harmless => false,

@@ -6,7 +6,6 @@ use super::{core::Core, failure::change_problem, schedule::next_check};
 use crate::{
     adapter::{Account, ErrorKind, Performed, ProviderError},
     domain::{Intent, Operation, OperationStatus, OrderStatus, Reading},
-    faults,
     store::Settlement,
 };
 
@@ -21,11 +20,7 @@ pub(super) async fn send(
     deadline: Instant,
 ) -> Settlement {
     let asked = core.numbers.next();
-    let mut answer = call(core, account, operation).await;
-    if faults::planted("retry_on_timeout") && answer.as_ref().is_err_and(|e| e.kind.money_may_have_moved()) {
-        answer = call(core, account, operation).await;
-    }
-    let error = match answer {
+    let error = match call(core, account, operation).await {
         Ok(performed) => return done(core, account, operation, performed, asked, deadline).await,
         Err(error) => error,
     };
@@ -120,16 +115,10 @@ async fn settle_at_once(
     deadline: Instant,
 ) -> Settlement {
     tracing::warn!(operation_id = %operation.id, error = %error, "the outcome of a change is unknown");
-    if faults::planted("outcome_before_evidence") {
-        return core.settlement(operation, OperationStatus::NotExecuted, "guess");
-    }
     let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
     let evidence = core.evidence(account, operation, read_until).await.ok();
     // Absence proves nothing yet: a late request may still arrive.
     let ruled = evidence.and_then(|evidence| core.ruled(operation, evidence, false).ok());
-    if ruled.is_none() && faults::planted("unknown_is_not_executed") {
-        return core.settlement(operation, OperationStatus::NotExecuted, "guess");
-    }
     ruled.unwrap_or_else(|| unknown(core, operation))
 }
 
@@ -159,7 +148,7 @@ async fn resolve_conflict(
         done.order_after = reading;
         return done;
     }
-    if is_full_cancel && error.kind == ErrorKind::AlreadyDone && !faults::planted("claimed_done_is_refused") {
+    if is_full_cancel && error.kind == ErrorKind::AlreadyDone {
         // The provider's word against its own read: only the target state, a notification or a person settles it.
         tracing::warn!(operation_id = %operation.id, error = %error, "done before, says the provider, and no read shows it");
         let mut unknown = unknown(core, operation);
@@ -174,16 +163,6 @@ async fn resolve_conflict(
     refused.failure = Some(problem.to_failure());
     refused.order_after = reading;
     refused
-}
-
-/// A planted mistake: calls the provider for an operation that was never written down.
-pub(super) async fn send_unwritten(
-    core: &Core,
-    account: &Account,
-    operation: &Operation,
-) -> Option<Operation> {
-    let order = call(core, account, operation).await.ok()?.order;
-    Some(Operation { status: OperationStatus::Succeeded, order_after: order, ..operation.clone() })
 }
 
 /// The one call that changes something.

@@ -1,4 +1,4 @@
-//! The clock of schedules, with how long this process has watched an operation.
+//! The time of day and the clock of schedules, with how long this process has watched an operation.
 
 use std::{
     collections::HashMap,
@@ -9,13 +9,14 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    clock::SteadyClock,
+    clock::{SteadyClock, TimeOfDay},
     domain::{OperationId, Timestamp},
 };
 
-/// A steady clock that knows since when each open operation has been watched.
+/// A steady clock beside the time of day, which knows since when each open operation has been watched.
 #[derive(Debug)]
 pub(super) struct Clock {
+    time_of_day: TimeOfDay,
     steady: SteadyClock,
     watched: Mutex<HashMap<OperationId, Watched>>,
 }
@@ -37,8 +38,13 @@ impl Watched {
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
-        Self { steady: SteadyClock::start(), watched: Mutex::default() }
+    pub(super) fn start(time_of_day: TimeOfDay) -> Self {
+        Self { time_of_day, steady: SteadyClock::start(time_of_day), watched: Mutex::default() }
+    }
+
+    /// Now, for what people and other systems are shown.
+    pub(super) fn time_of_day(&self) -> Timestamp {
+        self.time_of_day.now()
     }
 
     /// Now, for what is due and how old something is.
@@ -95,7 +101,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_runs_by_the_time_that_really_passes() {
-        let clock = Clock::start();
+        let clock = Clock::start(TimeOfDay::SYSTEM);
         let (before, operation) = (clock.now(), OperationId::generate());
         assert_eq!(clock.watched(operation), Duration::ZERO);
         tokio::time::advance(Duration::from_secs(90)).await;

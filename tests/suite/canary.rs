@@ -10,28 +10,13 @@ mod security;
 
 use places::{Canaries, Seen};
 
-/// What was found where it does not belong, after the whole scenario with these faults planted.
-async fn leaks(faults: &str) -> Vec<String> {
-    let mut seen = Seen::default();
-    let canaries = scenario::run(faults, &mut seen).await;
-    seen.check_that_it_is_complete();
-    canaries.leaks(&seen)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_canary_is_where_it_does_not_belong() {
-    let leaks = leaks("").await;
+    let mut seen = Seen::default();
+    let canaries = scenario::run(&mut seen).await;
+    seen.check_that_it_is_complete();
+    let leaks = canaries.leaks(&seen);
     assert!(leaks.is_empty(), "{leaks:#?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn planted_leaks_are_found() {
-    let found = leaks("planted:credentials_are_logged,planted:card_numbers_are_kept").await;
-    for expected in
-        ["the API key: in the log", "the token: in the log", "the card in the message: in the store"]
-    {
-        assert!(found.iter().any(|leak| leak.starts_with(expected)), "`{expected}` is not among {found:#?}");
-    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The program is killed at every boundary of a change, and what it then says is compared with what the provider
-//! really did. Each check is also run against a planted mistake, which it must find.
+//! really did. `tests/mistakes` holds mistakes that these checks must find.
 
 #[cfg(not(feature = "faults"))]
 compile_error!("the crash tests need the kill points: run them with `--features faults`");
@@ -7,7 +7,7 @@ compile_error!("the crash tests need the kill points: run them with `--features 
 mod changes;
 mod facts;
 mod kills;
-mod planted;
+mod lost;
 mod process;
 mod webhooks;
 mod witness;

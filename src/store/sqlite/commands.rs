@@ -16,7 +16,6 @@ use crate::{
         OperationStatus, Order, OrderId, OrderMemory, OrderStatus, Reading, Reversal, Timestamp,
         operation::Failure,
     },
-    faults,
     store::{Begun, NewOperation, Proof, Settled, Settlement, StoreError},
 };
 
@@ -32,9 +31,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     if let Some(key) = &new.key
         && let Some(record) = rows::key(connection, &key.client, &key.key)?
     {
-        let never_happened = record.operation.status == OperationStatus::NotExecuted
-            || (faults::planted("unknown_key_runs_again")
-                && record.operation.status == OperationStatus::Unknown);
+        let never_happened = record.operation.status == OperationStatus::NotExecuted;
         if record.fingerprint != key.fingerprint || !never_happened {
             return Ok(Undo(Begun::KeyUsed(Box::new(record))));
         }
@@ -74,10 +71,6 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     {
         return Ok(Undo(Begun::Blocked(open)));
     }
-    let guard_is_outside = faults::planted("guard_outside_the_transaction");
-    if guard_is_outside {
-        connection.execute_batch("DROP INDEX IF EXISTS operations_one_open_per_order")?;
-    }
     if !rows::insert_operation(connection, operation, new.claims_reference.as_deref())? {
         let order = operation.order_id.as_ref();
         let open = order.map(|order| rows::blocking(connection, order)).transpose()?.flatten();
@@ -86,7 +79,6 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     }
     if let Some(order) = &operation.order_id
         && !orders::count_begin(connection, order, new.change_count)?
-        && !guard_is_outside
     {
         return Ok(Undo(Begun::Outdated));
     }
@@ -97,11 +89,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
     }
     if let (Some(limit), Some(amount)) = (new.limit, operation.amount) {
         let left = limit.saturating_sub(rows::moved(connection, operation)?);
-        if amount.value() > left && !faults::planted("refund_limit_not_checked") {
-            if let Some(key) = new.key.as_ref().filter(|_| faults::planted("key_of_a_refusal_kept")) {
-                let told = Begun::LimitExceeded(left.max(0));
-                return rows::tie_key(connection, key, operation, instead_of).map(|_| Keep(told));
-            }
+        if amount.value() > left {
             return Ok(Undo(Begun::LimitExceeded(left.max(0))));
         }
     }
@@ -155,12 +143,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     if is_told_again && operation.order_after.is_none() && settlement.order_after.is_some() {
         return complete(connection, operation, &settlement);
     }
-    if !from.may_become(settlement.status) && !faults::planted("final_states_change") {
-        if faults::planted("event_without_its_change") {
-            let never = Operation { status: settlement.status, ..operation.clone() };
-            events::append(connection, &NewEvent::operation(&never))?;
-            return Ok(Keep(Settled::NotAllowed(Box::new(operation))));
-        }
+    if !from.may_become(settlement.status) {
         return Ok(Undo(Settled::NotAllowed(Box::new(operation))));
     }
     let happens = match settlement.status {
@@ -249,7 +232,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
 /// it was paid before its answer was found. The first copy of an order tells nothing by itself.
 fn tell_status(connection: &Connection, order: &Order) -> Result<(), StoreError> {
     let event = NewEvent::status_changed(order, OrderStatus::Pending, None, Cause::default());
-    let is_as_made = order.status == OrderStatus::Pending || faults::planted("found_paid_untold");
+    let is_as_made = order.status == OrderStatus::Pending;
     if is_as_made || events::was_told(connection, &order.id, &event.event_type)? {
         return Ok(());
     }
@@ -361,10 +344,7 @@ fn change_status(
         orders::count_change(connection, order)?;
     }
     let cause = settlement.cause.clone().unwrap_or_else(|| next.cause());
-    if !faults::planted("change_without_its_event") {
-        let event = NewEvent { cause: cause.clone(), ..NewEvent::operation(&next) };
-        events::append(connection, &event)?;
-    }
+    events::append(connection, &NewEvent { cause: cause.clone(), ..NewEvent::operation(&next) })?;
     let ended = matches!(next.status, OperationStatus::Succeeded | OperationStatus::Refused);
     if next.kind == OperationKind::Refund && ended && !next.already_done {
         let event = NewEvent { cause: cause.clone(), ..NewEvent::refund(&next) };
@@ -388,9 +368,6 @@ fn change_status(
 pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec<Operation>>, StoreError> {
     let left = rows::left_under_way(connection)?;
     let mut changed = Vec::new();
-    if faults::planted("recovery_forgotten") {
-        return Ok(Keep(changed));
-    }
     for operation in left {
         let from = operation.status;
         let next = if from == OperationStatus::Pending {
@@ -437,9 +414,6 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> Result<Step<Vec
 /// Makes due what is planned further ahead than any schedule plans: it was planned while the time of day was wrong. The
 /// clock of this start would let it wait for as long as it was wrong.
 fn bring_forward(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
-    if faults::planted("plans_of_a_wrong_clock_kept") {
-        return Ok(());
-    }
     let latest = at.plus(LONGEST_PLAN);
     let waiting = rows::operations(
         connection,

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::{faults, store::StoreError};
+use crate::store::StoreError;
 
 /// Nobody else writes, so waiting this long happens only while another tool holds the file.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,8 +22,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     }
     // FULL: the log is synced at every commit; without it a commit survives a crash of the process, but
     // not one of the machine.
-    let synchronous = if faults::planted("synchronous_off") { "OFF" } else { "FULL" };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     secure_delete(&connection)?;
     // In pages of 4 KiB: the log is copied back every 4 MiB and cut to 16 MiB after a long read let it grow.
@@ -42,10 +41,7 @@ pub(super) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
 
 /// What is deleted is overwritten with zeros: it may name a payer.
 fn secure_delete(connection: &Connection) -> Result<(), StoreError> {
-    if !faults::planted("secure_delete_off") {
-        connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
-    }
-    Ok(())
+    Ok(connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?)
 }
 
 /// Opens a connection that cannot write.

@@ -9,7 +9,6 @@ use crate::{
         Cause, Contradiction, Fate, NewEvent, Operation, OperationKind, OperationNews, OperationStatus,
         OrderId, Reversal, Timestamp,
     },
-    faults,
     store::StoreError,
 };
 
@@ -51,15 +50,14 @@ pub(super) fn hear(
 /// Whether the operation ended here without an effect, and nothing has said otherwise yet.
 pub(super) fn may_be_contradicted(operation: &Operation) -> bool {
     let ended_without = matches!(operation.status, OperationStatus::Refused | OperationStatus::NotExecuted);
-    ended_without && operation.contradiction.is_none() && !faults::planted("contradiction_ignored")
+    ended_without && operation.contradiction.is_none()
 }
 
 /// Whether the operation moved something here that has not been undone yet.
 pub(super) fn may_be_reversed(operation: &Operation) -> bool {
     let did_something = operation.status == OperationStatus::Succeeded && !operation.already_done;
     let is_movement = matches!(operation.kind, OperationKind::Capture | OperationKind::Refund);
-    let may_be = did_something && is_movement && operation.reversed.is_none();
-    may_be && !faults::planted("reversal_ignored")
+    did_something && is_movement && operation.reversed.is_none()
 }
 
 /// Records that the provider did an operation that had ended here as refused or not executed. A person decides; until

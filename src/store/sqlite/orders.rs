@@ -10,7 +10,6 @@ use crate::{
     domain::{
         Cause, EventType, NewEvent, Operation, OperationId, Order, OrderId, OrderStatus, Reading, Timestamp,
     },
-    faults,
     store::StoreError,
 };
 
@@ -60,13 +59,13 @@ pub(super) fn keep(
         due_now(connection, &copy.id, reading.at)?;
         return Ok(Kept::Outdated);
     }
-    if reading.asked <= row.asked && !faults::planted("copies_in_any_order") {
+    if reading.asked <= row.asked {
         return Ok(Kept::Ignored);
     }
     let is_new_status = copy.status != row.copy.status;
     let statuses_seen =
         if row.statuses_seen.is_empty() { seen_before(connection, &row.copy)? } else { row.statuses_seen };
-    let was_seen = statuses_seen.contains(&seen_mark(copy.status)) && !faults::planted("paid_told_twice");
+    let was_seen = statuses_seen.contains(&seen_mark(copy.status));
     let has_other_amounts = copy.amounts != row.copy.amounts || copy.amount != row.copy.amount;
     let statuses_seen = match (is_new_status, was_seen) {
         (true, false) => format!("{statuses_seen}{},", copy.status),
@@ -267,14 +266,8 @@ pub(super) fn holder_of_reference(
     operation: &Operation,
     reference: &str,
 ) -> Result<Option<Option<OrderId>>, StoreError> {
-    let (part, more) = ("'unknown', ", "'unknown', 'refused', 'not_executed', ");
-    let sql = if faults::planted("reference_not_kept_while_unknown") {
-        faults::miswritten("reference_not_kept_while_unknown", HOLDER, part, "")
-    } else {
-        faults::miswritten("reference_kept_after_a_refusal", HOLDER, part, more)
-    };
     let holder: Option<Option<String>> = connection
-        .prepare_cached(&sql)?
+        .prepare_cached(HOLDER)?
         .query_row(
             params![
                 operation.account.as_str(),

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     domain::{Operation, Order, Timestamp},
-    faults,
     store::{
         NotificationFacts, Place, StoreError,
         retention::{Erased, ErasureClock, Limits, Stage, Sweep, Swept},
@@ -202,7 +201,7 @@ fn order(
     // A copy of an order that was only read is no more than that, whatever the order's state.
     let is_over = !known_here || copy.is_over(limits.now, limits.now.since(heard));
     let spared = open > 0 || waiting > 0 || !is_over;
-    if (spared && !faults::planted("erases_what_is_open")) || !(is_old || at_once) {
+    if spared || !(is_old || at_once) {
         return Ok(false);
     }
     for (operation, body) in bodies(connection, id)? {

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{Intent, Operation, OperationId, OperationStatus, OrderId, Timestamp},
-    faults,
     store::{IdempotencyKey, KeyRecord, StoreError},
 };
 
@@ -127,10 +126,7 @@ pub(super) fn insert_operation(
     operation: &Operation,
     claims_reference: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let index = "(order_id) WHERE status IN ('pending', 'sending', 'unknown', 'needs_review') \
-                 AND stands_beside = FALSE ";
-    let sql = faults::miswritten("guard_outside_the_transaction", INSERT_OPERATION, index, "");
-    let inserted = connection.prepare_cached(&sql)?.execute(params![
+    let inserted = connection.prepare_cached(INSERT_OPERATION)?.execute(params![
         operation.id.to_string(),
         operation.order_id.as_ref().map(ToString::to_string),
         operation.account.as_str(),
@@ -164,13 +160,9 @@ pub(super) fn moved(connection: &Connection, like: &Operation) -> Result<i64, St
          AND status NOT IN ('refused', 'not_executed')",
         params![order.to_string(), like.kind.as_str(), like.id.to_string()],
     )?;
-    let is_reserved = |other: &&Operation| {
-        !(faults::planted("accepted_not_reserved") && other.status == OperationStatus::Accepted)
-    };
     // What the provider undid moves nothing.
-    let stands = |other: &&Operation| other.reversed.is_none() || faults::planted("reversed_still_counts");
-    let others = others.iter().filter(stands).filter(is_reserved);
-    let amounts = others.filter(|other| !other.already_done).filter_map(|other| other.amount);
+    let counted = others.iter().filter(|other| other.reversed.is_none() && !other.already_done);
+    let amounts = counted.filter_map(|other| other.amount);
     Ok(amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.value())))
 }
 

@@ -105,7 +105,7 @@ impl Story<'_> {
 }
 
 /// Leads the program through everything and gives the canaries. What it said is in `seen`.
-pub(super) async fn run(faults: &str, seen: &mut Seen) -> Canaries {
+pub(super) async fn run(seen: &mut Seen) -> Canaries {
     let simulators = simulator::start(SimulatorOptions { seed_samples: true, ..SimulatorOptions::default() });
     let simulators = simulators.await.unwrap();
     let mut canaries = payer_canaries();
@@ -151,7 +151,7 @@ pub(super) async fn run(faults: &str, seen: &mut Seen) -> Canaries {
         issuer.url, key.sha256_hex, reader.sha256_hex
     );
     home.configure(&sections);
-    let program = home.start(faults).await;
+    let program = home.start("").await;
     let control = simulators.control();
     let key = key.secret.expose_secret().to_owned();
     let mut story = Story { program: &program, control, seen, key };

@@ -1,5 +1,5 @@
 //! The proof that nothing is lost and nothing is done twice: simulated histories, killed processes under load, and
-//! power cuts. Each part also finds the mistakes that are planted for it. `docs/proof.md` says how to run more of it.
+//! power cuts. Mistakes made on purpose are found too. `docs/proof.md` says how to run more of it.
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -20,8 +20,8 @@ use crate::{
 /// Cuts of each journal.
 const PER_JOURNAL: u64 = 20;
 
-/// Works on a store with this seed, the mistakes of `faults` planted, and gives the journal of it.
-fn journal(seed: u64, faults: &str, folder: &Path) -> Journal {
+/// Works on a store with this seed and gives the journal of it.
+fn journal(seed: u64, folder: &Path) -> Journal {
     let library = folder.join("journal.so");
     if !library.exists() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/proof/power/journal.c");
@@ -29,14 +29,13 @@ fn journal(seed: u64, faults: &str, folder: &Path) -> Journal {
         compiler.args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]);
         assert!(compiler.args(["-ldl", "-lpthread"]).status().expect("a C compiler `cc`").success());
     }
-    let place = folder.join(format!("store-{seed}-{}", faults.len()));
+    let place = folder.join(format!("store-{seed}"));
     std::fs::create_dir(&place).unwrap();
-    let log = folder.join(format!("journal-{seed}-{}", faults.len()));
+    let log = folder.join(format!("journal-{seed}"));
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "power::work::works_on_a_store", "--ignored", "--nocapture"])
         .env("GUICHET_PROOF_WORK", &place)
         .env("GUICHET_PROOF_SEED", seed.to_string())
-        .env("GUICHET_FAULTS", faults)
         .env("LD_PRELOAD", &library)
         .env("POWER_PREFIX", &place)
         .env("POWER_LOG", &log)
@@ -70,12 +69,19 @@ async fn cut(journal: &Journal, random: &mut Random, folder: &Path) -> Result<us
     wrong.map(|()| acknowledged.len()).map_err(|why| format!("cut at {place} of {}: {why}", journal.len()))
 }
 
-async fn cuts(first: u64, count: u64, per_journal: u64, faults: &str) -> Result<(u64, usize), String> {
+/// How many cuts were made and how much of what was acknowledged they left. `spoil` may make a mistake in each journal.
+async fn cuts(
+    first: u64,
+    count: u64,
+    per_journal: u64,
+    spoil: impl Fn(&mut Journal),
+) -> Result<(u64, usize), String> {
     let folder = scratch();
     let (mut done, mut acknowledged) = (0, 0);
     let progress = Progress::new("power cuts", count);
     for seed in first.. {
-        let journal = journal(seed, faults, folder.path());
+        let mut journal = journal(seed, folder.path());
+        spoil(&mut journal);
         let mut random = Random::new(seed);
         for _ in 0..per_journal {
             if done == count {
@@ -96,7 +102,7 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
     let count = amount("GUICHET_PROOF_CUTS", 60);
     let first = amount("GUICHET_PROOF_FIRST_SEED", 1);
     let started = std::time::Instant::now();
-    let (done, acknowledged) = cuts(first, count, PER_JOURNAL, "").await.unwrap_or_else(|why| {
+    let (done, acknowledged) = cuts(first, count, PER_JOURNAL, |_| {}).await.unwrap_or_else(|why| {
         let again = "cargo test --features faults --test proof power_cuts_lose_nothing -- --nocapture";
         panic!("{why}\nagain: GUICHET_PROOF_CUTS={PER_JOURNAL} GUICHET_PROOF_FIRST_SEED=<its seed> {again}")
     });
@@ -109,7 +115,7 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
 
 #[tokio::test]
 async fn a_store_that_does_not_sync_loses_what_it_acknowledged() {
-    let why = cuts(1, 40, PER_JOURNAL, "planted:synchronous_off").await.unwrap_err();
-    println!("synchronous=OFF: {why}");
+    let why = cuts(1, 40, PER_JOURNAL, Journal::forget_syncs).await.unwrap_err();
+    println!("without syncs: {why}");
     assert!(why.contains("lost"), "{why}");
 }

@@ -6,6 +6,7 @@
 mod adapter;
 mod check;
 mod clients;
+mod mistaken;
 mod provider;
 mod store;
 mod world;
@@ -21,7 +22,8 @@ use std::{
 
 use guichet::{
     adapter::{Account, ProviderAdapter, RawNotification, Registry},
-    domain::{Operation, OperationKind, OperationStatus, OrderId, Timestamp, time::simulate_clock},
+    clock::TimeOfDay,
+    domain::{Operation, OperationKind, OperationStatus, OrderId},
     orders::{ChangeRequest, NewChange, Orders, ReadOptions, Received},
     problem::ProblemCode,
     store::{Store, sqlite::SqliteStore},
@@ -30,11 +32,13 @@ use guichet::{
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+pub use self::mistaken::Mistake;
 use self::{
     adapter::Adapter,
     clients::Asks,
+    mistaken::Mistaken,
     store::{FrailStore, at_once},
-    world::{World, now, pause, wall},
+    world::{World, now, pause, wall_time},
 };
 use crate::numbers::{Progress, Random, amount};
 
@@ -105,18 +109,21 @@ fn template(folder: &Path) -> PathBuf {
     path
 }
 
-fn registry(world: &Arc<World>) -> Registry {
+fn registry(world: &Arc<World>, mistaken: Option<&Mistaken>) -> Registry {
     let account = |name: &'static str| {
         let adapter: Arc<dyn ProviderAdapter> = Arc::new(Adapter { account: name, world: Arc::clone(world) });
+        let adapter = match mistaken {
+            Some(mistaken) => mistaken.adapter(adapter),
+            None => adapter,
+        };
         Account { name: name.parse().unwrap(), adapter, follow_reads_per_second: 5 }
     };
     [account("exact"), account("blind")].into_iter().collect()
 }
 
 /// Lives through one history and judges it. `folder` is this thread's own.
-pub fn history(seed: u64, folder: &Path) -> Result<Figures, Wrong> {
+pub fn history(seed: u64, folder: &Path, mistake: Option<Mistake>) -> Result<Figures, Wrong> {
     world::reset_clock();
-    simulate_clock(Some(wall));
     let world = World::new(seed);
     let mut random = Random::new(!seed);
     let path = folder.join("history.db");
@@ -149,7 +156,7 @@ pub fn history(seed: u64, folder: &Path) -> Result<Figures, Wrong> {
         let steps = (run < crashes).then(|| 1 + random.below(140));
         world.state().plan_crash(steps);
         let is_last = run == crashes;
-        let outcome = one_run(&world, &asks, &path, is_last, &mut random);
+        let outcome = one_run(&world, &asks, &path, mistake, is_last, &mut random);
         match outcome {
             Ok(figures) => told = figures,
             Err(why) => {
@@ -160,7 +167,6 @@ pub fn history(seed: u64, folder: &Path) -> Result<Figures, Wrong> {
         world::stop_clock(random.between(0, 5_000));
         clients::after_a_crash(&asks, &mut random);
     }
-    simulate_clock(None);
     let mut state = world.state();
     TRACES.with_borrow_mut(|traces| {
         if let Some(traces) = traces {
@@ -186,6 +192,7 @@ fn one_run(
     world: &Arc<World>,
     asks: &Asks,
     path: &Path,
+    mistake: Option<Mistake>,
     is_last: bool,
     random: &mut Random,
 ) -> Result<Figures, String> {
@@ -201,13 +208,18 @@ fn one_run(
         tokio::pin!(crash);
         let store: Arc<dyn Store> = Arc::new(store);
         let frail: Arc<dyn Store> = Arc::new(FrailStore::new(Arc::clone(&store), Arc::clone(world)));
+        let mistaken = mistake.map(Mistaken::new);
+        let used = match &mistaken {
+            Some(mistaken) => mistaken.store(frail, Arc::clone(&store), path),
+            None => frail,
+        };
         // At the latest then, so that a program that has nothing to do dies too.
         let dies_at = if is_last { i64::MAX / 2 } else { random.between(100, 5_000) };
         let ended = tokio::select! {
             biased;
             () = &mut crash => Ok(Figures::default()),
             () = pause(dies_at), if !is_last => { world.die("in time"); Ok(Figures::default()) }
-            result = live(world, asks, &frail, &store, is_last) => result,
+            result = live(world, asks, registry(world, mistaken.as_ref()), [&used, &store], is_last) => result,
         };
         world::stop_clock(0);
         ended
@@ -219,14 +231,16 @@ fn one_run(
 async fn live(
     world: &Arc<World>,
     asks: &Asks,
-    frail: &Arc<dyn Store>,
-    store: &Arc<dyn Store>,
+    registry: Registry,
+    [used, store]: [&Arc<dyn Store>; 2],
     is_last: bool,
 ) -> Result<Figures, String> {
-    frail.recover(Timestamp::now()).await.map_err(|error| error.to_string())?;
+    used.recover(wall_time()).await.map_err(|error| error.to_string())?;
     let timeout = Duration::from_millis(u64::try_from(PROVIDER_TIMEOUT_MS).unwrap());
     world.state().starts();
-    let orders = Orders::start(registry(world), Vec::new(), Arc::clone(frail), timeout, Tracer::default());
+    let time_of_day = TimeOfDay::told_by(wall_time);
+    let orders =
+        Orders::start(registry, Vec::new(), Arc::clone(used), timeout, Tracer::default(), time_of_day);
     tokio::spawn(postman(Arc::clone(&orders), Arc::clone(world)));
     let count = asks.lock().unwrap().len();
     let callers: Vec<_> = (0..count)
@@ -379,7 +393,7 @@ async fn postman(orders: Arc<Orders>, world: Arc<World>) {
 }
 
 /// Runs histories of seeds `first..` on so many threads; stops at the first that goes wrong.
-pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)> {
+pub fn run(first: u64, count: u64, threads: u64, mistake: Option<Mistake>) -> Result<Figures, (u64, Wrong)> {
     let next = AtomicU64::new(first);
     let found = std::sync::Mutex::new(None::<(u64, Wrong)>);
     let total = std::sync::Mutex::new(Figures::default());
@@ -395,7 +409,7 @@ pub fn run(first: u64, count: u64, threads: u64) -> Result<Figures, (u64, Wrong)
                     if seed >= first + count || found.lock().unwrap().is_some() {
                         return;
                     }
-                    match history(seed, folder.path()) {
+                    match history(seed, folder.path(), mistake) {
                         Ok(figures) => {
                             total.lock().unwrap().add(&figures);
                             progress.add(1);
@@ -423,7 +437,7 @@ fn stay_on_one_core(number: u64) {
 }
 
 /// Threads of a long run: every core there is.
-fn cores() -> u64 {
+pub fn cores() -> u64 {
     std::thread::available_parallelism().map_or(2, |cores| u64::try_from(cores.get()).unwrap_or(2))
 }
 
@@ -440,7 +454,7 @@ fn histories_lose_nothing_and_double_nothing() {
     let count = amount("GUICHET_PROOF_HISTORIES", 2_000);
     let first = amount("GUICHET_PROOF_FIRST_SEED", 1);
     let started = std::time::Instant::now();
-    match run(first, count, cores()) {
+    match run(first, count, cores(), None) {
         Ok(figures) => {
             println!(
                 "{count} histories from seed {first} in {:?}: {figures:?}, nothing lost, nothing twice",
@@ -466,7 +480,7 @@ const FOUND_ONCE: [u64; 6] = [15_053, 20_278_377, 97, 565, 989, 20_286_632];
 #[test]
 fn what_went_wrong_once_does_not_again() {
     for seed in FOUND_ONCE {
-        if let Err((seed, wrong)) = run(seed, 1, 1) {
+        if let Err((seed, wrong)) = run(seed, 1, 1, None) {
             panic!("{}", tell(seed, &wrong));
         }
     }
@@ -487,7 +501,7 @@ fn a_history_replays() {
 
 fn trace(seed: u64, folder: &Path) -> Vec<String> {
     TRACES.set(Some(Vec::new()));
-    let _ = history(seed, folder);
+    let _ = history(seed, folder, None);
     TRACES.take().unwrap_or_default()
 }
 
@@ -501,7 +515,7 @@ thread_local! {
 fn replay() {
     let seed = amount("GUICHET_PROOF_SEED", 1);
     let folder = scratch();
-    let result = history(seed, folder.path());
+    let result = history(seed, folder.path(), None);
     println!("{}", trace(seed, folder.path()).join("\n"));
     if let Err(wrong) = result {
         panic!("{}", tell(seed, &wrong));

@@ -430,28 +430,6 @@ async fn compacting_leaves_nothing_but_what_is_stored() {
     assert_eq!(events(&*store, "a").await, told);
 }
 
-/// The tests above find the mistakes they are there for. Each is planted in a process of its own.
-#[test]
-fn planted_mistakes_are_found() {
-    for (mistake, test) in [
-        ("secure_delete_off", "no_file_holds_erased_bytes"),
-        ("log_not_emptied", "no_file_holds_erased_bytes"),
-        ("erases_what_is_open", "what_is_not_over_is_not_touched"),
-    ] {
-        let run = |faults: String| {
-            std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", &format!("store::retention::{test}")])
-                .env("GUICHET_FAULTS", faults)
-                .output()
-                .unwrap()
-        };
-        assert!(run(String::new()).status.success(), "{test} holds without a mistake");
-        let output = run(format!("planted:{mistake}"));
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(!output.status.success() && said.contains("1 failed"), "{mistake} was not found: {said}");
-    }
-}
-
 /// Changes go on beside a round over many old orders. A figure for the log, and a bound that only a stalled writer
 /// breaks: a step is a few milliseconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

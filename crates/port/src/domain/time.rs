@@ -11,24 +11,9 @@ pub struct Timestamp(jiff::Timestamp);
 /// The first instant of the year 0000, in milliseconds since the Unix epoch.
 const YEAR_0000: i64 = -62_167_219_200_000;
 
-#[cfg(feature = "faults")]
-thread_local! {
-    static SIMULATED: std::cell::Cell<Option<fn() -> i64>> = const { std::cell::Cell::new(None) };
-}
-
-/// Gives this thread a clock of a test, in milliseconds since the Unix epoch; `None` takes it away.
-#[cfg(feature = "faults")]
-pub fn simulate_clock(clock: Option<fn() -> i64>) {
-    SIMULATED.set(clock);
-}
-
 impl Timestamp {
     /// The present moment, cut to whole milliseconds.
     pub fn now() -> Self {
-        #[cfg(feature = "faults")]
-        if let Some(clock) = SIMULATED.get() {
-            return Self::from_millis(clock());
-        }
         Self::from_millis(jiff::Timestamp::now().as_millisecond())
     }
 

@@ -47,6 +47,11 @@ impl Journal {
         journal
     }
 
+    /// Makes it the journal of a store that never syncs, as one with `synchronous = OFF`.
+    pub fn forget_syncs(&mut self) {
+        self.steps.retain(|step| !matches!(step, Step::Sync(_)));
+    }
+
     pub fn len(&self) -> usize {
         self.steps.len()
     }

@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::{
     PROVIDER_TIMEOUT_MS,
     provider::{Held, Later, Said, Wish},
-    world::{Fate, State, World, now, pause},
+    world::{Fate, State, World, now, pause, wall_time},
 };
 
 /// How late a slow read is answered.
@@ -126,7 +126,7 @@ impl Adapter {
             created_at: Some(Timestamp::from_millis(held.created_at)),
             updated_at: Some(Timestamp::from_millis(held.updated_at)),
             expires_at: None,
-            as_of: Timestamp::now(),
+            as_of: wall_time(),
             waits_for: if may_be_rejected && !is_final {
                 WaitsFor::Settlement
             } else {

@@ -17,7 +17,7 @@ use crate::numbers::Random;
 /// When every history begins, in milliseconds since the Unix epoch.
 const BEGIN: i64 = 1_800_000_000_000;
 /// Finding no effect proves something only so long after the request was sent: twice the provider timeout, 60 s at least.
-const SETTLING_MS: i64 = 60_000;
+pub const SETTLING_MS: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
 /// How far the wall clock is ahead at times, or behind.
 const WRONG_BY: [i64; 4] = [0, 2 * HOUR, 5 * HOUR, -3 * HOUR];
@@ -32,6 +32,11 @@ thread_local! {
 /// The wall clock of this thread's history, in milliseconds since the Unix epoch. It leaps.
 pub fn wall() -> i64 {
     now() + WRONG.get()
+}
+
+/// The same as the program is told it.
+pub fn wall_time() -> Timestamp {
+    Timestamp::from_millis(wall())
 }
 
 /// The time that really passed in this thread's history, in milliseconds since the Unix epoch.
