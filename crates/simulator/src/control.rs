@@ -24,7 +24,11 @@ impl SimulatorControl {
         Self { core }
     }
 
-    fn platform(&self, provider: &str) -> Result<&Arc<dyn Platform>, ControlError> {
+    pub(crate) fn platforms(&self) -> &[Arc<dyn Platform>] {
+        &self.core.platforms
+    }
+
+    pub(crate) fn platform(&self, provider: &str) -> Result<&Arc<dyn Platform>, ControlError> {
         self.core.platform(provider).ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))
     }
 
@@ -61,6 +65,7 @@ impl SimulatorControl {
         order: &str,
         patch: &Value,
     ) -> Result<(), ControlError> {
+        let patch = Some(patch.clone()).filter(|patch| !patch.is_null());
         self.platform(provider)?.patch_answer(brand, order, patch)
     }
 
@@ -138,7 +143,7 @@ impl SimulatorControl {
     /// Waits until this many attempts to deliver a notification have ended since the last reset, whatever the
     /// answer was.
     pub async fn wait_for_notices(&self, attempts: u64) {
-        self.core.frame.notices.wait_for(attempts).await;
+        self.core.frame.notices.attempts.wait_for(attempts).await;
     }
 
     /// Sends a notification again: its true body, once, and no fault applies.
@@ -155,7 +160,14 @@ impl SimulatorControl {
     /// # Errors
     /// `NotFound` for an unknown provider or brand, `Invalid` for what is no web address.
     pub fn set_notification_url(&self, provider: &str, brand: &str, url: &str) -> Result<(), ControlError> {
-        self.core.set_notification_url(provider, brand, url)
+        self.platform(provider)?.orders(brand)?;
+        let is_web =
+            |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !url.is_empty() && !is_web(url) {
+            return Err(ControlError::Invalid(format!("{url} is no web address")));
+        }
+        self.core.frame.notices.set_address(provider, brand, url);
+        Ok(())
     }
 
     /// Replaces the pauses before the second attempt to deliver a notification and the later ones; none means one
@@ -209,7 +221,7 @@ impl SimulatorControl {
 
     /// How many requests reached this service, at all brands, since the last reset.
     pub fn requests(&self, service: &str) -> u64 {
-        self.core.frame.journal.count(service)
+        self.request_counts().get(service).copied().unwrap_or(0)
     }
 
     /// How many requests reached each service.
@@ -219,32 +231,32 @@ impl SimulatorControl {
 
     /// How many requests reached any service.
     pub fn total_requests(&self) -> u64 {
-        self.core.frame.journal.total()
+        self.core.frame.journal.requests.total()
     }
 
     /// The newest 10,000 requests, oldest first.
     pub fn request_log(&self) -> Vec<LoggedRequest> {
-        self.core.frame.journal.list()
+        self.core.frame.journal.requests.list()
     }
 
     /// Waits until this many requests have reached any service since the last reset.
     pub async fn wait_for_requests(&self, total: u64) {
-        self.core.frame.journal.wait_for(total).await;
+        self.core.frame.journal.requests.wait_for(total).await;
     }
 
     /// Every change of state that was really made, oldest first.
     pub fn effects(&self) -> Vec<Effect> {
-        self.core.frame.ledger.effects()
+        self.core.frame.ledger.effects.list()
     }
 
     /// Waits until this many changes of state have been made since the last reset.
     pub async fn wait_for_effects(&self, total: u64) {
-        self.core.frame.ledger.wait_for(total).await;
+        self.core.frame.ledger.effects.wait_for(total).await;
     }
 
     /// Every message sent to a payer, oldest first.
     pub fn mailbox(&self) -> Vec<Mail> {
-        self.core.frame.ledger.mails()
+        self.core.frame.ledger.mails.list()
     }
 
     /// The time at the platforms.

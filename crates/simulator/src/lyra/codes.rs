@@ -95,19 +95,3 @@ const TEXTS: [(&str, &str); 85] = [
 pub(super) fn text(code: &str) -> &'static str {
     TEXTS.iter().find(|(known, _)| *known == code).map_or("Error ordered by the fault plan", |(_, text)| text)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_listed_once_and_texts_fit() {
-        for (position, (code, text)) in TEXTS.iter().enumerate() {
-            assert!(TEXTS[..position].iter().all(|(other, _)| other != code), "{code} twice");
-            // Source: Lyra REST API V4, error object: at most 127 characters.
-            assert!(text.len() <= 127);
-        }
-        assert_eq!(text("PSP_1101"), "The payment order is already cancelled");
-        assert_eq!(text("PSP_4711"), "Error ordered by the fault plan");
-    }
-}

@@ -3,16 +3,15 @@
 //! Source: Lyra REST API V4, notification; the signature as in code published by Lyra. Inferred: `transactions`
 //! lists the one transaction that the message is about, and no member names the payment order.
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::Sha256;
 
 use super::order::Order;
 use super::shops::DemoShop;
 use super::transaction::summary;
 use super::{Book, Lyra};
 use crate::notices::Notice;
+use crate::signing;
 
 /// What somebody signs with who does not know the password.
 const FORGERS_KEY: &str = "testpassword_FORGEDFORGEDFORGEDFORGEDFORGED";
@@ -53,22 +52,12 @@ impl Source {
     }
 }
 
-/// 64 lower-case hexadecimal digits.
-fn hash(key: &str, text: &str) -> String {
-    // A key of any length will do: the error never comes, and would show as an empty hash.
-    let signed = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map(|mut mac| {
-        mac.update(text.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
-    });
-    signed.unwrap_or_default()
-}
-
 fn fields(kind: Key, secret: &str, answer: &str) -> Fields {
     let name = if kind == Key::Password { "password" } else { "sha256_hmac" };
     [
         ("kr-hash-key", name.to_owned()),
         ("kr-hash-algorithm", "sha256_hmac".to_owned()),
-        ("kr-hash", hash(secret, answer)),
+        ("kr-hash", signing::sha256(answer, secret)),
         ("kr-answer-type", "V4/Payment".to_owned()),
         ("kr-answer", answer.to_owned()),
     ]
@@ -112,34 +101,25 @@ pub(super) fn return_fields(order: &Order, uuid: Option<&str>, shop: &DemoShop, 
 
 impl Lyra {
     /// Sends a notification about one transaction to the order's address, or else to the Back Office's.
-    pub(super) fn notify(&self, book: &Book, order: &Order, uuid: &str, source: Source, now: Timestamp) {
-        let answer = payment(order, Some(uuid), &book.shop, now);
+    pub(super) fn notify(&self, book: &Book, order: &Order, uuid: Option<&str>, source: Source) {
+        let answer = payment(order, uuid, &book.shop, self.now());
         let signed = |key| form(&fields(Key::Password, key, &answer), source);
         let notice = Notice {
-            provider: "lyra",
-            brand: book.shop.brand.to_owned(),
-            order: order.id.clone(),
             url: order.ipn_url.clone().unwrap_or_default(),
             content_type: "application/x-www-form-urlencoded",
             body: signed(book.shop.secret(order.mode)).into(),
             forged: signed(FORGERS_KEY).into(),
             statuses: &DELIVERED,
-            expected: None,
+            ..Notice::default()
         };
-        self.frame.notices.send(notice, now);
+        self.send(book, order, notice);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use serde_json::json;
-
     use super::*;
-    use crate::PayerAction;
     use crate::lyra::demo_shop;
-    use crate::rig::{CREATE, Inbox, Rig};
 
     /// Vectors of the documentation, made with the demo keys that Lyra publishes.
     const V1: &str = r#"{"orderStatus":"PAID","_type":"V4/Payment"}"#;
@@ -163,7 +143,7 @@ mod tests {
             (shop.password, V3, "36dabf91587da7b748c277fea8c649a5e05071870a2c36d0899d1edf627d04a7"),
             (shop.hmac_key, V3, "78895045be38a0f05901616fb3674df50a0ca33ea302480f0247ac926b4d9a23"),
         ] {
-            assert_eq!(hash(key, text), expected, "{text}");
+            assert_eq!(signing::sha256(text, key), expected, "{text}");
         }
         assert_eq!((V2.len(), V3.len()), (64, 633));
     }
@@ -182,94 +162,5 @@ mod tests {
             "kr-answer=%7B%22customer%22%3A%7B%22lastName%22%3A%22No%C3%ABl%22%7D%2C%22u%22%3A%22a%2Fb%22%2C\
              %22_type%22%3A%22V4%2FPayment%22%7D"
         ));
-    }
-
-    /// The fields of a notification, its `kr-answer` checked against the signature under this key.
-    fn opened(body: &str, key: &str) -> Option<Value> {
-        let fields: HashMap<String, String> =
-            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        assert_eq!(fields["kr-hash-key"], "password");
-        assert_eq!(fields["kr-hash-algorithm"], "sha256_hmac");
-        assert_eq!(fields["kr-answer-type"], "V4/Payment");
-        (fields["kr-hash"] == hash(key, &fields["kr-answer"]))
-            .then(|| serde_json::from_str(&fields["kr-answer"]).unwrap())
-    }
-
-    #[tokio::test]
-    async fn every_step_that_the_platform_notifies_arrives_signed() {
-        let rig = Rig::new().await;
-        let [own, shops] = [Inbox::answering(&[]).await, Inbox::answering(&[]).await];
-        rig.control.set_notification_url("lyra", "systempay", &shops.url).unwrap();
-        let body = json!({
-            "amount": 1500, "currency": "EUR", "orderId": "cart-1", "metadata": {"k": "v"}, "ipnTargetUrl": own.url
-        });
-        let id = rig.done("systempay", CREATE, &body).await["paymentOrderId"].as_str().unwrap().to_owned();
-        let payer = |action| rig.control.payer("lyra", "systempay", &id, action).unwrap();
-        let act = |action| rig.control.act("lyra", "systempay", Some(&id), action).unwrap();
-        payer(PayerAction::Leave);
-        let steps: [(&dyn Fn(), &str, &str, &str); 5] = [
-            (&|| drop(payer(PayerAction::Decline)), "UNPAID", "DEBIT", "REFUSED"),
-            (&|| drop(payer(PayerAction::Pay)), "PAID", "DEBIT", "AUTHORISED"),
-            (&|| drop(act("remit")), "PAID", "DEBIT", "CAPTURED"),
-            (&|| drop(act("back_office_refund")), "PAID", "CREDIT", "AUTHORISED"),
-            (&|| drop(act("remit")), "PAID", "CREDIT", "CAPTURED"),
-        ];
-        let password = demo_shop("systempay").unwrap().password;
-        for (place, (step, status, kind, detailed)) in steps.iter().enumerate() {
-            step();
-            rig.control.wait_for_notices(u64::try_from(place + 1).unwrap()).await;
-            let answer = opened(own.bodies().last().unwrap(), password).unwrap();
-            assert_eq!((&answer["shopId"], &answer["_type"]), (&json!("69876357"), &json!("V4/Payment")));
-            assert_eq!(answer["orderStatus"], *status);
-            assert_eq!(answer["orderDetails"]["orderId"], "cart-1");
-            let listed = answer["transactions"].as_array().unwrap();
-            assert_eq!(listed.len(), 1);
-            let said = (&listed[0]["operationType"], &listed[0]["detailedStatus"]);
-            assert_eq!(said, (&json!(kind), &json!(detailed)));
-            assert_eq!(listed[0]["metadata"]["k"], "v");
-        }
-        assert!(own.received().iter().all(|(kind, _)| kind == "application/x-www-form-urlencoded"));
-        assert!(shops.received().is_empty(), "the order's address comes first");
-        // What a service does is not notified.
-        let uuid = rig.control.notices()[2].body.clone();
-        let uuid = opened(&uuid, password).unwrap()["transactions"][0]["uuid"].clone();
-        rig.call("systempay", "Transaction/Refund", &json!({"uuid": uuid})).await;
-        assert_eq!(rig.control.notices().len(), 5);
-    }
-
-    #[tokio::test]
-    async fn a_redirection_counts_as_delivered() {
-        let rig = Rig::new().await;
-        let shops = Inbox::answering(&[(303, "")]).await;
-        rig.control.set_notification_url("lyra", "systempay", &shops.url).unwrap();
-        let id = rig.control.add_order("lyra", "systempay", &json!({})).unwrap();
-        rig.control.payer("lyra", "systempay", &id, PayerAction::Pay).unwrap();
-        rig.control.wait_for_notices(1).await;
-        assert!(rig.control.notices()[0].attempts[0].delivered);
-    }
-
-    #[tokio::test]
-    async fn each_mode_signs_with_its_password_and_a_forger_with_none() {
-        let rig = Rig::new().await;
-        let shops = Inbox::answering(&[]).await;
-        rig.control.set_notification_url("lyra", "epaync", &shops.url).unwrap();
-        let shop = demo_shop("epaync").unwrap();
-        let pay = |draft: Value| {
-            let id = rig.control.add_order("lyra", "epaync", &draft).unwrap();
-            rig.control.payer("lyra", "epaync", &id, PayerAction::Pay).unwrap();
-        };
-        for (draft, key) in [
-            (json!({}), Some(shop.password)),
-            (json!({"production": true}), Some(shop.production_password)),
-            // Magic amounts: forged, altered.
-            (json!({"amount": 990_034}), None),
-            (json!({"amount": 990_035}), None),
-        ] {
-            pay(draft.clone());
-            let count = u64::try_from(rig.control.notices().len()).unwrap();
-            rig.control.wait_for_notices(count).await;
-            let body = shops.bodies().pop().unwrap();
-            assert_eq!(opened(&body, key.unwrap_or(shop.password)).is_some(), key.is_some(), "{draft}");
-        }
     }
 }

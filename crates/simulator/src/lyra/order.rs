@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::envelope::date;
 use super::shops::{DemoShop, Mode};
 use super::text;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, new_id};
+use super::wishes::PAYMENT;
+use crate::clock::days_after;
 use crate::platform::merge;
 
 /// Open, no successful payment.
@@ -19,6 +21,9 @@ pub(super) const REFUSED: &str = "REFUSED";
 pub(super) const EXPIRED: &str = "EXPIRED";
 /// Cancelled by the merchant. One L: provider page `Charge/PaymentOrder/Cancel`.
 pub(super) const CANCELED: &str = "CANCELED";
+
+/// Expiration when a request names none, the demo shops' setting.
+const DEFAULT_EXPIRATION_DAYS: i64 = 30;
 
 /// How the link reaches the payer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +85,7 @@ pub(super) enum ReturnMode {
 
 /// A payment order.
 #[derive(Debug, Clone)]
-pub(super) struct Order {
+pub(crate) struct Order {
     pub(super) id: String,
     /// Last segment of the payment page's path.
     pub(super) token: String,
@@ -122,6 +127,42 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// An order of a shop that has nothing but usual values.
+    pub(super) fn usual(shop: &DemoShop, token: String, mode: Mode, now: Timestamp) -> Self {
+        Self {
+            id: new_id(),
+            token,
+            mode,
+            status: RUNNING.to_owned(),
+            created: now,
+            updated: None,
+            expires: days_after(now, DEFAULT_EXPIRATION_DAYS),
+            amount: 0,
+            currency: shop.currencies.first().copied().unwrap_or("EUR").to_owned(),
+            locale: shop.locale.to_owned(),
+            strong_authentication: "AUTO".to_owned(),
+            order_id: None,
+            channel: Channel::Url,
+            subject: None,
+            message: String::new(),
+            receipt_email: None,
+            tax_rate: None,
+            tax_amount: None,
+            manual_validation: false,
+            capture_delay: 0,
+            data_form: false,
+            merchant_comment: None,
+            metadata: None,
+            customer: None,
+            form_action: PAYMENT.to_owned(),
+            returns: Returns::default(),
+            ipn_url: None,
+            transactions: Vec::new(),
+            closed: false,
+            patch: None,
+        }
+    }
+
     /// The status at this time: an open order expires by the clock.
     pub(super) fn status_at(&self, now: Timestamp) -> &str {
         let open = self.status == RUNNING || self.status == REFUSED;

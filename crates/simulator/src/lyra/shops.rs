@@ -145,20 +145,3 @@ impl DemoShop {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_decides_the_mode() {
-        let shop = demo_shop("epaync").unwrap();
-        assert_eq!(shop.mode(shop.shop_id, shop.password), Some(Mode::Test));
-        assert_eq!(shop.mode(shop.shop_id, shop.production_password), Some(Mode::Production));
-        assert_eq!(shop.mode(shop.shop_id, "testpassword_x"), None);
-        assert_eq!(shop.mode("69876357", shop.password), None);
-        assert_eq!(demo_shop("nobody"), None);
-        let latin = demo_shop("micuentaweb").unwrap();
-        assert!(latin.currencies.contains(&"CLP") && !latin.in_sandbox);
-    }
-}

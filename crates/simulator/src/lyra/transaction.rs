@@ -5,11 +5,11 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::change::days_after;
 use super::codes;
 use super::envelope::date;
 use super::order::Order;
 use super::shops::DemoShop;
+use crate::clock::days_after;
 use crate::platform::merge;
 
 /// Contract with the acquirer, `mid`. Invented.
@@ -315,31 +315,4 @@ pub(super) fn summary(
         "transactions": listed,
         "_type": kind,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identifiers_are_32_lower_case_hexadecimal_digits() {
-        let id = new_id();
-        assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)));
-    }
-
-    #[test]
-    fn statuses_follow_the_detailed_ones() {
-        for (detailed, status) in [
-            ("AUTHORISED", "PAID"),
-            ("AUTHORISED_TO_VALIDATE", "RUNNING"),
-            ("REFUSED", "UNPAID"),
-            ("CANCELLED", "UNPAID"),
-            ("ABANDONED", "ABANDONED"),
-            ("UNDER_VERIFICATION", "RUNNING"),
-            ("PENDING", "RUNNING"),
-            ("CAPTURE_PENDING", "PAID"),
-        ] {
-            assert_eq!(status_of(detailed), status, "{detailed}");
-        }
-    }
 }

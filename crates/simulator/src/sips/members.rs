@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::Denial;
 use super::currency;
+use crate::platform::Refusal;
 
 /// Names a transaction.
 const REFERENCE: &str = "transactionReference";
@@ -101,24 +101,24 @@ pub(super) const CONTACT: &[Field] = &[
     Field::optional("title", Kind::Text(20)),
 ];
 
-fn code(code: &str, field: &str) -> Denial {
-    Denial::new(code).field(field)
+fn code(code: &str, field: &str) -> Refusal {
+    Refusal::new(code).detail(field)
 }
 
-pub(super) fn missing(field: &str) -> Denial {
+pub(super) fn missing(field: &str) -> Refusal {
     code("12", field)
 }
 
-pub(super) fn unknown(field: &str) -> Denial {
+pub(super) fn unknown(field: &str) -> Refusal {
     code("12", field)
 }
 
 /// A value that the list of the member does not have, or that does not fit the transaction or the shop.
-pub(super) fn unfit(field: &str) -> Denial {
+pub(super) fn unfit(field: &str) -> Refusal {
     code("12", field)
 }
 
-pub(super) fn malformed(field: &str) -> Denial {
+pub(super) fn malformed(field: &str) -> Refusal {
     code("30", field)
 }
 
@@ -134,7 +134,7 @@ pub(super) fn reference(members: &Map<String, Value>) -> Option<String> {
 }
 
 /// Looks at every member.
-pub(super) fn check(members: &Map<String, Value>, fields: &[Field], version: Version) -> Result<(), Denial> {
+pub(super) fn check(members: &Map<String, Value>, fields: &[Field], version: Version) -> Result<(), Refusal> {
     let present = members.iter().filter(|(name, value)| !is_absent(name, value));
     for (name, _) in present {
         let known = fields.iter().any(|field| field.name == name && field.since <= version);
@@ -152,7 +152,7 @@ pub(super) fn check(members: &Map<String, Value>, fields: &[Field], version: Ver
     Ok(())
 }
 
-fn check_value(field: &Field, value: &Value, version: Version) -> Result<(), Denial> {
+fn check_value(field: &Field, value: &Value, version: Version) -> Result<(), Refusal> {
     let text = value.as_str();
     let right = match field.kind {
         Kind::Exactly(length) => text.is_some_and(|text| text.len() == length && is_digits(text)),
@@ -222,100 +222,4 @@ pub(super) fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
 /// The number of a member that has been checked.
 pub(super) fn number(members: &Map<String, Value>, name: &str) -> Option<i64> {
     members.get(name).and_then(digits).and_then(|digits| digits.parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const FIELDS: &[Field] = &[
-        Field::needed("amount", Kind::Number(12)),
-        Field::needed("currencyCode", Kind::Currency),
-        Field::optional("reference", Kind::Alphanumeric(35)),
-        Field::optional("merchantId", Kind::Exactly(15)),
-        Field::optional("origin", Kind::Text(20)),
-        Field::optional("mode", Kind::Word(&["A", "B"])),
-        Field::optional("returnUrl", Kind::Url),
-        Field::optional("brands", Kind::Texts),
-        Field::optional("data", Kind::Object),
-        Field::optional("pair", Kind::Container(S10_PAIR)).since(6),
-    ];
-
-    fn judge(patch: &Value) -> Option<(String, String)> {
-        let mut body = json!({"amount": "100", "currencyCode": "978"});
-        crate::platform::merge(&mut body, patch);
-        let denial = check(body.as_object().unwrap(), FIELDS, Version::new(2, 6)).err()?;
-        Some((denial.code, denial.field.unwrap()))
-    }
-
-    #[test]
-    fn wrong_members_have_their_code_and_name() {
-        for (patch, code, field) in [
-            (json!({"amount": null}), "12", "amount"),
-            (json!({"amount": "10.5"}), "30", "amount"),
-            (json!({"amount": 10.5}), "30", "amount"),
-            (json!({"amount": -1}), "30", "amount"),
-            (json!({"amount": "1234567890123"}), "30", "amount"),
-            (json!({"amount": ""}), "30", "amount"),
-            (json!({"amount": true}), "30", "amount"),
-            (json!({"currencyCode": "EUR"}), "12", "currencyCode"),
-            (json!({"currencyCode": 978}), "12", "currencyCode"),
-            (json!({"currencyCode": "36"}), "12", "currencyCode"),
-            (json!({"reference": "A-1"}), "30", "reference"),
-            (json!({"reference": "x".repeat(36)}), "30", "reference"),
-            (json!({"merchantId": "123"}), "30", "merchantId"),
-            (json!({"origin": "x".repeat(21)}), "30", "origin"),
-            (json!({"origin": "a\nb"}), "30", "origin"),
-            (json!({"mode": "C"}), "12", "mode"),
-            (json!({"mode": 1}), "30", "mode"),
-            (json!({"brands": "VISA"}), "30", "brands"),
-            (json!({"brands": [1]}), "30", "brands"),
-            (json!({"data": []}), "30", "data"),
-            (json!({"pair": "000123"}), "30", "pair"),
-            (json!({"pair": {"s10TransactionId": "1"}}), "12", "s10TransactionIdDate"),
-            (
-                json!({"pair": {"s10TransactionId": "1234567", "s10TransactionIdDate": "20260114"}}),
-                "30",
-                "s10TransactionId",
-            ),
-            (json!({"colour": "red"}), "12", "colour"),
-            (json!({"returnUrl": "/back"}), "30", "returnUrl"),
-            (json!({"returnUrl": "ftp://shop.example/"}), "30", "returnUrl"),
-            (json!({"returnUrl": "https://shop.example:10000/"}), "30", "returnUrl"),
-        ] {
-            assert_eq!(judge(&patch), Some((code.into(), field.into())), "{patch}");
-        }
-    }
-
-    #[test]
-    fn right_members_are_taken() {
-        for patch in [
-            json!({"amount": 100, "reference": "ORDER0001", "merchantId": "002001000000001", "origin": "é"}),
-            json!({"currencyCode": "036", "mode": "A", "brands": ["CB"], "data": {"x": 1}, "reference": null}),
-            json!({"returnUrl": "https://shop.example:8443/back"}),
-            json!({"returnUrl": "https://shop.example/?a=1&b=%C3%A9"}),
-            json!({"returnUrl": "http://127.0.0.1:45678/back"}),
-            json!({"pair": {"s10TransactionId": "000123", "s10TransactionIdDate": "20260114"}}),
-        ] {
-            assert_eq!(judge(&patch), None, "{patch}");
-        }
-    }
-
-    #[test]
-    fn a_member_newer_than_the_interface_is_unknown() {
-        let body = json!({"amount": 1, "currencyCode": "978", "pair": {}});
-        let denial = check(body.as_object().unwrap(), FIELDS, Version::new(2, 5)).unwrap_err();
-        assert_eq!((denial.code.as_str(), denial.field.as_deref()), ("12", Some("pair")));
-    }
-
-    #[test]
-    fn interface_versions_have_a_prefix_and_a_number() {
-        assert_eq!(Version::split("CR_WS_2.55"), Some(("CR_WS", Version::new(2, 55))));
-        assert_eq!(Version::split("IR_WS_3.4"), Some(("IR_WS", Version::new(3, 4))));
-        for wrong in ["", "2.55", "CR_WS_2", "CR_WS_2.x", "CR_WS_.5", "CR_WS_2.+5", "CR_WS_2.5.5"] {
-            assert_eq!(Version::split(wrong), None, "{wrong}");
-        }
-    }
 }

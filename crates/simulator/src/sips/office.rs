@@ -1,19 +1,18 @@
 //! Cash management: cancel, validate and refund.
 //!
 //! Source: provider page `cashManagement/cancel`; for the other two the Office JSON guide and third-party clients.
-//! Each effect is entered in the ledger under the lock that makes it, so that the ledger has the true order.
 
 use serde_json::{Map, Value};
 
 use super::Sips;
-use super::answer::{ACQUIRER_CODE_SINCE, Denial};
+use super::answer::ACQUIRER_CODE_SINCE;
 use super::members::{self, CONTACT, Field, Kind, S10_PAIR, unfit};
-use super::record::Before;
 use super::services::{CANCEL, REFUND, Session, VALIDATE, named_transaction};
 use super::transaction::{
     CANCELLED, CAPTURED, Credit, TO_AUTHORIZE, TO_CAPTURE, TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE,
-    Transaction,
+    Transaction, key,
 };
+use crate::platform::Refusal;
 
 /// Members that the three have in common.
 const COMMON: [Field; 12] = [
@@ -92,8 +91,8 @@ impl Operation {
 
 impl Sips {
     /// There is nothing that makes a repeated request harmless: sent twice it is done twice.
-    pub(super) fn cash(&self, session: &Session<'_>) -> Result<Map<String, Value>, Denial> {
-        let operation = Operation::of(&session.call.service).ok_or_else(|| Denial::new("40"))?;
+    pub(super) fn cash(&self, session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
+        let operation = Operation::of(&session.call.service).ok_or_else(|| Refusal::new("40"))?;
         members::check(session.members, &operation.fields(), session.version)?;
         let name = named_transaction(session)?;
         let wanted = members::number(session.members, "operationAmount").filter(|amount| *amount > 0);
@@ -101,31 +100,31 @@ impl Sips {
         let wanted = wanted.ok_or_else(|| unfit("operationAmount"))?;
         let needs_option = matches!(operation, Operation::Cancel | Operation::Refund);
         if needs_option && !session.shop.cash_options {
-            return Err(Denial::new("40"));
+            return Err(Refusal::new("40"));
         }
-        let mut transactions = session.book.transactions();
-        let found = transactions.get_mut(session.shop.merchant_id, &name).filter(|made| made.is_visible());
-        let made = found.ok_or_else(|| Denial::new("25"))?;
+        let mut orders = session.book.orders();
+        let found = orders.get_mut(&key(session.shop.merchant_id, &name)).filter(|made| made.is_visible());
+        let made = found.ok_or_else(|| Refusal::new("25"))?;
         let currency = members::text(session.members, "currencyCode");
         if currency.as_deref() != Some(made.currency.as_str()) {
             // Inferred: the pages do not say what another currency than the transaction's gets.
             return Err(unfit("currencyCode"));
         }
         if made.locked || !operation.allows(made.status_at(session.now)) {
-            return Err(Denial::new("24").state(made.state(session.now)));
+            return Err(Refusal::new("24"));
         }
         if operation == Operation::Refund && made.charged_back {
-            return Err(Denial::new("57"));
+            return Err(Refusal::new("57"));
         }
         // Inferred: without `newStatus` and `newAmount`.
         let left = made.amount.checked_sub(wanted).filter(|left| *left >= 0);
-        let left = left.ok_or_else(|| Denial::new("51"))?;
-        let before = Before::of(made, session.now);
+        let left = left.ok_or_else(|| Refusal::new("51"))?;
+        let before = made.present(session.now);
         apply(made, operation, wanted, left, session);
-        self.enter(session.book, operation.words().0, Some(before), made, session.call.sequence, session.now);
+        self.changed(session.book, operation.words().0, Some(before), made, session.call.sequence);
         let mut answer = Map::new();
         answer.insert("responseCode".to_owned(), "00".into());
-        made.state(session.now).write(&mut answer);
+        made.write_state(&mut answer, session.now);
         if session.version >= ACQUIRER_CODE_SINCE {
             answer.insert("acquirerResponseCode".to_owned(), "00".into());
         }
@@ -156,6 +155,3 @@ fn apply(made: &mut Transaction, operation: Operation, wanted: i64, left: i64, s
     }
     made.set(&status, operation.words().1, session.now);
 }
-
-#[cfg(test)]
-mod tests;

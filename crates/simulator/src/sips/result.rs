@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::dates::{date_time, dotted_date_time};
+use super::init::{new_redirection_data, page_end};
 use super::members::Version;
 use super::seal::Algorithm;
 use super::transaction::{Transaction, without_nulls};
@@ -28,6 +29,23 @@ pub(super) struct Page {
     pub(super) encoding: Encoding,
     pub(super) normal_format: Format,
     pub(super) automatic_format: Format,
+}
+
+impl Page {
+    /// A page that has just been opened, without addresses.
+    pub(super) fn usual(format: Format, now: Timestamp) -> Self {
+        Self {
+            data: new_redirection_data(),
+            until: page_end(now),
+            normal_url: None,
+            automatic_url: None,
+            key_version: "1".to_owned(),
+            algorithm: None,
+            encoding: Encoding::Plain,
+            normal_format: format,
+            automatic_format: format,
+        }
+    }
 }
 
 /// `responseEncoding`, the field `Encode` of the result.
@@ -190,47 +208,5 @@ fn description(code: &str) -> &'static str {
         "17" => "Cancelled by the buyer",
         "97" => "Request time-out; transaction refused",
         _ => "Transaction refused",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sips::draft;
-
-    #[test]
-    fn the_post_format_is_that_of_the_samples() {
-        let mut made = draft::sample();
-        made.return_context = Some("a=1".into());
-        made.page.algorithm = Some(Algorithm::HmacSha256);
-        let [data, encode, seal, version] = fields(&made, Format::usual(Version::new(2, 35)), "KEY");
-        assert!(
-            data.1.starts_with("captureDay=0|captureMode=AUTHOR_CAPTURE|currencyCode=978|merchantId=00200")
-        );
-        assert!(data.1.contains("|returnContext=a=1|") && data.1.ends_with("|walletType=null"));
-        assert_eq!((encode.1.as_str(), version.1.as_str()), ("", "HP_2.35"));
-        assert_eq!(seal.1, Algorithm::HmacSha256.seal(&data.1, "KEY"));
-    }
-
-    #[test]
-    fn the_json_format_has_numbers_and_its_own_dates() {
-        let mut made = draft::sample();
-        made.page.encoding = Encoding::Base64Url;
-        let [data, encode, seal, version] = fields(&made, Format::usual(Version::new(3, 4)), "KEY");
-        let text = URL_SAFE_NO_PAD.decode(&data.1).unwrap();
-        let result: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!((&result["amount"], &result["captureDay"]), (&json!(1000), &json!(0)));
-        assert_eq!((&result["keyVersion"], &result["currencyCode"]), (&json!(1), &json!("978")));
-        assert_eq!(result["transactionDateTime"].as_str().unwrap().len(), "2026-01-14.10:31:07+0100".len());
-        assert_eq!((encode.1.as_str(), version.1.as_str()), ("base64url", "JS_3.4"));
-        assert_eq!(seal.1, Algorithm::Sha256.seal(&data.1, "KEY"), "another default than for JSON messages");
-    }
-
-    #[test]
-    fn formats_are_named_by_their_prefix() {
-        assert_eq!(Format::named("JS_3.4").unwrap().word(), "JS_3.4");
-        assert_eq!(Format::named("HP_2.3").unwrap().word(), "HP_2.3");
-        assert_eq!(Format::named("IR_WS_3.4"), None);
-        assert_eq!(Format::named("JSON"), None);
     }
 }

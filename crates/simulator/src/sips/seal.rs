@@ -3,9 +3,11 @@
 //! Source: provider page `cashManagement/cancel` (`seal`, `sealAlgorithm`); Paypage JSON guide and Paypage POST guide,
 //! "seal calculation".
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Hmac;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256, Sha512};
+
+use crate::signing;
 
 /// Members that the sealed text leaves out. Source: Paypage JSON guide.
 const UNSEALED: [&str; 3] = ["keyVersion", "sealAlgorithm", "seal"];
@@ -42,17 +44,11 @@ impl Algorithm {
     /// The seal of a text, in lower-case hexadecimal digits. The key is the secret's text itself, not decoded.
     pub(super) fn seal(self, text: &str, secret: &str) -> String {
         match self {
-            Self::HmacSha256 => hex::encode(mac::<Hmac<Sha256>>(text, secret)),
-            Self::HmacSha512 => hex::encode(mac::<Hmac<Sha512>>(text, secret)),
+            Self::HmacSha256 => signing::sha256(text, secret),
+            Self::HmacSha512 => signing::keyed::<Hmac<Sha512>>(text, secret),
             Self::Sha256 => hex::encode(Sha256::digest(format!("{text}{secret}"))),
         }
     }
-}
-
-fn mac<M: Mac + KeyInit>(text: &str, secret: &str) -> Vec<u8> {
-    // HMAC takes keys of any length, so the empty result is never seen.
-    let keyed = <M as KeyInit>::new_from_slice(secret.as_bytes());
-    keyed.map(|keyed| keyed.chain_update(text).finalize().into_bytes().to_vec()).unwrap_or_default()
 }
 
 /// The text that the seal of a JSON message covers: the values, in the ASCII order of their names.

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
-use sha2::Sha256;
+
+use crate::signing;
 
 /// Name of the object in a card notification whose inner fields are signed as if they stood beside it. Source:
 /// third-party integrations, not the official pages.
@@ -55,12 +55,9 @@ fn message(fields: &Fields) -> String {
     pairs.join("&")
 }
 
-/// The signature: 64 lower-case hexadecimal digits.
+/// The signature.
 pub(super) fn sign(fields: &Fields, secret_key: &str) -> String {
-    // HMAC takes a key of any length; the empty text is never a signature, so it can be no match either.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()) else { return String::new() };
-    mac.update(message(fields).as_bytes());
-    hex::encode(mac.finalize().into_bytes())
+    signing::sha256(&message(fields), secret_key)
 }
 
 #[cfg(test)]
