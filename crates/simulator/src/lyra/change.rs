@@ -136,7 +136,6 @@ fn apply(order: &mut Order, wishes: Wishes, channel: Channel, locale: String) {
     keep(&mut order.manual_validation, wishes.manual_validation);
     keep(&mut order.capture_delay, wishes.capture_delay);
     keep(&mut order.data_form, wishes.data_form);
-    keep(&mut order.form_action, wishes.form_action);
     keep_or_none(&mut order.order_id, wishes.order_id);
     keep_or_none(&mut order.receipt_email, wishes.receipt_email);
     keep_or_none(&mut order.tax_rate, wishes.tax_rate);

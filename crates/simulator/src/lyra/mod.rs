@@ -10,8 +10,8 @@
 //! What it does not imitate:
 //!
 //! - `Charge/CreatePayment`, `Transaction/Capture` (a batch, Brazil only), tokens and the JavaScript form;
-//! - means of payment (every payment is one VISA card), 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and
-//!   has no effect), a capture so late that it is authorised later (`WAITING_*` only come from the control API);
+//! - means of payment (every payment is one VISA card), 3-D Secure, instalments, registering a card (their members are unknown ones),
+//!   a capture so late that it is authorised later (`WAITING_*` only come from the control API);
 //! - the night: the remittance and the end of a validation period come when the control API says so;
 //! - notifications about an abandoned payment, one address for each mode and each rule, retries at the quarter hours
 //!   (they come within a minute);
@@ -20,7 +20,7 @@
 //!   collection forms, the language deduced from a phone number;
 //! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...), except
 //!   the address of notifications and the actions of `back_office.rs`;
-//! - `errorUrl`: it is checked, and no technical failure sends a payer there;
+//! - `errorUrl` and `description`, which are unknown members too;
 //! - members of the newest releases that nobody has told (`patch_answer` can add members to an order), call limits,
 //!   HTTP 401 for wrong credentials (it answers 200).
 

@@ -7,7 +7,6 @@ use super::envelope::date;
 use super::shops::{DemoShop, Mode};
 use super::text;
 use super::transaction::{Transaction, new_id};
-use super::wishes::PAYMENT;
 use crate::clock::days_after;
 use crate::platform::merge;
 
@@ -114,8 +113,6 @@ pub(crate) struct Order {
     pub(super) metadata: Option<Value>,
     /// As the request had it.
     pub(super) customer: Option<Value>,
-    /// `PAYMENT` or a word of registering a card.
-    pub(super) form_action: String,
     pub(super) returns: Returns,
     /// Where notifications of this order go; the Back Office's address when `None`.
     pub(super) ipn_url: Option<String>,
@@ -154,7 +151,6 @@ impl Order {
             merchant_comment: None,
             metadata: None,
             customer: None,
-            form_action: PAYMENT.to_owned(),
             returns: Returns::default(),
             ipn_url: None,
             transactions: Vec::new(),
@@ -232,7 +228,7 @@ impl Order {
             "message": self.message,
             // Members of newer releases. Source: third-party clients.
             "customer": self.customer_object(),
-            "formAction": self.form_action,
+            "formAction": "PAYMENT",
             "_type": "V4/PaymentOrder",
         });
         if let Some(patch) = &self.patch {

@@ -16,7 +16,7 @@ use crate::members::Members;
 use crate::platform::Refusal;
 
 /// Members of a creation; a change has `paymentOrderId` too.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 23] = [
     "amount",
     "currency",
     "orderId",
@@ -33,29 +33,20 @@ const KNOWN: [&str; 26] = [
     "paymentMethods",
     "customer",
     "metadata",
-    "formAction",
     "returnMode",
     "returnUrl",
     "successUrl",
     "refusedUrl",
     "cancelUrl",
-    "errorUrl",
     "ipnTargetUrl",
-    "description",
     "paymentOrderId",
 ];
-
-/// What the payer's page does when a request does not say.
-pub(super) const PAYMENT: &str = "PAYMENT";
 
 const STRONG_AUTHENTICATION: [&str; 5] =
     ["AUTO", "DISABLED", "ENABLED", "CHALLENGE_REQUESTED", "CHALLENGE_MANDATE"];
 
 /// Longest merchant reference. Source: third-party clients of Lyra REST API V4.
 const ORDER_ID_CHARS: usize = 64;
-
-/// Wrong instalment options. `INT_929` to `INT_933` and `INT_945` speak of them too, and nothing says which means what.
-const INSTALLMENTS: &str = "INT_928";
 
 /// Furthest expiration. Source: provider page `Charge/PaymentOrder/Update`, `PSP_1007`.
 pub(super) const EXPIRATION_DAYS: i64 = 90;
@@ -79,7 +70,6 @@ pub(super) struct Wishes {
     pub(super) merchant_comment: Option<String>,
     pub(super) metadata: Option<Value>,
     pub(super) customer: Option<Value>,
-    pub(super) form_action: Option<String>,
     pub(super) returns: Returns,
     pub(super) ipn_url: Option<String>,
 }
@@ -124,7 +114,6 @@ impl Wishes {
             merchant_comment: members.text("merchantComment", "INT_902")?,
             metadata: members.read("metadata", "INT_091", metadata)?,
             customer: customer(members)?,
-            form_action: members.text("formAction", "INT_875")?,
             returns: Returns {
                 any: members.url("returnUrl", "INT_920")?,
                 cancel: members.url("cancelUrl", "INT_921")?,
@@ -170,20 +159,14 @@ impl Wishes {
     }
 }
 
-/// More than 0 for a payment, 0 for `REGISTER`. A change knows only `INT_009` for a wrong amount (its table is
-/// complete); `PSP_1023` and `PSP_1024` come from third-party clients of the creation.
+/// More than 0. A change knows only `INT_009` for a wrong amount (its table is complete); `PSP_1024` comes from third-party
+/// clients of the creation.
 fn amount(members: &Members<'_>, is_new: bool) -> Result<i64, Refusal> {
-    let action = members.word("formAction", "INT_875", &[PAYMENT, "REGISTER", "REGISTER_PAY"])?;
-    let registers_only = action.as_deref() == Some("REGISTER");
     let amount = members.integer("amount", "INT_009")?.ok_or_else(|| members.missing("amount", "INT_009"))?;
-    if amount < 0 || (amount == 0 && !is_new) {
-        Err(members.wrong("amount", "INT_009"))
-    } else if registers_only && amount != 0 {
-        Err(members.wrong("amount", "PSP_1023"))
-    } else if !registers_only && amount == 0 {
-        Err(members.wrong("amount", "PSP_1024"))
-    } else {
-        Ok(amount)
+    match amount {
+        1.. => Ok(amount),
+        0 if is_new => Err(members.wrong("amount", "PSP_1024")),
+        _ => Err(members.wrong("amount", "INT_009")),
     }
 }
 
@@ -218,16 +201,7 @@ fn metadata(value: &Value) -> Option<Value> {
 
 fn card_options(members: &Members<'_>) -> Result<(Option<bool>, Option<i64>), Refusal> {
     let Some(options) = members.object("transactionOptions", "INT_902")? else { return Ok((None, None)) };
-    options.known(UNKNOWN, &[&["cardOptions", "installmentOptions"]])?;
-    if let Some(installments) = options.object("installmentOptions", INSTALLMENTS)? {
-        installments.known(UNKNOWN, &[&["firstAmount", "count", "period", "schedules"]])?;
-        for name in ["firstAmount", "count", "period"] {
-            if installments.integer(name, INSTALLMENTS)?.is_some_and(|number| number < 1) {
-                return Err(installments.wrong(name, INSTALLMENTS));
-            }
-        }
-        installments.read("schedules", INSTALLMENTS, Value::as_array)?;
-    }
+    options.known(UNKNOWN, &[&["cardOptions"]])?;
     let Some(card) = options.object("cardOptions", "INT_902")? else { return Ok((None, None)) };
     card.known(UNKNOWN, &[&["manualValidation", "captureDelay"]])?;
     let manual = card.word("manualValidation", "INT_005", &["YES", "NO"])?;
@@ -261,8 +235,6 @@ fn return_mode(value: &Value) -> Option<ReturnMode> {
 
 /// Members that are checked and then have no effect here.
 fn remaining(members: &Members<'_>) -> Result<(), Refusal> {
-    members.url("errorUrl", "INT_924")?;
-    members.text("description", "INT_902")?;
     members.read("paymentMethods", "INT_902", |value| {
         value.as_array().filter(|methods| methods.iter().all(Value::is_string))
     })?;
@@ -320,18 +292,15 @@ mod tests {
             (json!({"dataCollectionForm": "yes"}), "INT_853"),
             (json!({"dataCollectionForm": true, "currency": "USD"}), "PSP_1018"),
             (json!({"metadata": {"a": [1]}}), "INT_091"),
-            (json!({"formAction": "STEAL"}), "INT_875"),
             (json!({"customer": {"email": "nobody"}}), "INT_015"),
             (json!({"customer": {"mail": "x"}}), "INT_900"),
             (json!({"ammount": 1}), "INT_900"),
             (card(json!({"manualValidation": true})), "INT_005"),
             (card(json!({"captureDelay": 366})), "INT_006"),
-            (json!({"transactionOptions": {"installmentOptions": {"count": 0}}}), "INT_928"),
             (json!({"returnUrl": "ftp://x"}), "INT_920"),
             (json!({"cancelUrl": "x"}), "INT_921"),
             (json!({"successUrl": "/back"}), "INT_922"),
             (json!({"refusedUrl": "javascript:alert(1)"}), "INT_923"),
-            (json!({"errorUrl": "x"}), "INT_924"),
             (json!({"ipnTargetUrl": "x"}), "INT_926"),
             (json!({"returnMode": "PUT"}), "INT_927"),
             (json!({"paymentMethods": "CARD"}), "INT_902"),
@@ -364,7 +333,6 @@ mod tests {
             // The complete table of the change has another code than was seen for a creation.
             ("systempay", json!({"currency": "XPF"}), Some("PSP_610"), Some("PSP_606")),
             ("systempay", json!({"amount": 0}), Some("PSP_1024"), Some("INT_009")),
-            ("systempay", json!({"amount": 0, "formAction": "REGISTER"}), None, Some("INT_009")),
             ("systempay", json!({"paymentOrderId": "x"}), Some("INT_900"), None),
             ("epaync", json!({"dataCollectionForm": "true"}), Some("PSP_1015"), Some("PSP_1015")),
             ("epaync", whats_app("+33611111111"), Some("PSP_1003"), Some("PSP_1003")),
@@ -382,7 +350,7 @@ mod tests {
             "metadata": {"a": "b", "n": 1.5, "t": true, "z": null}, "strongAuthentication": "CHALLENGE_REQUESTED",
             "transactionOptions": {"cardOptions": {"manualValidation": "YES", "captureDelay": 0}}, "paymentMethods": ["CARD"],
             "customer": {"email": "a@b.c", "billingDetails": {"any": 1}}, "returnUrl": "https://shop.example/back?x=1",
-            "returnMode": "GET", "formAction": "PAYMENT", "description": "d",
+            "returnMode": "GET",
             "channelOptions": {"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "template": "demo_template"}},
         });
         assert_eq!(judge("systempay", &all, true), None);
