@@ -14,6 +14,10 @@ use super::notices::SentNotice;
 use super::platform::{ControlError, PayerAction, Platform};
 
 /// Controls running simulators from the same process; `/_control` has the same powers over HTTP.
+///
+/// # Errors
+/// A call is `NotFound` for an unknown provider, brand, order, action or number, and `Invalid` for what is not understood or
+/// cannot be done now.
 #[derive(Debug, Clone)]
 pub struct SimulatorControl {
     core: Arc<Core>,
@@ -33,17 +37,11 @@ impl SimulatorControl {
     }
 
     /// Adds an order as it stands, without an effect in the ledger, and returns its identifier.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider or brand, `Invalid` for a draft that is not understood.
     pub fn add_order(&self, provider: &str, brand: &str, draft: &Value) -> Result<String, ControlError> {
         self.platform(provider)?.add_order(brand, draft)
     }
 
     /// Sets the status of an order to any text, the unknown ones included, without an effect in the ledger.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn set_order_status(
         &self,
         provider: &str,
@@ -55,9 +53,6 @@ impl SimulatorControl {
     }
 
     /// Lays a merge patch (RFC 7396) over every later answer about this order; `null` takes it away.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn patch_answer(
         &self,
         provider: &str,
@@ -71,9 +66,6 @@ impl SimulatorControl {
 
     /// Adds a payment transaction of the order's amount, with a merge patch over it, and returns its identifier.
     /// The status of the order stays.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn add_transaction(
         &self,
         provider: &str,
@@ -85,9 +77,6 @@ impl SimulatorControl {
     }
 
     /// Does what the payer does on the payment page, and returns the order's status after it.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order, `Invalid` when the order cannot be paid any more.
     pub fn payer(
         &self,
         provider: &str,
@@ -99,17 +88,11 @@ impl SimulatorControl {
     }
 
     /// The order as the platform would answer it.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn order(&self, provider: &str, brand: &str, order: &str) -> Result<Value, ControlError> {
         self.platform(provider)?.order(brand, order)
     }
 
     /// Does what the back office or the night does (`remit`), to one order or to all of the brand.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand, order or action, `Invalid` where it cannot be done now.
     pub fn act(
         &self,
         provider: &str,
@@ -121,9 +104,6 @@ impl SimulatorControl {
     }
 
     /// Does an action that wants an amount, in minor units, to one order.
-    ///
-    /// # Errors
-    /// As for `act`; `Invalid` also for an action that wants no amount.
     pub fn act_amount(
         &self,
         provider: &str,
@@ -147,18 +127,12 @@ impl SimulatorControl {
     }
 
     /// Sends a notification again: its true body, once, and no fault applies.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown number, `Invalid` when nobody has named an address for it.
     pub fn resend_notice(&self, sequence: u64) -> Result<(), ControlError> {
         self.core.frame.notices.resend(sequence)
     }
 
     /// Sets where the notifications of a brand go when the order names no address; an empty one takes it away.
     /// A reset keeps it.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider or brand, `Invalid` for what is no web address.
     pub fn set_notification_url(&self, provider: &str, brand: &str, url: &str) -> Result<(), ControlError> {
         self.platform(provider)?.orders(brand)?;
         let is_web =
@@ -177,9 +151,6 @@ impl SimulatorControl {
     }
 
     /// All orders of a brand, oldest first.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider or brand.
     pub fn orders(&self, provider: &str, brand: &str) -> Result<Vec<Value>, ControlError> {
         self.platform(provider)?.orders(brand)
     }

@@ -2,6 +2,7 @@
 //!
 //! Source: Lyra REST API V4, `Transaction/CancelOrRefund`, `/Cancel`, `/Refund`, `/Validate` and `/Update`.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Lyra;
@@ -18,26 +19,19 @@ use crate::members::Members;
 use crate::platform::Refusal;
 
 /// What a request asks for, once it has passed the input layer.
-#[derive(Debug)]
-enum Asked {
-    CancelOrRefund(Resolution, Option<Part>),
-    Cancel,
-    Refund(Option<Part>),
-    Validate,
-    Update(CardUpdate),
-}
+type Asked = Box<dyn Fn(&mut Order, &str) -> Result<Effect, Refusal>>;
 
 impl Lyra {
     /// Changes a transaction, enters it in the ledger, and answers the transaction or the new credit. The platform
     /// does not notify what a service did: the Back Office rules speak of operations of the Back Office (inferred).
     pub(super) fn operate(&self, session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refusal> {
-        let asked = Asked::read(&session.call.service, members)?;
+        let asked = asked(&session.call.service, members, session.now)?;
         let uuid = transaction_id(members)?;
         let mut orders = session.book.orders();
         // Inferred for the other mode, as for payment orders; `INT_912` is described too.
         let order = orders.with_transaction(uuid).filter(|order| order.mode == session.mode);
         let order = order.ok_or_else(|| Refusal::new("PSP_010"))?;
-        let effect = asked.carry_out(order, uuid, session)?;
+        let effect = asked(order, uuid)?;
         let changed = effect.transaction.clone().unwrap_or_default();
         let request = session.call.sequence;
         self.enter(session.book, Effect { order: order.id.clone(), request, ..effect });
@@ -45,48 +39,35 @@ impl Lyra {
     }
 }
 
-impl Asked {
-    fn read(service: &str, members: &Members<'_>) -> Result<Self, Refusal> {
-        members.text("comment", "INT_902")?;
-        match service {
-            CANCEL_OR_REFUND => {
-                members.known(
-                    UNKNOWN,
-                    &[&["uuid", "amount", "currency", "resolutionMode", "comment", "transactionOptions"]],
-                )?;
-                members.object("transactionOptions", "INT_902")?;
-                let mode = members.read("resolutionMode", "INT_902", resolution)?;
-                Ok(Self::CancelOrRefund(mode.unwrap_or(Resolution::Auto), part(members)?))
-            }
-            REFUND => {
-                members.known(UNKNOWN, &[&["uuid", "amount", "currency", "comment"]])?;
-                Ok(Self::Refund(part(members)?))
-            }
-            TRANSACTION_UPDATE => {
-                // Source: facts of 1 December 2026: `orderId` is tolerated. Inferred: it has no effect.
-                members.known(UNKNOWN, &[&["uuid", "cardUpdate", "orderId", "comment"]])?;
-                members.text("orderId", "INT_013")?;
-                card_update(members).map(Self::Update)
-            }
-            TRANSACTION_CANCEL | VALIDATE => {
-                members.known(UNKNOWN, &[&["uuid", "comment"]])?;
-                Ok(if service == VALIDATE { Self::Validate } else { Self::Cancel })
-            }
-            // Not reached: the dispatch knows every service.
-            _ => Err(Refusal::new("INT_901")),
+fn asked(service: &str, members: &Members<'_>, now: Timestamp) -> Result<Asked, Refusal> {
+    members.text("comment", "INT_902")?;
+    let known = |more: &[&str]| members.known(UNKNOWN, &[&["uuid", "comment"], more]);
+    match service {
+        CANCEL_OR_REFUND => {
+            known(&["amount", "currency", "resolutionMode", "transactionOptions"])?;
+            members.object("transactionOptions", "INT_902")?;
+            let mode = members.read("resolutionMode", "INT_902", resolution)?.unwrap_or(Resolution::Auto);
+            let part = part(members)?;
+            Ok(Box::new(move |order, uuid| rules::cancel_or_refund(order, uuid, mode, part.as_ref(), now)))
         }
-    }
-
-    fn carry_out(&self, order: &mut Order, uuid: &str, session: &Session<'_>) -> Result<Effect, Refusal> {
-        match self {
-            Self::CancelOrRefund(mode, part) => {
-                rules::cancel_or_refund(order, uuid, *mode, part.as_ref(), session.now)
-            }
-            Self::Cancel => rules::cancel(order, uuid),
-            Self::Refund(part) => rules::refund(order, uuid, part.as_ref(), session.now),
-            Self::Validate => rules::validate(order, uuid),
-            Self::Update(wanted) => rules::update(order, uuid, wanted),
+        REFUND => {
+            known(&["amount", "currency"])?;
+            let part = part(members)?;
+            Ok(Box::new(move |order, uuid| rules::refund(order, uuid, part.as_ref(), now)))
         }
+        TRANSACTION_UPDATE => {
+            // Source: facts of 1 December 2026: `orderId` is tolerated. Inferred: it has no effect.
+            known(&["cardUpdate", "orderId"])?;
+            members.text("orderId", "INT_013")?;
+            let wanted = card_update(members)?;
+            Ok(Box::new(move |order, uuid| rules::update(order, uuid, &wanted)))
+        }
+        TRANSACTION_CANCEL | VALIDATE => {
+            known(&[])?;
+            Ok(Box::new(if service == VALIDATE { rules::validate } else { rules::cancel }))
+        }
+        // Not reached: the dispatch knows every service.
+        _ => Err(Refusal::new("INT_901")),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::REDIRECTION_VERSION;
 use super::dates::day;
-use super::members::{self, CONTACT, Field, Kind, digits, malformed, missing, number, text, unfit, unknown};
+use super::members::{self, CONTACT, Fields, Kind, digits, malformed, missing, number, text, unfit, unknown};
 use super::result::{Encoding, Format, Page};
 use super::seal::Algorithm;
 use super::services::Session;
@@ -26,56 +26,46 @@ const PAGE_MINUTES: i64 = 15;
 const REDIRECTION_BYTES: usize = 1536;
 
 /// `s10TransactionReference` of a creation: the platform sets the date itself.
-const S10_ID: &[Field] = &[Field::needed("s10TransactionId", Kind::Number(6))];
+const S10_ID: &[Fields] = &[Fields::needed(Kind::Number(6), &["s10TransactionId"])];
 
 /// Members of a page request: those that the guides' samples have. The platform knows many more. Lengths are those of
 /// the data dictionary for `orderId`, `customerId`, `returnContext` and the addresses; the other lengths of text are
 /// guesses.
-const FIELDS: &[Field] = &[
-    Field::needed("amount", Kind::Number(12)),
-    Field::needed("currencyCode", Kind::Currency),
-    Field::needed("interfaceVersion", Kind::Text(20)),
-    Field::needed("keyVersion", Kind::Number(10)),
-    Field::needed("merchantId", Kind::Exactly(15)),
-    Field::needed("normalReturnUrl", Kind::Url),
-    Field::needed("seal", Kind::Text(128)),
-    Field::optional("sealAlgorithm", Kind::Text(20)),
-    Field::optional("transactionReference", Kind::Alphanumeric(35)),
-    Field::optional("s10TransactionReference", Kind::Container(S10_ID)),
-    Field::optional("automaticResponseUrl", Kind::Url),
-    Field::optional("orderChannel", Kind::Text(20)),
-    Field::optional("orderId", Kind::Text(32)),
-    Field::optional("captureMode", Kind::Word(&CAPTURE_MODES)),
-    Field::optional("captureDay", Kind::Number(2)),
-    Field::optional("customerContact", Kind::Container(CONTACT)),
-    Field::optional("customerAddress", Kind::Object),
-    Field::optional("billingContact", Kind::Container(CONTACT)),
-    Field::optional("billingAddress", Kind::Object),
-    Field::optional("deliveryContact", Kind::Container(CONTACT)),
-    Field::optional("deliveryAddress", Kind::Object),
-    Field::optional("holderContact", Kind::Container(CONTACT)),
-    Field::optional("holderAddress", Kind::Object),
-    Field::optional("customerEmail", Kind::Text(128)),
-    Field::optional("customerIpAddress", Kind::Text(39)),
-    Field::optional("merchantSessionId", Kind::Text(128)),
-    Field::optional("merchantWalletId", Kind::Text(21)),
-    Field::optional("instalmentData", Kind::Object),
-    Field::optional("customerId", Kind::Text(19)),
-    Field::optional("customerLanguage", Kind::Alphanumeric(2)),
-    Field::optional("returnContext", Kind::Text(255)),
-    Field::optional("paymentMeanBrandList", Kind::Texts),
-    Field::optional("paymentPattern", Kind::Text(20)),
-    Field::optional("paypageData", Kind::Object),
-    Field::optional("shoppingCartDetail", Kind::Object),
-    Field::optional("fraudData", Kind::Object),
-    Field::optional("statementReference", Kind::Text(50)),
-    Field::optional("templateName", Kind::Text(32)),
-    Field::optional("transactionOrigin", Kind::Text(20)),
-    Field::optional("responseEncoding", Kind::Word(&Encoding::WORDS)),
-    Field::optional("responseKeyVersion", Kind::Number(10)),
-    Field::optional("interfaceVersionAutomaticResponse", Kind::Text(20)),
-    Field::optional("interfaceVersionNormalResponse", Kind::Text(20)),
-    Field::optional("intermediateServiceProviderId", Kind::Text(20)),
+const FIELDS: &[Fields] = &[
+    Fields::needed(Kind::Number(12), &["amount"]),
+    Fields::needed(Kind::Currency, &["currencyCode"]),
+    Fields::needed(Kind::Url, &["normalReturnUrl"]),
+    Fields::optional(Kind::Url, &["automaticResponseUrl"]),
+    Fields::optional(Kind::Container(S10_ID), &["s10TransactionReference"]),
+    Fields::optional(Kind::Container(CONTACT), &["customerContact", "billingContact", "deliveryContact"]),
+    Fields::optional(Kind::Container(CONTACT), &["holderContact"]),
+    Fields::optional(
+        Kind::Object,
+        &["customerAddress", "billingAddress", "deliveryAddress", "holderAddress"],
+    ),
+    Fields::optional(Kind::Object, &["instalmentData", "paypageData", "shoppingCartDetail", "fraudData"]),
+    Fields::optional(Kind::Texts, &["paymentMeanBrandList"]),
+    Fields::optional(Kind::Word(&CAPTURE_MODES), &["captureMode"]),
+    Fields::optional(Kind::Word(&Encoding::WORDS), &["responseEncoding"]),
+    Fields::optional(Kind::Number(2), &["captureDay"]),
+    Fields::optional(Kind::Number(10), &["responseKeyVersion"]),
+    Fields::optional(Kind::Alphanumeric(2), &["customerLanguage"]),
+    Fields::optional(Kind::Text(19), &["customerId"]),
+    Fields::optional(
+        Kind::Text(20),
+        &["sealAlgorithm", "orderChannel", "paymentPattern", "transactionOrigin"],
+    ),
+    Fields::optional(Kind::Text(20), &["intermediateServiceProviderId"]),
+    Fields::optional(
+        Kind::Text(20),
+        &["interfaceVersionAutomaticResponse", "interfaceVersionNormalResponse"],
+    ),
+    Fields::optional(Kind::Text(21), &["merchantWalletId"]),
+    Fields::optional(Kind::Text(32), &["orderId", "templateName"]),
+    Fields::optional(Kind::Text(39), &["customerIpAddress"]),
+    Fields::optional(Kind::Text(50), &["statementReference"]),
+    Fields::optional(Kind::Text(128), &["customerEmail", "merchantSessionId"]),
+    Fields::optional(Kind::Text(255), &["returnContext"]),
 ];
 
 /// The names of a new transaction.
@@ -124,7 +114,7 @@ pub(super) fn page_end(now: Timestamp) -> Timestamp {
 impl Sips {
     pub(super) fn open_page(&self, session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
         let sent = session.members;
-        members::check(sent, FIELDS, session.version)?;
+        members::check(sent, &[members::ENVELOPE, FIELDS], session.version)?;
         let amount = number(sent, "amount").filter(|amount| *amount > 0).ok_or_else(|| unfit("amount"))?;
         let page = page(session)?;
         let (reference, s10_id) = wanted_names(session)?;

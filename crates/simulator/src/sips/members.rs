@@ -53,28 +53,28 @@ pub(super) enum Kind {
     /// A list of texts.
     Texts,
     /// An object with these members.
-    Container(&'static [Field]),
+    Container(&'static [Fields]),
     /// An object whose members are not looked at.
     Object,
 }
 
-/// One member that a request may have.
+/// Members that a request may have, alike but for their names.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
+pub(super) struct Fields {
+    names: &'static [&'static str],
     kind: Kind,
     needed: bool,
-    /// The interface that brought it.
+    /// The interface that brought them.
     since: Version,
 }
 
-impl Field {
-    pub(super) const fn needed(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, needed: true, since: Version::new(2, 0) }
+impl Fields {
+    pub(super) const fn needed(kind: Kind, names: &'static [&'static str]) -> Self {
+        Self { names, kind, needed: true, since: Version::new(2, 0) }
     }
 
-    pub(super) const fn optional(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, needed: false, since: Version::new(2, 0) }
+    pub(super) const fn optional(kind: Kind, names: &'static [&'static str]) -> Self {
+        Self { names, kind, needed: false, since: Version::new(2, 0) }
     }
 
     pub(super) const fn since(self, minor: u32) -> Self {
@@ -82,23 +82,36 @@ impl Field {
     }
 }
 
+/// Members of every request.
+pub(super) const ENVELOPE: &[Fields] = &[
+    Fields::needed(Kind::Text(20), &["interfaceVersion"]),
+    Fields::needed(Kind::Number(10), &["keyVersion"]),
+    Fields::needed(Kind::Exactly(15), &["merchantId"]),
+    Fields::needed(Kind::Text(128), &["seal"]),
+    Fields::optional(Kind::Alphanumeric(35), &[REFERENCE]),
+];
+
+/// Members of every request about a transaction, and the interfaces that brought them. Source: provider page
+/// `cashManagement/cancel`.
+pub(super) const ABOUT: &[Fields] = &[
+    Fields::optional(Kind::Text(20), &["sealAlgorithm"]).since(12),
+    Fields::optional(Kind::Container(S10_PAIR), &["s10TransactionReference"]).since(6),
+];
+
 /// `s10TransactionReference` of requests about a transaction. Source: provider page `cashManagement/cancel`.
-pub(super) const S10_PAIR: &[Field] = &[
-    Field::needed("s10TransactionId", Kind::Number(6)),
-    Field::needed("s10TransactionIdDate", Kind::Exactly(8)),
+const S10_PAIR: &[Fields] = &[
+    Fields::needed(Kind::Number(6), &["s10TransactionId"]),
+    Fields::needed(Kind::Exactly(8), &["s10TransactionIdDate"]),
 ];
 
 /// `customerContact`. Source: provider page `cashManagement/cancel`. The lengths are those of the data dictionary
 /// where it was read (`email`), else a guess.
-pub(super) const CONTACT: &[Field] = &[
-    Field::optional("email", Kind::Text(128)),
-    Field::optional("firstname", Kind::Text(50)),
-    Field::optional("gender", Kind::Word(&["M", "F"])),
-    Field::optional("initials", Kind::Text(20)),
-    Field::optional("lastname", Kind::Text(50)),
-    Field::optional("mobile", Kind::Text(30)),
-    Field::optional("phone", Kind::Text(30)),
-    Field::optional("title", Kind::Text(20)),
+pub(super) const CONTACT: &[Fields] = &[
+    Fields::optional(Kind::Text(128), &["email"]),
+    Fields::optional(Kind::Text(50), &["firstname", "lastname"]),
+    Fields::optional(Kind::Word(&["M", "F"]), &["gender"]),
+    Fields::optional(Kind::Text(20), &["initials", "title"]),
+    Fields::optional(Kind::Text(30), &["mobile", "phone"]),
 ];
 
 fn code(code: &str, field: &str) -> Refusal {
@@ -134,27 +147,33 @@ pub(super) fn reference(members: &Map<String, Value>) -> Option<String> {
 }
 
 /// Looks at every member.
-pub(super) fn check(members: &Map<String, Value>, fields: &[Field], version: Version) -> Result<(), Refusal> {
-    let present = members.iter().filter(|(name, value)| !is_absent(name, value));
-    for (name, _) in present {
-        let known = fields.iter().any(|field| field.name == name && field.since <= version);
-        if !known {
+pub(super) fn check(
+    members: &Map<String, Value>,
+    known: &[&[Fields]],
+    version: Version,
+) -> Result<(), Refusal> {
+    let fields = || known.iter().copied().flatten();
+    let present = |name: &str| members.get(name).filter(|value| !is_absent(name, value));
+    for name in members.keys().filter(|name| present(name).is_some()) {
+        if !fields().any(|field| field.names.contains(&name.as_str()) && field.since <= version) {
             return Err(unknown(name));
         }
     }
-    for field in fields {
-        match members.get(field.name).filter(|value| !is_absent(field.name, value)) {
-            Some(value) => check_value(field, value, version)?,
-            None if field.needed => return Err(missing(field.name)),
-            None => {}
+    for field in fields() {
+        for name in field.names {
+            match present(name) {
+                Some(value) => check_value(name, field.kind, value, version)?,
+                None if field.needed => return Err(missing(name)),
+                None => {}
+            }
         }
     }
     Ok(())
 }
 
-fn check_value(field: &Field, value: &Value, version: Version) -> Result<(), Refusal> {
+fn check_value(name: &str, kind: Kind, value: &Value, version: Version) -> Result<(), Refusal> {
     let text = value.as_str();
-    let right = match field.kind {
+    let right = match kind {
         Kind::Exactly(length) => text.is_some_and(|text| text.len() == length && is_digits(text)),
         Kind::Number(most) => digits(value).is_some_and(|text| text.len() <= most),
         Kind::Alphanumeric(most) => text.is_some_and(|text| {
@@ -164,23 +183,22 @@ fn check_value(field: &Field, value: &Value, version: Version) -> Result<(), Ref
             !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
         }),
         Kind::Word(words) => match text {
-            Some(word) if words.contains(&word) => true,
-            Some(_) => return Err(unfit(field.name)),
-            None => false,
+            Some(word) if !words.contains(&word) => return Err(unfit(name)),
+            word => word.is_some(),
         },
         Kind::Currency => match text.and_then(currency::currency) {
             Some(_) => true,
-            None => return Err(unfit(field.name)),
+            None => return Err(unfit(name)),
         },
         Kind::Url => text.is_some_and(is_url),
         Kind::Texts => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
         Kind::Container(fields) => match value.as_object() {
-            Some(inner) => return check(inner, fields, version),
+            Some(inner) => return check(inner, &[fields], version),
             None => false,
         },
         Kind::Object => value.is_object(),
     };
-    if right { Ok(()) } else { Err(malformed(field.name)) }
+    if right { Ok(()) } else { Err(malformed(name)) }
 }
 
 fn is_digits(text: &str) -> bool {

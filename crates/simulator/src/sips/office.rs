@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Sips;
 use super::answer::ACQUIRER_CODE_SINCE;
-use super::members::{self, CONTACT, Field, Kind, S10_PAIR, unfit};
+use super::members::{self, ABOUT, CONTACT, ENVELOPE, Fields, Kind, unfit};
 use super::services::{CANCEL, REFUND, Session, VALIDATE, named_transaction};
 use super::transaction::{
     CANCELLED, CAPTURED, Credit, TO_AUTHORIZE, TO_CAPTURE, TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE,
@@ -14,32 +14,24 @@ use super::transaction::{
 };
 use crate::platform::Refusal;
 
-/// Members that the three have in common.
-const COMMON: [Field; 12] = [
-    Field::needed("currencyCode", Kind::Currency),
-    Field::needed("interfaceVersion", Kind::Text(20)),
-    Field::needed("keyVersion", Kind::Number(10)),
-    Field::needed("merchantId", Kind::Exactly(15)),
-    Field::needed("operationAmount", Kind::Number(12)),
-    Field::needed("seal", Kind::Text(128)),
-    Field::optional("sealAlgorithm", Kind::Text(20)).since(12),
-    Field::optional("transactionReference", Kind::Alphanumeric(35)),
-    Field::optional("s10TransactionReference", Kind::Container(S10_PAIR)).since(6),
-    Field::optional("operationOrigin", Kind::Text(20)),
-    Field::optional("customerContact", Kind::Container(CONTACT)).since(20),
-    Field::optional("intermediateServiceProviderId", Kind::Text(20)).since(12),
+/// Members that the three have in common besides those of all requests about a transaction.
+const COMMON: &[Fields] = &[
+    Fields::needed(Kind::Currency, &["currencyCode"]),
+    Fields::needed(Kind::Number(12), &["operationAmount"]),
+    Fields::optional(Kind::Text(20), &["operationOrigin"]),
+    Fields::optional(Kind::Text(20), &["intermediateServiceProviderId"]).since(12),
 ];
 
-const REFUND_ONLY: [Field; 2] =
-    [Field::optional("paymentMeanData", Kind::Object), Field::optional("shoppingCartDetail", Kind::Object)];
+const CONTACT_TOO: &[Fields] = &[Fields::optional(Kind::Container(CONTACT), &["customerContact"]).since(20)];
 
-const VALIDATE_ONLY: [Field; 6] = [
-    Field::optional("lastRecoveryIndicator", Kind::Text(5)),
-    Field::optional("subMerchantId", Kind::Text(20)),
-    Field::optional("subMerchantShortName", Kind::Text(40)),
-    Field::optional("subMerchantCategoryCode", Kind::Text(10)),
-    Field::optional("subMerchantLegalId", Kind::Text(40)),
-    Field::optional("subMerchantAddress", Kind::Object),
+const REFUND_TOO: &[Fields] = &[Fields::optional(Kind::Object, &["paymentMeanData", "shoppingCartDetail"])];
+
+const VALIDATE_TOO: &[Fields] = &[
+    Fields::optional(Kind::Text(5), &["lastRecoveryIndicator"]),
+    Fields::optional(Kind::Text(10), &["subMerchantCategoryCode"]),
+    Fields::optional(Kind::Text(20), &["subMerchantId"]),
+    Fields::optional(Kind::Text(40), &["subMerchantShortName", "subMerchantLegalId"]),
+    Fields::optional(Kind::Object, &["subMerchantAddress"]),
 ];
 
 /// What can be done to a transaction.
@@ -60,13 +52,14 @@ impl Operation {
         }
     }
 
-    fn fields(self) -> Vec<Field> {
-        let contact = |field: &Field| field.name != "customerContact";
-        match self {
-            Self::Cancel => COMMON.to_vec(),
-            Self::Validate => COMMON.into_iter().filter(contact).chain(VALIDATE_ONLY).collect(),
-            Self::Refund => COMMON.into_iter().chain(REFUND_ONLY).collect(),
-        }
+    fn fields(self) -> [&'static [Fields]; 5] {
+        let own = match self {
+            Self::Cancel => [CONTACT_TOO, &[]],
+            Self::Validate => [VALIDATE_TOO, &[]],
+            Self::Refund => [CONTACT_TOO, REFUND_TOO],
+        };
+        let [one, other] = own;
+        [ENVELOPE, ABOUT, COMMON, one, other]
     }
 
     /// Statuses that allow it. Source: Office guide, "cancel", "validate". For a refund the guide says `TO_CAPTURE`

@@ -179,20 +179,9 @@ pub(super) fn named_transaction(session: &Session<'_>) -> Result<String, Refusal
     }
 }
 
-/// Members of a read. Source: third-party clients of `getTransactionData`; the releases that brought the optional
-/// ones are those of the provider page `cashManagement/cancel`.
-const READ_FIELDS: &[members::Field] = &[
-    members::Field::needed("interfaceVersion", members::Kind::Text(20)),
-    members::Field::needed("keyVersion", members::Kind::Number(10)),
-    members::Field::needed("merchantId", members::Kind::Exactly(15)),
-    members::Field::needed("seal", members::Kind::Text(128)),
-    members::Field::optional("sealAlgorithm", members::Kind::Text(20)).since(12),
-    members::Field::optional("transactionReference", members::Kind::Alphanumeric(35)),
-    members::Field::optional("s10TransactionReference", members::Kind::Container(members::S10_PAIR)).since(6),
-];
-
+/// Members: third-party clients of `getTransactionData`.
 fn read(session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
-    members::check(session.members, READ_FIELDS, session.version)?;
+    members::check(session.members, &[members::ENVELOPE, members::ABOUT], session.version)?;
     let name = named_transaction(session)?;
     let orders = session.book.orders();
     let found = orders.get(&key(session.shop.merchant_id, &name)).filter(|made| made.is_visible());

@@ -45,7 +45,6 @@ struct Kind {
 }
 
 const CORE: [&str; 4] = ["order_id", "amount", "currency", "description"];
-const ONLINE: Option<&str> = Some("online");
 
 /// `sub_pay_method`s of `v3.CreatePayments`, with the spellings of the official plugins.
 const REDIRECTED: &[&str] = &[
@@ -76,106 +75,52 @@ const EURO_ONLY: [&str; 5] = ["iDEAL", "iDEAL Fast Checkout", "iDeal", "Banconta
 /// Methods whose minimum is one euro.
 const FROM_ONE_EURO: [&str; 2] = ["UnionPayWap", "Credit Card"];
 
+const WECHAT: &[&str] = &["WeChat Pay"];
+const ALIPAY: &[&str] = &["Alipay"];
+const NOTIFIED: &[&str] = &["notify_url"];
+const USUAL: &[&str] = &["redirect_url", "timeout", "demo"];
+
+const fn online(
+    method: &'static str,
+    sub_pay_methods: &'static [&'static str],
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    way: Way,
+) -> Kind {
+    Kind { method, pay_method: Some("online"), sub_pay_methods, required, optional, way }
+}
+
 const KINDS: [Kind; 11] = [
-    Kind {
-        method: "v3.CreatePayments",
-        pay_method: ONLINE,
-        sub_pay_methods: REDIRECTED,
-        required: &["notify_url"],
-        optional: &[
-            "redirect_url",
-            "timeout",
-            "demo",
-            "bic",
-            "iDeal_email",
-            "ideal_email",
-            "post_email",
-            "cancel_url",
-            "sub_pay_method_type",
-        ],
-        way: Way::Page,
-    },
-    Kind {
-        method: "v3.CreateWechatNativePay",
-        pay_method: None,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo", "url_type"],
-        way: Way::WechatQr,
-    },
-    Kind {
-        method: "v3.CreatePaymentsWechatMiniPay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url", "sub_app_id", "sub_open_id"],
-        optional: &["timeout", "demo"],
-        way: Way::Wallet,
-    },
-    Kind {
-        method: "v3.CreatePaymentsWechatAPPPay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url", "sub_app_id"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::Wallet,
-    },
-    Kind {
-        method: "v3.CreatePaymentsWechatH5Pay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url", "ip_address"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::PayUrl,
-    },
-    Kind {
-        method: "v3.CreatePaymentsAlipayWeb",
-        pay_method: ONLINE,
-        sub_pay_methods: &["Alipay"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo", "sub_pay_method_type"],
-        way: Way::Page,
-    },
-    Kind {
-        method: "v3.CreatePaymentsAlipayWap",
-        pay_method: ONLINE,
-        sub_pay_methods: &["Alipay"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo", "sub_pay_method_type"],
-        way: Way::PayUrl,
-    },
-    Kind {
-        method: "v3.CreatePaymentsAlipayAppPay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["Alipay"],
-        required: &["notify_url", "os_type"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::PayUrl,
-    },
-    Kind {
-        method: "v3.CreatePaymentsiDEALQRcode",
-        pay_method: ONLINE,
-        sub_pay_methods: &["iDEAL"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::Qr,
-    },
-    Kind {
-        method: CARDS,
-        pay_method: ONLINE,
-        sub_pay_methods: &["Cards HPP", "Credit Card"],
-        required: &["notify_url", "operation", "3ds_initiate", "request_id", "timeout", "redirect_url"],
-        optional: &["demo", "sca_exemption", "form_type", "iDeal_email"],
-        way: Way::Page,
-    },
-    Kind {
-        method: "v3.QRcodePayment",
-        pay_method: Some("offline"),
-        sub_pay_methods: &["QRcode"],
-        required: &[],
-        optional: &["notify_url", "redirect_url", "timeout", "demo", "tip_amount"],
-        way: Way::Qr,
-    },
+    online("v3.CreatePayments", REDIRECTED, NOTIFIED, REDIRECTED_OPTIONS, Way::Page),
+    Kind { pay_method: None, ..online("v3.CreateWechatNativePay", WECHAT, NOTIFIED, NATIVE, Way::WechatQr) },
+    online("v3.CreatePaymentsWechatMiniPay", WECHAT, MINI, &["timeout", "demo"], Way::Wallet),
+    online("v3.CreatePaymentsWechatAPPPay", WECHAT, &["notify_url", "sub_app_id"], USUAL, Way::Wallet),
+    online("v3.CreatePaymentsWechatH5Pay", WECHAT, &["notify_url", "ip_address"], USUAL, Way::PayUrl),
+    online("v3.CreatePaymentsAlipayWeb", ALIPAY, NOTIFIED, ALIPAY_OPTIONS, Way::Page),
+    online("v3.CreatePaymentsAlipayWap", ALIPAY, NOTIFIED, ALIPAY_OPTIONS, Way::PayUrl),
+    online("v3.CreatePaymentsAlipayAppPay", ALIPAY, &["notify_url", "os_type"], USUAL, Way::PayUrl),
+    online("v3.CreatePaymentsiDEALQRcode", &["iDEAL"], NOTIFIED, USUAL, Way::Qr),
+    online(CARDS, &["Cards HPP", "Credit Card"], CARD, CARD_OPTIONS, Way::Page),
+    Kind { pay_method: Some("offline"), ..online("v3.QRcodePayment", &["QRcode"], &[], QR_CODE, Way::Qr) },
 ];
+
+const REDIRECTED_OPTIONS: &[&str] = &[
+    "redirect_url",
+    "timeout",
+    "demo",
+    "bic",
+    "iDeal_email",
+    "ideal_email",
+    "post_email",
+    "cancel_url",
+    "sub_pay_method_type",
+];
+const NATIVE: &[&str] = &["redirect_url", "timeout", "demo", "url_type"];
+const MINI: &[&str] = &["notify_url", "sub_app_id", "sub_open_id"];
+const ALIPAY_OPTIONS: &[&str] = &["redirect_url", "timeout", "demo", "sub_pay_method_type"];
+const CARD: &[&str] = &["notify_url", "operation", "3ds_initiate", "request_id", "timeout", "redirect_url"];
+const CARD_OPTIONS: &[&str] = &["demo", "sca_exemption", "form_type", "iDeal_email"];
+const QR_CODE: &[&str] = &["notify_url", "redirect_url", "timeout", "demo", "tip_amount"];
 
 pub(super) const CARDS: &str = "v3.CreateCardPayments";
 
