@@ -79,4 +79,24 @@ fn append(text: &mut String, value: &Value) {
 }
 
 #[cfg(test)]
-mod vectors;
+mod tests {
+    use super::*;
+
+    /// Vectors published by the provider (p), and computed with the public test key (c, n).
+    ///
+    /// Source: Paypage JSON guide and Paypage POST guide (samples); tests of the SDKs that Worldline publishes.
+    #[test]
+    fn the_vectors_verify() {
+        let vectors: Vec<Value> = serde_json::from_str(include_str!("vectors.json")).unwrap();
+        for vector in &vectors {
+            let written = || vector["text"].as_str().unwrap().to_owned();
+            let text = vector["message"].as_object().map_or_else(written, sealed_text);
+            assert!(vector["text"].is_null() || vector["text"] == text, "{vector}");
+            for (algorithm, seal) in vector["seals"].as_object().unwrap() {
+                let made = Algorithm::named(algorithm).unwrap().seal(&text, vector["key"].as_str().unwrap());
+                assert_eq!(*seal, made, "{} {algorithm}", vector["name"]);
+            }
+        }
+        assert_eq!(vectors.len(), 24);
+    }
+}
