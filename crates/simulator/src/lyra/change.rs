@@ -143,11 +143,7 @@ fn apply(order: &mut Order, wishes: Wishes, channel: Channel, locale: String) {
     keep_or_none(&mut order.merchant_comment, wishes.merchant_comment);
     keep_or_none(&mut order.metadata, wishes.metadata);
     keep_or_none(&mut order.customer, wishes.customer);
-    keep_or_none(&mut order.returns.any, wishes.returns.any);
-    keep_or_none(&mut order.returns.success, wishes.returns.success);
-    keep_or_none(&mut order.returns.refused, wishes.returns.refused);
-    keep_or_none(&mut order.returns.cancel, wishes.returns.cancel);
-    keep_or_none(&mut order.returns.mode, wishes.returns.mode);
+    keep_or_none(&mut order.return_url, wishes.return_url);
     keep_or_none(&mut order.ipn_url, wishes.ipn_url);
 }
 

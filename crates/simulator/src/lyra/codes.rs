@@ -3,7 +3,7 @@
 //! Source: tables of the provider pages `Charge/PaymentOrder/Get`, `/Update` and `/Cancel`, in English; codes those
 //! pages do not list are described by third-party clients of Lyra REST API V4.
 
-const TEXTS: [(&str, &str); 81] = [
+const TEXTS: [(&str, &str); 77] = [
     ("ACQ_001", "payment refused"),
     ("ACQ_999", "technical error at the acquirer"),
     ("INT_005", "Invalid manualValidation"),
@@ -37,11 +37,7 @@ const TEXTS: [(&str, &str); 81] = [
     ("INT_905", "Invalid credentials"),
     ("INT_914", "Message too large"),
     ("INT_920", "Invalid returnUrl"),
-    ("INT_921", "Invalid cancelUrl"),
-    ("INT_922", "Invalid successUrl"),
-    ("INT_923", "Invalid refusedUrl"),
     ("INT_926", "Invalid ipnTargetUrl"),
-    ("INT_927", "Invalid returnMode"),
     ("PSP_010", "Transaction not found"),
     ("PSP_011", "Not possible in the present state of the transaction"),
     ("PSP_015", "Too many results"),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::order::{Channel, Mail, Order, Returns};
+use super::order::{Channel, Mail, Order};
 use super::shops::Mode;
 use super::{Book, Lyra};
 use crate::platform::ControlError;
@@ -75,7 +75,7 @@ pub(super) fn add(lyra: &Lyra, book: &Book, draft: &Value) -> Result<String, Con
         capture_delay: draft.capture_delay,
         merchant_comment: draft.merchant_comment,
         metadata: draft.metadata,
-        returns: Returns { any: draft.return_url, ..Returns::default() },
+        return_url: draft.return_url,
         ipn_url: draft.ipn_target_url,
         ..usual
     };

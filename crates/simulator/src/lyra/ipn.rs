@@ -1,4 +1,4 @@
-//! Signed messages to the merchant: the notification (IPN) and the data of a browser return.
+//! The signed notification to the merchant (IPN).
 //!
 //! Source: Lyra REST API V4, notification; the signature as in code published by Lyra. Inferred: `transactions`
 //! lists the one transaction that the message is about, and no member names the payment order.
@@ -18,18 +18,6 @@ const FORGERS_KEY: &str = "testpassword_FORGEDFORGEDFORGEDFORGEDFORGED";
 
 /// Statuses of the merchant's answer that count as delivered. Source: Lyra REST API V4, notification.
 const DELIVERED: [u16; 12] = [200, 201, 202, 203, 204, 205, 206, 301, 302, 303, 307, 308];
-
-/// A form, name by name.
-pub(super) type Fields = [(&'static str, String); 5];
-
-/// Which of the shop's secrets signs, `kr-hash-key`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    /// The REST password: notifications.
-    Password,
-    /// The HMAC key, as text: browser returns.
-    Hmac,
-}
 
 /// What a notification comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,27 +40,23 @@ impl Source {
     }
 }
 
-fn fields(kind: Key, secret: &str, answer: &str) -> Fields {
-    let name = if kind == Key::Password { "password" } else { "sha256_hmac" };
-    [
-        ("kr-hash-key", name.to_owned()),
-        ("kr-hash-algorithm", "sha256_hmac".to_owned()),
-        ("kr-hash", signing::sha256(answer, secret)),
-        ("kr-answer-type", "V4/Payment".to_owned()),
-        ("kr-answer", answer.to_owned()),
-    ]
-}
-
-fn form(fields: &Fields, source: Source) -> String {
+/// The form of a message, signed with the REST password.
+fn form(password: &str, answer: &str, source: Source) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(fields);
+    form.extend_pairs([
+        ("kr-hash-key", "password"),
+        ("kr-hash-algorithm", "sha256_hmac"),
+        ("kr-hash", &signing::sha256(answer, password)),
+        ("kr-answer-type", "V4/Payment"),
+        ("kr-answer", answer),
+    ]);
     if let Some(word) = source.word() {
         form.append_pair("kr-src", word);
     }
     form.finish()
 }
 
-/// The `V4/Payment` about one transaction; about none when the payer left.
+/// The `V4/Payment` about one transaction.
 fn payment(order: &Order, uuid: Option<&str>, shop: &DemoShop, now: Timestamp) -> String {
     let listed: Vec<Value> = order
         .transactions
@@ -83,27 +67,11 @@ fn payment(order: &Order, uuid: Option<&str>, shop: &DemoShop, now: Timestamp) -
     summary("V4/Payment", &[order], listed, shop, now).to_string()
 }
 
-/// The return address with the signed data in its query; as it is when it is no address.
-pub(super) fn with_query(address: &str, fields: &Fields) -> String {
-    url::Url::parse(address).map_or_else(
-        |_| address.to_owned(),
-        |mut address| {
-            address.query_pairs_mut().extend_pairs(fields);
-            address.into()
-        },
-    )
-}
-
-/// What the browser carries to the return address.
-pub(super) fn return_fields(order: &Order, uuid: Option<&str>, shop: &DemoShop, now: Timestamp) -> Fields {
-    fields(Key::Hmac, shop.return_key(order.mode), &payment(order, uuid, shop, now))
-}
-
 impl Lyra {
     /// Sends a notification about one transaction to the order's address, or else to the Back Office's.
     pub(super) fn notify(&self, book: &Book, order: &Order, uuid: Option<&str>, source: Source) {
         let answer = payment(order, uuid, &book.shop, self.now());
-        let signed = |key| form(&fields(Key::Password, key, &answer), source);
+        let signed = |key| form(key, &answer, source);
         let notice = Notice {
             url: order.ipn_url.clone().unwrap_or_default(),
             content_type: "application/x-www-form-urlencoded",
@@ -120,6 +88,9 @@ impl Lyra {
 mod tests {
     use super::*;
     use crate::lyra::demo_shop;
+
+    /// The demo key of browser returns that Lyra publishes.
+    const HMAC_KEY: &str = "38453613e7f44dc58732bad3dca2bca3";
 
     /// Vectors of the documentation, made with the demo keys that Lyra publishes.
     const V1: &str = r#"{"orderStatus":"PAID","_type":"V4/Payment"}"#;
@@ -138,10 +109,10 @@ mod tests {
         let shop = demo_shop("systempay").unwrap();
         for (key, text, expected) in [
             (shop.password, V1, "2f8e7ae3f600aa2a0d84920a79811fcb2be324b030237bf1a79d536964c09136"),
-            (shop.hmac_key, V1, "65c08800e2493be08b78f1250beeaeef3383e767659c41256c98af16f7693557"),
+            (HMAC_KEY, V1, "65c08800e2493be08b78f1250beeaeef3383e767659c41256c98af16f7693557"),
             (shop.password, V2, "0706aab910837780056dc72cded6173565bf9e5a23cf77445620852e12c8d810"),
             (shop.password, V3, "36dabf91587da7b748c277fea8c649a5e05071870a2c36d0899d1edf627d04a7"),
-            (shop.hmac_key, V3, "78895045be38a0f05901616fb3674df50a0ca33ea302480f0247ac926b4d9a23"),
+            (HMAC_KEY, V3, "78895045be38a0f05901616fb3674df50a0ca33ea302480f0247ac926b4d9a23"),
         ] {
             assert_eq!(signing::sha256(text, key), expected, "{text}");
         }
@@ -152,12 +123,12 @@ mod tests {
     fn the_published_forms_are_written() {
         let shop = demo_shop("systempay").unwrap();
         assert_eq!(
-            form(&fields(Key::Password, shop.password, V1), Source::Platform),
+            form(shop.password, V1, Source::Platform),
             "kr-hash-key=password&kr-hash-algorithm=sha256_hmac&kr-hash=2f8e7ae3f600aa2a0d84920a79811fcb2be324b030\
              237bf1a79d536964c09136&kr-answer-type=V4%2FPayment&kr-answer=%7B%22orderStatus%22%3A%22PAID%22%2C%22_type\
              %22%3A%22V4%2FPayment%22%7D"
         );
-        let second = form(&fields(Key::Password, shop.password, V2), Source::Platform);
+        let second = form(shop.password, V2, Source::Platform);
         assert!(second.ends_with(
             "kr-answer=%7B%22customer%22%3A%7B%22lastName%22%3A%22No%C3%ABl%22%7D%2C%22u%22%3A%22a%2Fb%22%2C\
              %22_type%22%3A%22V4%2FPayment%22%7D"

@@ -20,7 +20,8 @@
 //!   collection forms, the language deduced from a phone number;
 //! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...), except
 //!   the address of notifications and the actions of `back_office.rs`;
-//! - `errorUrl` and `description`, which are unknown members too;
+//! - addresses of a browser return for each result, and its signed data: `successUrl`, `refusedUrl`, `cancelUrl`, `errorUrl`
+//!   and `returnMode` are unknown members, and so is `description`;
 //! - members of the newest releases that nobody has told (`patch_answer` can add members to an order), call limits,
 //!   HTTP 401 for wrong credentials (it answers 200).
 
@@ -258,7 +259,7 @@ impl Platform for Lyra {
     }
 
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
-        self.pay(self.known(brand)?, order, action).map(|(status, _)| status)
+        self.pay(self.known(brand)?, order, action)
     }
 
     fn order(&self, brand: &str, order: &str) -> Result<Value, ControlError> {
@@ -278,8 +279,6 @@ impl Platform for Lyra {
                 "shop_id": shop.shop_id,
                 "password": shop.password,
                 "production_password": shop.production_password,
-                "hmac_key": shop.hmac_key,
-                "production_hmac_key": shop.production_hmac_key,
                 "currencies": shop.currencies,
             })
         });

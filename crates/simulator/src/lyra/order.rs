@@ -61,27 +61,6 @@ impl Channel {
     }
 }
 
-/// Where the payer's browser goes afterwards.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Returns {
-    pub(super) any: Option<String>,
-    pub(super) success: Option<String>,
-    pub(super) refused: Option<String>,
-    pub(super) cancel: Option<String>,
-    pub(super) mode: Option<ReturnMode>,
-}
-
-/// How the browser carries the signed data of a return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReturnMode {
-    /// It carries none. Inferred: also when the request names no mode.
-    None,
-    /// In the query.
-    Get,
-    /// In a form.
-    Post,
-}
-
 /// A payment order.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
@@ -113,7 +92,8 @@ pub(crate) struct Order {
     pub(super) metadata: Option<Value>,
     /// As the request had it.
     pub(super) customer: Option<Value>,
-    pub(super) returns: Returns,
+    /// Where the payer's browser goes afterwards.
+    pub(super) return_url: Option<String>,
     /// Where notifications of this order go; the Back Office's address when `None`.
     pub(super) ipn_url: Option<String>,
     pub(super) transactions: Vec<Transaction>,
@@ -151,7 +131,7 @@ impl Order {
             merchant_comment: None,
             metadata: None,
             customer: None,
-            returns: Returns::default(),
+            return_url: None,
             ipn_url: None,
             transactions: Vec::new(),
             closed: false,

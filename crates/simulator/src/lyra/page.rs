@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::ipn::{return_fields, with_query};
-use super::order::{CANCELED, EXPIRED, Order, PAID, REFUSED, ReturnMode};
+use super::order::{CANCELED, EXPIRED, Order, PAID, REFUSED};
 use super::{Book, Lyra, text};
 use crate::page::{self, State, View};
 use crate::platform::{PayerAction, Received, see_other};
@@ -45,26 +44,17 @@ impl Lyra {
 
     fn click(&self, book: &Book, token: &str, action: PayerAction) -> Option<Response<Bytes>> {
         let id = book.orders().of_page(token)?.id.clone();
-        let (_, transaction) = self.pay(book, &id, action).ok()?;
+        self.pay(book, &id, action).ok()?;
         let mut orders = book.orders();
         let order = orders.of_page(token)?;
-        let returns = &order.returns;
-        let (own, title, said) = match action {
-            PayerAction::Pay => (&returns.success, "Paid", "The payment was accepted."),
-            PayerAction::Decline => {
-                (&returns.refused, "Refused", "The payment was refused. The link can be tried again.")
-            }
-            PayerAction::Leave => (&returns.cancel, "Left", "You left without paying. The link stays open."),
+        let (title, said) = match action {
+            PayerAction::Pay => ("Paid", "The payment was accepted."),
+            PayerAction::Decline => ("Refused", "The payment was refused. The link can be tried again."),
+            PayerAction::Leave => ("Left", "You left without paying. The link stays open."),
         };
-        let view = self.view(book, order);
-        let Some(address) = own.as_ref().or(returns.any.as_ref()) else {
-            return Some(view.saying(title, said));
-        };
-        let signed = || return_fields(order, transaction.as_deref(), &book.shop, self.now());
-        Some(match returns.mode {
-            Some(ReturnMode::Get) => see_other(&with_query(address, &signed())),
-            Some(ReturnMode::Post) => view.posting(address, &signed(), said),
-            Some(ReturnMode::None) | None => see_other(address),
+        Some(match &order.return_url {
+            Some(address) => see_other(address),
+            None => self.view(book, order).saying(title, said),
         })
     }
 }

@@ -34,22 +34,15 @@ impl Try {
 }
 
 impl Lyra {
-    /// Pays, declines or leaves. A new transaction is notified, whoever called. Returns the status of the order after it, and
-    /// the transaction that it left.
-    pub(super) fn pay(
-        &self,
-        book: &Book,
-        id: &str,
-        action: PayerAction,
-    ) -> Result<(String, Option<String>), ControlError> {
+    /// Pays, declines or leaves. A new transaction is notified, whoever called. Returns the status of the order after it.
+    pub(super) fn pay(&self, book: &Book, id: &str, action: PayerAction) -> Result<String, ControlError> {
         let now = self.now();
         let how = match action {
-            PayerAction::Leave => return Ok((book.orders().named(id)?.status_at(now).to_owned(), None)),
+            PayerAction::Leave => return Ok(book.orders().named(id)?.status_at(now).to_owned()),
             PayerAction::Pay => Try::Paid(None),
             PayerAction::Decline => Try::Refused,
         };
-        let effect = self.to_order(book, id, |order| attempt(order, how, now))?;
-        Ok((effect.status_after, effect.transaction))
+        Ok(self.to_order(book, id, |order| attempt(order, how, now))?.status_after)
     }
 }
 

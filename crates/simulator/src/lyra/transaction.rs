@@ -294,12 +294,7 @@ pub(super) fn summary(
         .filter(|answer| answer.get("operationType").is_none_or(|word| word != "CREDIT"))
         .collect();
     let has = |status: &str| payments.iter().any(|one| one.get("status").is_some_and(|word| word == status));
-    let order_status = if payments.is_empty() {
-        // Inferred: the payer left before any attempt.
-        "ABANDONED"
-    } else {
-        ["PAID", "RUNNING"].into_iter().find(|status| has(status)).unwrap_or("UNPAID")
-    };
+    let order_status = ["PAID", "RUNNING"].into_iter().find(|status| has(status)).unwrap_or("UNPAID");
     let first = orders.first();
     // Source: Lyra REST API V4, facts of 1 December 2026: what is not paid is final only when the cycle is closed.
     // Inferred: it is closed as soon as nobody can try again.

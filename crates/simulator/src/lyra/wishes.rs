@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::channel;
-use super::order::{Channel, ReturnMode, Returns};
+use super::order::Channel;
 use super::services::UNKNOWN;
 use super::shops::DemoShop;
 use super::text;
@@ -16,7 +16,7 @@ use crate::members::Members;
 use crate::platform::Refusal;
 
 /// Members of a creation; a change has `paymentOrderId` too.
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 19] = [
     "amount",
     "currency",
     "orderId",
@@ -33,11 +33,7 @@ const KNOWN: [&str; 23] = [
     "paymentMethods",
     "customer",
     "metadata",
-    "returnMode",
     "returnUrl",
-    "successUrl",
-    "refusedUrl",
-    "cancelUrl",
     "ipnTargetUrl",
     "paymentOrderId",
 ];
@@ -70,7 +66,7 @@ pub(super) struct Wishes {
     pub(super) merchant_comment: Option<String>,
     pub(super) metadata: Option<Value>,
     pub(super) customer: Option<Value>,
-    pub(super) returns: Returns,
+    pub(super) return_url: Option<String>,
     pub(super) ipn_url: Option<String>,
 }
 
@@ -114,13 +110,7 @@ impl Wishes {
             merchant_comment: members.text("merchantComment", "INT_902")?,
             metadata: members.read("metadata", "INT_091", metadata)?,
             customer: customer(members)?,
-            returns: Returns {
-                any: members.url("returnUrl", "INT_920")?,
-                cancel: members.url("cancelUrl", "INT_921")?,
-                success: members.url("successUrl", "INT_922")?,
-                refused: members.url("refusedUrl", "INT_923")?,
-                mode: members.read("returnMode", "INT_927", return_mode)?,
-            },
+            return_url: members.url("returnUrl", "INT_920")?,
             ipn_url: members.url("ipnTargetUrl", "INT_926")?,
         })
     }
@@ -224,15 +214,6 @@ fn customer(members: &Members<'_>) -> Result<Option<Value>, Refusal> {
     Ok(members.get("customer").cloned())
 }
 
-fn return_mode(value: &Value) -> Option<ReturnMode> {
-    match value.as_str()? {
-        "NONE" => Some(ReturnMode::None),
-        "GET" => Some(ReturnMode::Get),
-        "POST" => Some(ReturnMode::Post),
-        _ => None,
-    }
-}
-
 /// Members that are checked and then have no effect here.
 fn remaining(members: &Members<'_>) -> Result<(), Refusal> {
     members.read("paymentMethods", "INT_902", |value| {
@@ -298,11 +279,10 @@ mod tests {
             (card(json!({"manualValidation": true})), "INT_005"),
             (card(json!({"captureDelay": 366})), "INT_006"),
             (json!({"returnUrl": "ftp://x"}), "INT_920"),
-            (json!({"cancelUrl": "x"}), "INT_921"),
-            (json!({"successUrl": "/back"}), "INT_922"),
-            (json!({"refusedUrl": "javascript:alert(1)"}), "INT_923"),
+            (json!({"returnUrl": "/back"}), "INT_920"),
+            (json!({"returnUrl": "javascript:alert(1)"}), "INT_920"),
+            (json!({"successUrl": "https://shop.example"}), "INT_900"),
             (json!({"ipnTargetUrl": "x"}), "INT_926"),
-            (json!({"returnMode": "PUT"}), "INT_927"),
             (json!({"paymentMethods": "CARD"}), "INT_902"),
             (channel(json!({"channelType": "PIGEON"})), "INT_854"),
             (channel(json!({"channelType": "INVOICE"})), "PSP_1016"),
@@ -350,7 +330,6 @@ mod tests {
             "metadata": {"a": "b", "n": 1.5, "t": true, "z": null}, "strongAuthentication": "CHALLENGE_REQUESTED",
             "transactionOptions": {"cardOptions": {"manualValidation": "YES", "captureDelay": 0}}, "paymentMethods": ["CARD"],
             "customer": {"email": "a@b.c", "billingDetails": {"any": 1}}, "returnUrl": "https://shop.example/back?x=1",
-            "returnMode": "GET",
             "channelOptions": {"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "template": "demo_template"}},
         });
         assert_eq!(judge("systempay", &all, true), None);
