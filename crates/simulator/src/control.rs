@@ -11,7 +11,7 @@ use super::faults::{Fault, FaultId, ListedFault};
 use super::journal::LoggedRequest;
 use super::ledger::{Effect, Mail};
 use super::notices::SentNotice;
-use super::platform::{ControlError, PayerAction, Platform};
+use super::platform::{Act, ControlError, PayerAction, Platform};
 
 /// Controls running simulators from the same process; `/_control` has the same powers over HTTP.
 ///
@@ -100,7 +100,8 @@ impl SimulatorControl {
         order: Option<&str>,
         action: &str,
     ) -> Result<Value, ControlError> {
-        self.platform(provider)?.act(brand, order, action, None)
+        let act = Act { action: action.to_owned(), order: order.map(str::to_owned), amount: None };
+        self.platform(provider)?.act(brand, &act)
     }
 
     /// Does an action that wants an amount, in minor units, to one order.
@@ -112,7 +113,8 @@ impl SimulatorControl {
         action: &str,
         amount: i64,
     ) -> Result<Value, ControlError> {
-        self.platform(provider)?.act(brand, Some(order), action, Some(amount))
+        let (action, order) = (action.to_owned(), Some(order.to_owned()));
+        self.platform(provider)?.act(brand, &Act { action, order, amount: Some(amount) })
     }
 
     /// The notifications made, oldest first.

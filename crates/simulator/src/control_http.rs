@@ -80,17 +80,6 @@ struct Payer {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Act {
-    action: String,
-    #[serde(default)]
-    order: Option<String>,
-    /// Minor units, for the actions that want it.
-    #[serde(default)]
-    amount: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct NotificationUrl {
     url: Option<String>,
 }
@@ -133,8 +122,7 @@ fn dispatch(control: &SimulatorControl, request: &Received) -> Result<Value, Con
             control.set_notification_url(provider, brand, wanted.url.as_deref().unwrap_or_default())?;
         }
         ("POST", ["act", provider, brand]) => {
-            let act: Act = parse(request)?;
-            return control.platform(provider)?.act(brand, act.order.as_deref(), &act.action, act.amount);
+            return control.platform(provider)?.act(brand, &parse(request)?);
         }
         ("GET", ["faults"]) => return Ok(json!({"faults": control.faults()})),
         ("POST", ["faults"]) => {

@@ -91,6 +91,20 @@ pub enum PayerAction {
     Leave,
 }
 
+/// What a person in the back office, the night or a bank does.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    /// `remit` and the like.
+    pub(crate) action: String,
+    /// To one order, or to all of the brand when absent.
+    #[serde(default)]
+    pub(crate) order: Option<String>,
+    /// Minor units, for the actions that want it; the others refuse it.
+    #[serde(default)]
+    pub(crate) amount: Option<i64>,
+}
+
 /// Why a control call was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
@@ -154,16 +168,8 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// What the payer does, as on the page. Returns the status of the order after it.
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError>;
 
-    /// What a person in the back office, the night or a bank does: `remit` and the like. To one order, or to all of
-    /// the brand where `order` is `None`. `amount` is for the actions that want one, in minor units; the others
-    /// refuse it. Returns what is worth telling.
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError>;
+    /// Does what a person in the back office, the night or a bank does. Returns what is worth telling.
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError>;
 
     /// The accounts of a sandbox: one per simulated shop, with the settings an adapter needs to reach it.
     /// `base` is scheme, host and port of the simulators, without a slash at the end.

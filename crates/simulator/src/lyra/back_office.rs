@@ -9,102 +9,108 @@ use super::payer::{Try, attempt, close};
 use super::rules::{self, CardUpdate, Part};
 use super::{Book, Lyra};
 use crate::ledger::Effect;
-use crate::platform::{ControlError, Refusal};
+use crate::platform::{self, ControlError, Refusal};
 use crate::site;
 
 /// What an action does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Act {
-    /// The same to every transaction of the order, or of the brand, that allows it.
-    Each(fn(&mut Order, &str, Timestamp) -> Result<Effect, Refusal>),
-    /// By a person in the Back Office, to the transactions of one order.
-    Person(fn(&mut Order, &str, Timestamp) -> Result<Effect, Refusal>),
-    /// By a person in the Back Office, to the transactions of one order, with an amount.
-    PersonAmount(fn(&mut Order, &str, i64) -> Result<Effect, Refusal>),
+    /// The same to every transaction of the order, or of the brand, that allows it. A person in the Back Office works on one
+    /// order.
+    Transactions(Source, fn(&mut Order, &str, i64, Timestamp) -> Result<Effect, Refusal>),
     /// To one payment order.
-    One(fn(&mut Order, Timestamp) -> Result<Effect, ControlError>),
+    One(fn(&mut Order, i64, Timestamp) -> Result<Effect, ControlError>),
     /// To the answers of the brand: whether they name the mode that is not the call's.
     Answers(bool),
-    /// To one payment order, with an amount.
-    OneAmount(fn(&mut Order, i64, Timestamp) -> Result<Effect, ControlError>),
 }
+
+use Source::{BackOffice, Platform};
+
+/// The actions that want an amount.
+const WITH_AMOUNT: [&str; 2] = ["back_office_lower", "pay_amount"];
 
 /// Name, meaning and effect of every action; the help lists the first two.
 pub(super) const ACTIONS: [(&str, &str, Act); 17] = [
     (
         "remit",
         "the evening remittance: AUTHORISED and due becomes CAPTURED, payments and credits",
-        Act::Each(rules::remit),
+        Act::Transactions(Platform, |order, uuid, _, now| rules::remit(order, uuid, now)),
     ),
     (
         "fail_capture",
         "the acquirer refuses the remittance: AUTHORISED becomes CAPTURE_FAILED",
-        Act::Each(|order, uuid, _| rules::fail_capture(order, uuid)),
+        Act::Transactions(Platform, |order, uuid, _, _| rules::fail_capture(order, uuid)),
     ),
     (
         "expire",
         "not validated in time: AUTHORISED_TO_VALIDATE becomes EXPIRED",
-        Act::Each(|order, uuid, _| rules::expire(order, uuid)),
+        Act::Transactions(Platform, |order, uuid, _, _| rules::expire(order, uuid)),
     ),
     (
         "reject_capture",
         "the bank takes a remittance back: a payment that is CAPTURED becomes CAPTURE_FAILED",
-        Act::Each(|order, uuid, _| rules::reject_capture(order, uuid)),
+        Act::Transactions(Platform, |order, uuid, _, _| rules::reject_capture(order, uuid)),
     ),
     (
         "reject_refund",
         "the bank rejects a credit, remitted or not: it becomes REFUSED",
-        Act::Each(|order, uuid, _| rules::reject_credit(order, uuid, "reject_refund", "REFUSED")),
+        Act::Transactions(Platform, |order, uuid, _, _| {
+            rules::reject_credit(order, uuid, "reject_refund", "REFUSED")
+        }),
     ),
     (
         "fail_refund",
         "the same, and it becomes CAPTURE_FAILED",
-        Act::Each(|order, uuid, _| rules::reject_credit(order, uuid, "fail_refund", "CAPTURE_FAILED")),
+        Act::Transactions(Platform, |order, uuid, _, _| {
+            rules::reject_credit(order, uuid, "fail_refund", "CAPTURE_FAILED")
+        }),
     ),
     (
         "error_refund",
         "the same, and it becomes ERROR",
-        Act::Each(|order, uuid, _| rules::reject_credit(order, uuid, "error_refund", "ERROR")),
+        Act::Transactions(Platform, |order, uuid, _, _| {
+            rules::reject_credit(order, uuid, "error_refund", "ERROR")
+        }),
     ),
     (
         "back_office_validate",
         "one order: a person validates what waits for it",
-        Act::Person(|order, uuid, _| rules::validate(order, uuid)),
+        Act::Transactions(BackOffice, |order, uuid, _, _| rules::validate(order, uuid)),
     ),
     (
         "back_office_cancel",
         "one order: a person cancels what is not captured",
-        Act::Person(|order, uuid, _| rules::cancel(order, uuid)),
+        Act::Transactions(BackOffice, |order, uuid, _, _| rules::cancel(order, uuid)),
     ),
     (
         "back_office_refund",
         "one order: a person refunds all that is left of what is captured",
-        Act::Person(|order, uuid, now| rules::refund(order, uuid, None, now)),
+        Act::Transactions(BackOffice, |order, uuid, _, now| rules::refund(order, uuid, None, now)),
     ),
     (
         "back_office_lower",
         "one order, with an amount: a person lowers what is not captured to it; uuid and detailedStatus stay",
-        Act::PersonAmount(lower),
+        Act::Transactions(BackOffice, lower),
     ),
     (
         "attempt_error",
         "one open order: the payer tries, and it ends in a technical failure, ERROR; the order is REFUSED and can be paid",
-        Act::One(|order, now| attempt(order, Try::Failed, now)),
+        Act::One(|order, _, now| attempt(order, Try::Failed, now)),
     ),
     (
         "attempt_abandoned",
         "one open order: the payer begins and goes away, which leaves a transaction ABANDONED; the order stays as it is",
-        Act::One(|order, now| attempt(order, Try::Abandoned, now)),
+        Act::One(|order, _, now| attempt(order, Try::Abandoned, now)),
     ),
     (
         "pay_amount",
         "one open order, with an amount: the payer pays it, as on a page that was opened before the order was changed",
-        Act::OneAmount(|order, amount, now| attempt(order, Try::Paid(Some(amount)), now)),
+        Act::One(|order, amount, now| attempt(order, Try::Paid(Some(amount)), now)),
     ),
     (
         "close_cycle",
         "one REFUSED order: nobody can try again; the last try is told again with orderCycle CLOSED",
-        Act::One(close),
+        Act::One(|order, _, now| close(order, now)),
     ),
     (
         "other_mode",
@@ -115,7 +121,7 @@ pub(super) const ACTIONS: [(&str, &str, Act); 17] = [
 ];
 
 /// Lowers the amount of a payment. A raise is refused, as `Transaction/Update` does.
-fn lower(order: &mut Order, uuid: &str, amount: i64) -> Result<Effect, Refusal> {
+fn lower(order: &mut Order, uuid: &str, amount: i64, _: Timestamp) -> Result<Effect, Refusal> {
     let currency = order.transaction(uuid).map(|one| one.currency.clone());
     let part = currency.filter(|_| amount > 0).map(|currency| Part { amount, currency });
     // Without a part the update would change nothing and count as done.
@@ -126,46 +132,35 @@ fn lower(order: &mut Order, uuid: &str, amount: i64) -> Result<Effect, Refusal> 
 impl Lyra {
     /// Does it; each step is entered in the ledger and notified. `named` is a payment order or one transaction of it.
     /// Returns the transactions changed and the credits made.
-    pub(super) fn back_office(
-        &self,
-        brand: &str,
-        named: Option<&str>,
-        name: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
+    pub(super) fn back_office(&self, brand: &str, asked: &platform::Act) -> Result<Value, ControlError> {
+        let (name, named, amount) = (asked.action.as_str(), asked.order.as_deref(), asked.amount);
         let book = self.known(brand)?;
         let act = ACTIONS.iter().find(|(action, ..)| *action == name).map(|(_, _, act)| *act);
         let act = act.ok_or_else(|| ControlError::NotFound(format!("action {name}")))?;
         let invalid = |what: &str| ControlError::Invalid(format!("{name} {what}"));
-        let amount = match (matches!(act, Act::PersonAmount(_) | Act::OneAmount(_)), amount) {
+        let amount = match (WITH_AMOUNT.contains(&name), amount) {
             (true, None) => return Err(invalid("wants an amount")),
             (false, Some(_)) => return Err(invalid("wants no amount")),
             (true, Some(_)) | (false, None) => amount.unwrap_or_default(),
         };
-        let one = || named.ok_or_else(|| invalid("must name an order"));
         let now = self.now();
-        let to_all = |named, source, act: &dyn Fn(&mut Order, &str) -> Result<Effect, Refusal>| {
-            self.to_transactions(book, named, name, source, act)
-        };
-        let to_one = |act: &dyn Fn(&mut Order) -> Result<Effect, ControlError>| {
-            let effect = self.to_order(book, one()?, act)?;
-            Ok(effect.transaction.into_iter().collect())
-        };
-        let changed: Vec<String> = match act {
-            Act::Each(act) => to_all(named, Source::Platform, &|order, uuid| act(order, uuid, now))?,
-            Act::Person(act) => {
-                to_all(Some(one()?), Source::BackOffice, &|order, uuid| act(order, uuid, now))?
+        let changed: Vec<String> = match (act, named) {
+            (Act::Transactions(BackOffice, _) | Act::One(_), None) => {
+                return Err(invalid("must name an order"));
             }
-            Act::PersonAmount(act) => {
-                to_all(Some(one()?), Source::BackOffice, &|order, uuid| act(order, uuid, amount))?
+            (Act::Transactions(source, act), named) => {
+                let act = |order: &mut Order, uuid: &str| act(order, uuid, amount, now);
+                self.to_transactions(book, named, name, source, act)?
             }
-            Act::Answers(other) if named.is_none() => {
+            (Act::One(act), Some(id)) => {
+                let effect = self.to_order(book, id, |order| act(order, amount, now))?;
+                effect.transaction.into_iter().collect()
+            }
+            (Act::Answers(_), Some(_)) => return Err(invalid("is for the whole brand")),
+            (Act::Answers(other), None) => {
                 book.orders().rest.names_other_mode = other;
                 Vec::new()
             }
-            Act::Answers(_) => return Err(invalid("is for the whole brand")),
-            Act::One(act) => to_one(&|order| act(order, now))?,
-            Act::OneAmount(act) => to_one(&|order| act(order, amount, now))?,
         };
         Ok(json!({"transactions": changed}))
     }
@@ -176,7 +171,7 @@ impl Lyra {
         named: Option<&str>,
         name: &str,
         source: Source,
-        act: &dyn Fn(&mut Order, &str) -> Result<Effect, Refusal>,
+        act: impl Fn(&mut Order, &str) -> Result<Effect, Refusal>,
     ) -> Result<Vec<String>, ControlError> {
         let mut orders = book.orders();
         // A transaction stands for itself, an order for all it has.

@@ -57,7 +57,7 @@ use super::SandboxAccount;
 use super::faults::FaultKind;
 use super::magic::{Magic, On};
 use super::platform::{
-    self, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer, with_text_at,
+    self, Act, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer, with_text_at,
 };
 use super::site::{self, Kept, Site, Start};
 
@@ -231,14 +231,8 @@ impl Platform for Lyra {
         })
     }
 
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
-        self.back_office(brand, order, action, amount)
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError> {
+        self.back_office(brand, act)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {

@@ -9,7 +9,7 @@ use super::transaction::{
     TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE, Transaction,
 };
 use super::{Book, Sips};
-use crate::platform::ControlError;
+use crate::platform::{Act, ControlError};
 use crate::site::unknown;
 
 /// Every action and its meaning, as `GET /_control` lists them.
@@ -108,13 +108,8 @@ fn reject(made: &mut Transaction, place: Option<usize>, amount: i64, now: Timest
 
 impl Sips {
     /// To one order, which it must fit, or to all that it fits. Answers what it changed.
-    pub(super) fn do_action(
-        &self,
-        book: &Book,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
+    pub(super) fn do_action(&self, book: &Book, act: &Act) -> Result<Value, ControlError> {
+        let (action, order, amount) = (act.action.as_str(), act.order.as_deref(), act.amount);
         if !ACTIONS.iter().any(|(name, _)| *name == action) {
             return Err(ControlError::NotFound(format!("action {action}")));
         }

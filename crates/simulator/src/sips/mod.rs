@@ -52,7 +52,7 @@ use super::faults::FaultKind;
 use super::ledger::Effect;
 use super::magic::{Magic, On};
 use super::platform::{
-    self, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at,
+    self, Act, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at,
 };
 use super::site::{self, Kept, Site, Start};
 
@@ -270,14 +270,8 @@ impl Platform for Sips {
         self.finish(book, order, ending).map(|made| made.status)
     }
 
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
-        self.do_action(self.known(brand)?, order, action, amount)
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError> {
+        self.do_action(self.known(brand)?, act)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {

@@ -55,7 +55,7 @@ use super::faults::FaultKind;
 use super::magic::{Magic, On};
 use super::members::Members;
 use super::platform::{
-    self, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at,
+    self, Act, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at,
 };
 use super::site::{self, Kept, Site, Start, unknown};
 
@@ -251,18 +251,8 @@ impl Platform for YabandPay {
         self.pay(self.known(brand)?, order, action)
     }
 
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
-        let book = self.known(brand)?;
-        if amount.is_some() {
-            return Err(ControlError::Invalid(format!("{action} wants no amount")));
-        }
-        self.back_office(book, order, action)
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError> {
+        self.back_office(self.known(brand)?, act)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {

@@ -6,7 +6,7 @@ use super::notify::Settings;
 use super::order::{AUTHORIZED, CANCELLED, DECLINED, EXPIRED, Order, PAID, VERIFY, is_open, new_number};
 use super::refund::{REFUND_CANCEL, REFUND_ERROR, REFUND_FAILED, REFUNDED, Refund};
 use super::{Book, Right, YabandPay};
-use crate::platform::{ControlError, PayerAction};
+use crate::platform::{self, ControlError, PayerAction};
 
 /// What an action does.
 #[derive(Debug, Clone, Copy)]
@@ -117,12 +117,11 @@ impl YabandPay {
     }
 
     /// Does one of [`ACTIONS`], to one payment or to all that it fits.
-    pub(super) fn back_office(
-        &self,
-        book: &Book,
-        id: Option<&str>,
-        action: &str,
-    ) -> Result<Value, ControlError> {
+    pub(super) fn back_office(&self, book: &Book, asked: &platform::Act) -> Result<Value, ControlError> {
+        let (action, id) = (asked.action.as_str(), asked.order.as_deref());
+        if asked.amount.is_some() {
+            return Err(ControlError::Invalid(format!("{action} wants no amount")));
+        }
         let act = ACTIONS.iter().find(|(name, ..)| *name == action).map(|(_, _, act)| *act);
         let act = act.ok_or_else(|| ControlError::NotFound(format!("action {action}")))?;
         if let Some(id) = id {
