@@ -11,9 +11,13 @@ use super::faults::{Fault, FaultId, ListedFault};
 use super::journal::LoggedRequest;
 use super::ledger::{Effect, Mail};
 use super::notices::SentNotice;
-use super::platform::{ControlError, PayerAction, Platform};
+use super::platform::{Act, ControlError, PayerAction, Platform};
 
 /// Controls running simulators from the same process; `/_control` has the same powers over HTTP.
+///
+/// # Errors
+/// A call is `NotFound` for an unknown provider, brand, order, action or number, and `Invalid` for what is not understood or
+/// cannot be done now.
 #[derive(Debug, Clone)]
 pub struct SimulatorControl {
     core: Arc<Core>,
@@ -24,22 +28,20 @@ impl SimulatorControl {
         Self { core }
     }
 
-    fn platform(&self, provider: &str) -> Result<&Arc<dyn Platform>, ControlError> {
+    pub(crate) fn platforms(&self) -> &[Arc<dyn Platform>] {
+        &self.core.platforms
+    }
+
+    pub(crate) fn platform(&self, provider: &str) -> Result<&Arc<dyn Platform>, ControlError> {
         self.core.platform(provider).ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))
     }
 
     /// Adds an order as it stands, without an effect in the ledger, and returns its identifier.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider or brand, `Invalid` for a draft that is not understood.
     pub fn add_order(&self, provider: &str, brand: &str, draft: &Value) -> Result<String, ControlError> {
         self.platform(provider)?.add_order(brand, draft)
     }
 
     /// Sets the status of an order to any text, the unknown ones included, without an effect in the ledger.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn set_order_status(
         &self,
         provider: &str,
@@ -51,9 +53,6 @@ impl SimulatorControl {
     }
 
     /// Lays a merge patch (RFC 7396) over every later answer about this order; `null` takes it away.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn patch_answer(
         &self,
         provider: &str,
@@ -61,14 +60,12 @@ impl SimulatorControl {
         order: &str,
         patch: &Value,
     ) -> Result<(), ControlError> {
+        let patch = Some(patch.clone()).filter(|patch| !patch.is_null());
         self.platform(provider)?.patch_answer(brand, order, patch)
     }
 
     /// Adds a payment transaction of the order's amount, with a merge patch over it, and returns its identifier.
     /// The status of the order stays.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn add_transaction(
         &self,
         provider: &str,
@@ -80,9 +77,6 @@ impl SimulatorControl {
     }
 
     /// Does what the payer does on the payment page, and returns the order's status after it.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order, `Invalid` when the order cannot be paid any more.
     pub fn payer(
         &self,
         provider: &str,
@@ -94,17 +88,11 @@ impl SimulatorControl {
     }
 
     /// The order as the platform would answer it.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand or order.
     pub fn order(&self, provider: &str, brand: &str, order: &str) -> Result<Value, ControlError> {
         self.platform(provider)?.order(brand, order)
     }
 
     /// Does what the back office or the night does (`remit`), to one order or to all of the brand.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider, brand, order or action, `Invalid` where it cannot be done now.
     pub fn act(
         &self,
         provider: &str,
@@ -112,13 +100,11 @@ impl SimulatorControl {
         order: Option<&str>,
         action: &str,
     ) -> Result<Value, ControlError> {
-        self.platform(provider)?.act(brand, order, action, None)
+        let act = Act { action: action.to_owned(), order: order.map(str::to_owned), amount: None };
+        self.platform(provider)?.act(brand, &act)
     }
 
     /// Does an action that wants an amount, in minor units, to one order.
-    ///
-    /// # Errors
-    /// As for `act`; `Invalid` also for an action that wants no amount.
     pub fn act_amount(
         &self,
         provider: &str,
@@ -127,7 +113,8 @@ impl SimulatorControl {
         action: &str,
         amount: i64,
     ) -> Result<Value, ControlError> {
-        self.platform(provider)?.act(brand, Some(order), action, Some(amount))
+        let (action, order) = (action.to_owned(), Some(order.to_owned()));
+        self.platform(provider)?.act(brand, &Act { action, order, amount: Some(amount) })
     }
 
     /// The notifications made, oldest first.
@@ -138,24 +125,25 @@ impl SimulatorControl {
     /// Waits until this many attempts to deliver a notification have ended since the last reset, whatever the
     /// answer was.
     pub async fn wait_for_notices(&self, attempts: u64) {
-        self.core.frame.notices.wait_for(attempts).await;
+        self.core.frame.notices.attempts.wait_for(attempts).await;
     }
 
     /// Sends a notification again: its true body, once, and no fault applies.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown number, `Invalid` when nobody has named an address for it.
     pub fn resend_notice(&self, sequence: u64) -> Result<(), ControlError> {
         self.core.frame.notices.resend(sequence)
     }
 
     /// Sets where the notifications of a brand go when the order names no address; an empty one takes it away.
     /// A reset keeps it.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider or brand, `Invalid` for what is no web address.
     pub fn set_notification_url(&self, provider: &str, brand: &str, url: &str) -> Result<(), ControlError> {
-        self.core.set_notification_url(provider, brand, url)
+        self.platform(provider)?.orders(brand)?;
+        let is_web =
+            |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !url.is_empty() && !is_web(url) {
+            return Err(ControlError::Invalid(format!("{url} is no web address")));
+        }
+        self.core.frame.notices.set_address(provider, brand, url);
+        Ok(())
     }
 
     /// Replaces the pauses before the second attempt to deliver a notification and the later ones; none means one
@@ -165,9 +153,6 @@ impl SimulatorControl {
     }
 
     /// All orders of a brand, oldest first.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown provider or brand.
     pub fn orders(&self, provider: &str, brand: &str) -> Result<Vec<Value>, ControlError> {
         self.platform(provider)?.orders(brand)
     }
@@ -209,7 +194,7 @@ impl SimulatorControl {
 
     /// How many requests reached this service, at all brands, since the last reset.
     pub fn requests(&self, service: &str) -> u64 {
-        self.core.frame.journal.count(service)
+        self.request_counts().get(service).copied().unwrap_or(0)
     }
 
     /// How many requests reached each service.
@@ -219,32 +204,32 @@ impl SimulatorControl {
 
     /// How many requests reached any service.
     pub fn total_requests(&self) -> u64 {
-        self.core.frame.journal.total()
+        self.core.frame.journal.requests.total()
     }
 
     /// The newest 10,000 requests, oldest first.
     pub fn request_log(&self) -> Vec<LoggedRequest> {
-        self.core.frame.journal.list()
+        self.core.frame.journal.requests.list()
     }
 
     /// Waits until this many requests have reached any service since the last reset.
     pub async fn wait_for_requests(&self, total: u64) {
-        self.core.frame.journal.wait_for(total).await;
+        self.core.frame.journal.requests.wait_for(total).await;
     }
 
     /// Every change of state that was really made, oldest first.
     pub fn effects(&self) -> Vec<Effect> {
-        self.core.frame.ledger.effects()
+        self.core.frame.ledger.effects.list()
     }
 
     /// Waits until this many changes of state have been made since the last reset.
     pub async fn wait_for_effects(&self, total: u64) {
-        self.core.frame.ledger.wait_for(total).await;
+        self.core.frame.ledger.effects.wait_for(total).await;
     }
 
     /// Every message sent to a payer, oldest first.
     pub fn mailbox(&self) -> Vec<Mail> {
-        self.core.frame.ledger.mails()
+        self.core.frame.ledger.mails.list()
     }
 
     /// The time at the platforms.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::exchange::Core;
+use super::control::SimulatorControl;
 use super::faults::{Fault, FaultId};
 use super::platform::{ControlError, PayerAction, Received, json as json_answer};
 
@@ -80,24 +80,13 @@ struct Payer {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Act {
-    action: String,
-    #[serde(default)]
-    order: Option<String>,
-    /// Minor units, for the actions that want it.
-    #[serde(default)]
-    amount: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct NotificationUrl {
     url: Option<String>,
 }
 
 /// Answers a control call.
-pub(crate) fn serve(core: &Core, request: &Received) -> Response<Bytes> {
-    match dispatch(core, request) {
+pub(crate) fn serve(control: &SimulatorControl, request: &Received) -> Response<Bytes> {
+    match dispatch(control, request) {
         Ok(body) => json_answer(StatusCode::OK, &body),
         Err(error) => {
             let status = match error {
@@ -109,107 +98,94 @@ pub(crate) fn serve(core: &Core, request: &Received) -> Response<Bytes> {
     }
 }
 
-fn dispatch(core: &Core, request: &Received) -> Result<Value, ControlError> {
+fn dispatch(control: &SimulatorControl, request: &Received) -> Result<Value, ControlError> {
     let segments: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).skip(1).collect();
-    let frame = &core.frame;
     match (request.method.as_str(), segments.as_slice()) {
-        ("GET", []) => Ok(help(core)),
-        ("GET", ["requests"]) => Ok(json!({
-            "total": frame.journal.total(),
-            "counts": frame.journal.counts(),
-            "requests": frame.journal.list(),
-        })),
-        ("GET", ["effects"]) => Ok(json!({"effects": frame.ledger.effects()})),
-        ("GET", ["mailbox"]) => Ok(json!({"mails": frame.ledger.mails()})),
-        ("GET", ["notices"]) => Ok(json!({"notices": frame.notices.list()})),
+        ("GET", []) => return Ok(help(control)),
+        ("GET", ["requests"]) => {
+            return Ok(json!({
+                "total": control.total_requests(),
+                "counts": control.request_counts(),
+                "requests": control.request_log(),
+            }));
+        }
+        ("GET", ["effects"]) => return Ok(json!({"effects": control.effects()})),
+        ("GET", ["mailbox"]) => return Ok(json!({"mails": control.mailbox()})),
+        ("GET", ["notices"]) => return Ok(json!({"notices": control.notices()})),
         ("POST", ["notices", sequence, "resend"]) => {
-            let number =
-                sequence.parse().map_err(|_| ControlError::NotFound(format!("notice {sequence}")))?;
-            frame.notices.resend(number)?;
-            Ok(json!({}))
+            let number = sequence.parse();
+            control
+                .resend_notice(number.map_err(|_| ControlError::NotFound(format!("notice {sequence}")))?)?;
         }
         ("POST", ["notification-url", provider, brand]) => {
             let wanted: NotificationUrl = parse(request)?;
-            core.set_notification_url(provider, brand, wanted.url.as_deref().unwrap_or_default())?;
-            Ok(json!({}))
+            control.set_notification_url(provider, brand, wanted.url.as_deref().unwrap_or_default())?;
         }
         ("POST", ["act", provider, brand]) => {
-            let act: Act = parse(request)?;
-            let platform = core
-                .platform(provider)
-                .ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))?;
-            platform.act(brand, act.order.as_deref(), &act.action, act.amount)
+            return control.platform(provider)?.act(brand, &parse(request)?);
         }
-        ("GET", ["faults"]) => Ok(json!({"faults": frame.faults.list()})),
+        ("GET", ["faults"]) => return Ok(json!({"faults": control.faults()})),
         ("POST", ["faults"]) => {
             let fault: Fault = parse(request)?;
-            if core.platform(&fault.provider).is_none() {
-                return Err(ControlError::NotFound(format!("provider {}", fault.provider)));
-            }
-            Ok(json!({"id": frame.faults.add(fault)}))
+            control.platform(&fault.provider)?;
+            return Ok(json!({"id": control.add_fault(fault)}));
         }
-        ("DELETE", ["faults"]) => {
-            frame.faults.clear();
-            Ok(json!({}))
-        }
+        ("DELETE", ["faults"]) => control.clear_faults(),
         ("POST", ["faults", id, "release"]) => {
-            let released = id.parse().is_ok_and(|number| frame.faults.release(FaultId::new(number)));
-            if released { Ok(json!({})) } else { Err(ControlError::NotFound(format!("fault {id}"))) }
+            if !id.parse().is_ok_and(|number| control.release(FaultId::new(number))) {
+                return Err(ControlError::NotFound(format!("fault {id}")));
+            }
         }
-        ("POST", ["connections", "close"]) => {
-            core.connections.send_modify(|closings| *closings = closings.wrapping_add(1));
-            Ok(json!({}))
-        }
-        ("GET", ["clock"]) => Ok(json!({"now": frame.clock.now()})),
+        ("POST", ["connections", "close"]) => control.close_connections(),
+        ("GET", ["clock"]) => return Ok(json!({"now": control.now()})),
         ("POST", ["clock"]) => {
             let advance: Advance = parse(request)?;
-            frame.clock.advance(Duration::from_millis(advance.advance_ms));
-            Ok(json!({"now": frame.clock.now()}))
+            control.advance(Duration::from_millis(advance.advance_ms));
+            return Ok(json!({"now": control.now()}));
         }
-        ("POST", ["reset"]) => {
-            core.reset();
-            Ok(json!({}))
+        ("POST", ["reset"]) => control.reset(),
+        (_, ["orders", provider, brand, rest @ ..]) => {
+            return orders(control, request, provider, brand, rest);
         }
-        (_, ["orders", provider, brand, rest @ ..]) => orders(core, request, provider, brand, rest),
-        _ => Err(unknown(request)),
+        _ => return Err(unknown(request)),
     }
+    Ok(json!({}))
 }
 
 fn orders(
-    core: &Core,
+    control: &SimulatorControl,
     request: &Received,
     provider: &str,
     brand: &str,
     rest: &[&str],
 ) -> Result<Value, ControlError> {
-    let platform =
-        core.platform(provider).ok_or_else(|| ControlError::NotFound(format!("provider {provider}")))?;
-    match (request.method.as_str(), rest) {
-        ("GET", []) => Ok(json!({"orders": platform.orders(brand)?})),
+    let id = match (request.method.as_str(), rest) {
+        ("GET", []) => return Ok(json!({"orders": control.orders(provider, brand)?})),
         ("POST", []) => {
-            let id = platform.add_order(brand, &parse(request)?)?;
-            Ok(json!({"id": id, "order": platform.order(brand, &id)?}))
+            let id = control.add_order(provider, brand, &parse(request)?)?;
+            return Ok(json!({"id": id, "order": control.order(provider, brand, &id)?}));
         }
-        ("GET", [id]) => platform.order(brand, id),
+        ("GET", [id]) => id,
         ("PATCH", [id]) => {
-            platform.patch_answer(brand, id, &parse(request)?)?;
-            platform.order(brand, id)
+            control.patch_answer(provider, brand, id, &parse(request)?)?;
+            id
         }
         ("POST", [id, "status"]) => {
             let wanted: Status = parse(request)?;
-            platform.set_status(brand, id, &wanted.status)?;
-            platform.order(brand, id)
+            control.set_order_status(provider, brand, id, &wanted.status)?;
+            id
         }
         ("POST", [id, "payer"]) => {
             let payer: Payer = parse(request)?;
-            Ok(json!({"status": platform.payer(brand, id, payer.action)?}))
+            return Ok(json!({"status": control.payer(provider, brand, id, payer.action)?}));
         }
         ("POST", [id, "transactions"]) => {
             let patch = if request.body.is_empty() { json!({}) } else { parse(request)? };
-            Ok(json!({"id": platform.add_transaction(brand, id, &patch)?}))
+            return Ok(json!({"id": control.add_transaction(provider, brand, id, &patch)?}));
         }
-        _ => Err(unknown(request)),
-    }
+        _ => return Err(unknown(request)),
+    };
+    control.order(provider, brand, id)
 }
 
 fn unknown(request: &Received) -> ControlError {
@@ -220,13 +196,14 @@ fn parse<T: DeserializeOwned>(request: &Received) -> Result<T, ControlError> {
     serde_json::from_slice(&request.body).map_err(|error| ControlError::Invalid(format!("body: {error}")))
 }
 
-fn help(core: &Core) -> Value {
+fn help(control: &SimulatorControl) -> Value {
     let endpoints: Vec<_> = ENDPOINTS
         .iter()
         .map(|(method, path, meaning)| json!({"method": method, "path": path, "meaning": meaning}))
         .collect();
+    let platforms = control.platforms().iter();
     let providers: serde_json::Map<_, _> =
-        core.platforms.iter().map(|platform| (platform.name().to_owned(), platform.help())).collect();
+        platforms.map(|platform| (platform.name().to_owned(), platform.help())).collect();
     json!({
         "about": "Simulators of payment platforms. Nothing here moves money.",
         "endpoints": endpoints,
@@ -246,16 +223,6 @@ mod tests {
     use crate::rig::{CANCEL, GET, Rig};
 
     const SAMPLE: &str = "d63e7f507a6f4dfa86cb40a833ecfd85";
-
-    #[tokio::test]
-    async fn the_help_names_magic_amounts_shops_and_calls() {
-        let rig = Rig::new().await;
-        let (status, help) = rig.order_control(Method::GET, "", &Value::Null).await;
-        assert_eq!(status, 200);
-        assert_eq!(help["providers"]["lyra"]["magic_amounts"][2]["amount"], 990_003);
-        assert_eq!(help["providers"]["lyra"]["shops"][0]["shop_id"], "69876357");
-        assert_eq!(help["endpoints"].as_array().unwrap().len(), super::ENDPOINTS.len());
-    }
 
     #[tokio::test]
     async fn faults_are_ordered_listed_and_forgotten() {
@@ -281,38 +248,48 @@ mod tests {
     #[tokio::test]
     async fn orders_are_prepared_bent_and_paid() {
         let rig = Rig::new().await;
+        let call = async |method: Method, path: &str, body: Value| {
+            let (status, answer) = rig.order_control(method, path, &body).await;
+            assert_eq!(status, 200, "{path} {answer}");
+            answer
+        };
         let draft = json!({"amount": 7, "status": "RUNNING", "channel": "MAIL"});
-        let (_, added) = rig.order_control(Method::POST, "/orders/lyra/epaync", &draft).await;
+        let added = call(Method::POST, "/orders/lyra/epaync", draft).await;
         let id = added["id"].as_str().unwrap();
         let one = format!("/orders/lyra/epaync/{id}");
-        let (_, order) = rig.order_control(Method::GET, &one, &Value::Null).await;
+        let order = call(Method::GET, &one, Value::Null).await;
         assert_eq!((&order["amount"], &order["currency"]), (&json!(7), &json!("XPF")));
         let patch = json!({"taxRate": null, "amount": "seven", "brandNew": {"x": 1}});
-        rig.order_control(Method::PATCH, &one, &patch).await;
+        call(Method::PATCH, &one, patch).await;
         let answer = rig.done("epaync", GET, &json!({"paymentOrderId": id})).await;
         assert_eq!((&answer["amount"], &answer["brandNew"]["x"]), (&json!("seven"), &json!(1)));
         assert!(answer.get("taxRate").is_none());
-        rig.order_control(Method::PATCH, &one, &Value::Null).await;
-        let (_, order) = rig.order_control(Method::GET, &one, &Value::Null).await;
-        assert_eq!(order["amount"], 7);
-        let (_, paid) =
-            rig.order_control(Method::POST, &format!("{one}/payer"), &json!({"action": "pay"})).await;
-        assert_eq!(paid, json!({"status": "PAID"}));
+        assert_eq!(call(Method::PATCH, &one, Value::Null).await["amount"], 7);
+        let pay = json!({"action": "pay"});
+        assert_eq!(call(Method::POST, &format!("{one}/payer"), pay.clone()).await, json!({"status": "PAID"}));
         assert_eq!(
-            rig.order_control(Method::POST, &format!("{one}/payer"), &json!({"action": "pay"})).await.0,
+            rig.order_control(Method::POST, &format!("{one}/payer"), &pay).await.0,
             400,
             "paid already"
         );
         let odd = json!({"status": "ODD"});
-        let (_, order) = rig.order_control(Method::POST, &format!("{one}/status"), &odd).await;
-        assert_eq!(order["paymentOrderStatus"], "ODD");
+        assert_eq!(call(Method::POST, &format!("{one}/status"), odd).await["paymentOrderStatus"], "ODD");
         let waiting = json!({"detailedStatus": "UNDER_VERIFICATION", "uuid": "u1"});
-        let (_, added) = rig.order_control(Method::POST, &format!("{one}/transactions"), &waiting).await;
-        assert_eq!(added["id"], "u1");
-        let (_, all) = rig.order_control(Method::GET, "/orders/lyra/epaync", &Value::Null).await;
+        assert_eq!(call(Method::POST, &format!("{one}/transactions"), waiting).await["id"], "u1");
+        let act = json!({"action": "back_office_lower", "order": "u1", "amount": 5});
+        assert_eq!(rig.order_control(Method::POST, "/act/lyra/epaync", &act).await.0, 400, "not its state");
+        let all = call(Method::GET, "/orders/lyra/epaync", Value::Null).await;
         assert_eq!(all["orders"].as_array().unwrap().len(), 1);
-        let (_, mails) = rig.order_control(Method::GET, "/mailbox", &Value::Null).await;
+        let mails = call(Method::GET, "/mailbox", Value::Null).await;
         assert_eq!(mails, json!({"mails": []}), "preparing an order mails nothing");
+        let help = call(Method::GET, "", Value::Null).await;
+        for (provider, shop, actions) in
+            [("lyra", "shop_id", 17), ("sips", "merchant_id", 14), ("yabandpay", "user", 18)]
+        {
+            let help = &help["providers"][provider];
+            assert!(help["shops"][0][shop].is_string() && help["magic_amounts"][2]["amount"] == 990_003);
+            assert_eq!(help["actions"].as_array().unwrap().len(), actions);
+        }
     }
 
     #[tokio::test]

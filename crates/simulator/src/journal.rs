@@ -8,9 +8,8 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::watch;
 
-use super::recent::{Recent, lock};
+use super::records::{Records, lock};
 
 /// Requests kept in the log; counters go on counting.
 const KEPT: usize = 10_000;
@@ -50,55 +49,34 @@ pub struct LoggedRequest {
 /// Requests received since the start or the last reset.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    log: Mutex<(Recent<LoggedRequest>, IndexMap<String, u64>)>,
-    received: watch::Sender<u64>,
+    pub(crate) requests: Records<LoggedRequest>,
+    counts: Mutex<IndexMap<String, u64>>,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { log: Mutex::new((Recent::new(KEPT), IndexMap::new())), received: watch::Sender::new(0) }
+        Self { requests: Records::new(KEPT), counts: Mutex::default() }
     }
 }
 
 impl Journal {
     /// Logs the request and returns its number.
     pub(crate) fn record(&self, request: LoggedRequest) -> u64 {
-        let mut log = lock(&self.log);
-        let count = log.1.entry(request.service.clone()).or_default();
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(request.service.clone()).or_default();
         *count = count.saturating_add(1);
         let body = redacted(request.body);
-        let sequence = log.0.push(|sequence| LoggedRequest { sequence, body, ..request });
-        // Announced under the lock, so that a waiter sees the entry it waited for and numbers never go back.
-        self.received.send_replace(sequence);
-        sequence
-    }
-
-    pub(crate) fn list(&self) -> Vec<LoggedRequest> {
-        lock(&self.log).0.list()
-    }
-
-    pub(crate) fn count(&self, service: &str) -> u64 {
-        lock(&self.log).1.get(service).copied().unwrap_or(0)
+        self.requests.push(|sequence| LoggedRequest { sequence, body, ..request })
     }
 
     pub(crate) fn counts(&self) -> IndexMap<String, u64> {
-        lock(&self.log).1.clone()
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        *self.received.borrow()
-    }
-
-    pub(crate) async fn wait_for(&self, total: u64) {
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = self.received.subscribe().wait_for(|received| *received >= total).await;
+        lock(&self.counts).clone()
     }
 
     pub(crate) fn reset(&self) {
-        let mut log = lock(&self.log);
-        log.0.clear();
-        log.1.clear();
-        self.received.send_replace(0);
+        let mut counts = lock(&self.counts);
+        counts.clear();
+        self.requests.reset();
     }
 }
 
@@ -124,41 +102,10 @@ mod tests {
 
     use super::*;
 
-    fn request(service: &str, body: Value) -> LoggedRequest {
-        LoggedRequest {
-            sequence: 0,
-            at: Timestamp::UNIX_EPOCH,
-            connection: 1,
-            provider: "lyra".into(),
-            brand: "systempay".into(),
-            service: service.into(),
-            shop: None,
-            order: None,
-            reference: None,
-            traceparent: None,
-            tracestate: None,
-            body,
-        }
-    }
-
     #[test]
     fn secrets_never_enter_the_log() {
-        let journal = Journal::default();
-        journal.record(request("A", json!({"card": {"pan": "4970100000000055", "x": [{"Password": "p"}]}})));
-        let body = &journal.list()[0].body;
-        assert_eq!(*body, json!({"card": {"pan": "***", "x": [{"Password": "***"}]}}));
-    }
-
-    #[tokio::test]
-    async fn counters_are_per_service_and_waiting_ends_at_the_total() {
-        let journal = Journal::default();
-        for service in ["A", "B", "A"] {
-            journal.record(request(service, Value::Null));
-        }
-        assert_eq!((journal.count("A"), journal.count("B"), journal.count("C")), (2, 1, 0));
-        journal.wait_for(3).await;
-        assert_eq!(journal.total(), 3);
-        journal.reset();
-        assert_eq!((journal.total(), journal.count("A")), (0, 0));
+        let body =
+            redacted(json!({"card": {"pan": "4970100000000055", "x": [{"Password": "p"}]}, "seal": "s"}));
+        assert_eq!(body, json!({"card": {"pan": "***", "x": [{"Password": "***"}]}, "seal": "***"}));
     }
 }

@@ -2,19 +2,16 @@
 //!
 //! Tests count effects here, never answers: an answer may be lost while the effect took place.
 
-use std::sync::Mutex;
-
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::watch;
 
-use super::recent::{Recent, lock};
+use super::records::Records;
 
 /// Entries kept of each list: far above what a test makes, small enough for a long run under load.
 const KEPT: usize = 100_000;
 
 /// One change of state that a platform really made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Effect {
     /// Number of the effect, from 1.
     pub sequence: u64,
@@ -76,84 +73,29 @@ pub struct Mail {
 /// Effects and messages of all platforms.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    effects: Mutex<Recent<Effect>>,
-    mails: Mutex<Recent<Mail>>,
-    entered: watch::Sender<u64>,
+    pub(crate) effects: Records<Effect>,
+    pub(crate) mails: Records<Mail>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self {
-            effects: Mutex::new(Recent::new(KEPT)),
-            mails: Mutex::new(Recent::new(KEPT)),
-            entered: watch::Sender::new(0),
-        }
+        Self { effects: Records::new(KEPT), mails: Records::new(KEPT) }
     }
 }
 
 impl Ledger {
     /// Enters an effect; its `sequence` is given here.
     pub(crate) fn effect(&self, effect: Effect) {
-        let mut effects = lock(&self.effects);
-        let sequence = effects.push(|sequence| Effect { sequence, ..effect });
-        // Under the lock, so that a waiter finds the entry it waited for.
-        self.entered.send_replace(sequence);
+        self.effects.push(|sequence| Effect { sequence, ..effect });
     }
 
     /// Puts a message in the mailbox; its `sequence` is given here.
     pub(crate) fn mail(&self, mail: Mail) {
-        lock(&self.mails).push(|sequence| Mail { sequence, ..mail });
-    }
-
-    pub(crate) fn effects(&self) -> Vec<Effect> {
-        lock(&self.effects).list()
-    }
-
-    pub(crate) async fn wait_for(&self, total: u64) {
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = self.entered.subscribe().wait_for(|entered| *entered >= total).await;
-    }
-
-    pub(crate) fn mails(&self) -> Vec<Mail> {
-        lock(&self.mails).list()
+        self.mails.push(|sequence| Mail { sequence, ..mail });
     }
 
     pub(crate) fn reset(&self) {
-        let mut effects = lock(&self.effects);
-        effects.clear();
-        self.entered.send_replace(0);
-        lock(&self.mails).clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn effects_are_numbered_in_order() {
-        let ledger = Ledger::default();
-        for amount_after in [100, 200] {
-            ledger.effect(Effect {
-                sequence: 0,
-                at: Timestamp::UNIX_EPOCH,
-                provider: "lyra".into(),
-                brand: "systempay".into(),
-                action: "update".into(),
-                order: "a".into(),
-                transaction: None,
-                amount: None,
-                amount_before: None,
-                amount_after,
-                currency: "EUR".into(),
-                status_before: None,
-                status_after: "RUNNING".into(),
-                request: None,
-            });
-        }
-        let numbers: Vec<_> = ledger.effects().iter().map(|e| (e.sequence, e.amount_after)).collect();
-        assert_eq!(numbers, [(1, 100), (2, 200)]);
-        ledger.reset();
-        assert!(ledger.effects().is_empty() && ledger.mails().is_empty());
+        self.effects.reset();
+        self.mails.reset();
     }
 }

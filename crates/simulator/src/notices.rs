@@ -10,11 +10,11 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::faults::FaultKind;
 use super::platform::ControlError;
-use super::recent::{Recent, lock};
+use super::records::{Count, Recent, lock};
 
 /// Notices kept for the control API.
 const KEPT: usize = 10_000;
@@ -23,7 +23,7 @@ const KEPT: usize = 10_000;
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 
 /// A notification ready to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// Provider platform, `lyra`.
     pub(crate) provider: &'static str,
@@ -153,7 +153,7 @@ pub(crate) struct Notices {
     state: Mutex<State>,
     queue: mpsc::UnboundedSender<Job>,
     jobs: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
-    attempts: watch::Sender<u64>,
+    pub(crate) attempts: Count,
 }
 
 impl Default for Notices {
@@ -166,12 +166,7 @@ impl Default for Notices {
             addresses: IndexMap::new(),
             pauses: PAUSES.into(),
         };
-        Self {
-            state: Mutex::new(state),
-            queue,
-            jobs: Mutex::new(Some(jobs)),
-            attempts: watch::Sender::new(0),
-        }
+        Self { state: Mutex::new(state), queue, jobs: Mutex::new(Some(jobs)), attempts: Count::default() }
     }
 }
 
@@ -264,13 +259,7 @@ impl Notices {
             self.enqueue(Job { age: job.age, sequence, way: Way::Late });
         }
         // Under the lock, so that a waiter finds the attempt it waited for.
-        self.attempts.send_modify(|attempts| *attempts = attempts.saturating_add(1));
-    }
-
-    /// Waits until this many attempts have ended since the last reset.
-    pub(crate) async fn wait_for(&self, total: u64) {
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = self.attempts.subscribe().wait_for(|attempts| *attempts >= total).await;
+        self.attempts.set(self.attempts.get().saturating_add(1));
     }
 
     /// Where the notices of a brand go that name no address; an empty one takes the address away.
@@ -298,6 +287,6 @@ impl Notices {
         state.made.clear();
         state.held.clear();
         state.age = state.age.wrapping_add(1);
-        self.attempts.send_replace(0);
+        self.attempts.set(0);
     }
 }

@@ -156,8 +156,6 @@ mod tests {
         // The page that a form of the shop opens is shown, and its buttons are its own.
         let opens = status(&rig, Method::POST, "/sips/sherlocks/paypage", &evil, "redirectionData=x").await;
         assert_eq!(opens, 404, "the page says that there is no such payment");
-        let body = "redirectionData=x&redirectionVersion=y&action=pay";
-        assert_eq!(status(&rig, Method::POST, "/sips/sherlocks/paypage", &evil, body).await, 403);
         let again = "redirectionData=x&%61ction=pay";
         assert_eq!(status(&rig, Method::POST, "/sips/sherlocks/paypage", &evil, again).await, 403);
     }

@@ -2,9 +2,10 @@
 //!
 //! Source: Lyra REST API V4, `Charge/CreatePaymentOrder`; provider page `Charge/PaymentOrder/Update`, table of errors.
 
-use super::members::{Members, is_email, is_phone};
 use super::order::{Channel, Mail};
+use super::services::UNKNOWN;
 use super::shops::DemoShop;
+use crate::members::{Members, is_email, is_phone};
 use crate::platform::Refusal;
 
 /// The one e-mail template of the demo shops, and the languages it exists in.
@@ -27,25 +28,21 @@ const SMS_TROUBLE: [(&str, &str); 4] =
 /// The input layer; `None` when the request has no `channelOptions`.
 pub(super) fn read(members: &Members<'_>) -> Result<Option<Channel>, Refusal> {
     let Some(options) = members.object("channelOptions", "INT_902")? else { return Ok(None) };
-    options.only(&["channelType", "mailOptions", "smsOptions", "whatsAppOptions"])?;
+    options.known(UNKNOWN, &[&["channelType", "mailOptions", "smsOptions", "whatsAppOptions"]])?;
     let channel_type = options.text("channelType", "INT_854")?;
     match channel_type.as_deref() {
         // Source: Lyra REST API V4, `Charge/CreatePaymentOrder`: URL when absent.
         None | Some("URL") => Ok(Some(Channel::Url)),
         Some("MAIL") => mail(&options).map(Some),
         Some("SMS") => {
-            let sms = options
-                .object("smsOptions", "INT_836")?
-                .ok_or_else(|| options.missing("smsOptions", "INT_836"))?;
-            sms.only(&["phoneNumber", "message"])?;
+            let sms = options.needed_object("smsOptions", "INT_836")?;
+            sms.known(UNKNOWN, &[&["phoneNumber", "message"]])?;
             let phone = sms.needed_text("phoneNumber", "INT_838")?;
             Ok(Some(Channel::Sms { phone, message: message(&sms, "message")? }))
         }
         Some("WHATSAPP") => {
-            let whats_app = options
-                .object("whatsAppOptions", "INT_839")?
-                .ok_or_else(|| options.missing("whatsAppOptions", "INT_839"))?;
-            whats_app.only(&["phoneNumber"])?;
+            let whats_app = options.needed_object("whatsAppOptions", "INT_839")?;
+            whats_app.known(UNKNOWN, &[&["phoneNumber"]])?;
             Ok(Some(Channel::WhatsApp { phone: whats_app.needed_text("phoneNumber", "INT_837")? }))
         }
         // Options of some shops, which these do not have.
@@ -56,9 +53,8 @@ pub(super) fn read(members: &Members<'_>) -> Result<Option<Channel>, Refusal> {
 
 /// The provider pages' sample names a recipient only: subject and body then have defaults.
 fn mail(options: &Members<'_>) -> Result<Channel, Refusal> {
-    let mail =
-        options.object("mailOptions", "INT_841")?.ok_or_else(|| options.missing("mailOptions", "INT_841"))?;
-    mail.only(&["recipient", "bcc", "subject", "body", "template"])?;
+    let mail = options.needed_object("mailOptions", "INT_841")?;
+    mail.known(UNKNOWN, &[&["recipient", "bcc", "subject", "body", "template"]])?;
     Ok(Channel::Mail(Mail {
         recipient: mail.needed_text("recipient", "INT_850")?,
         bcc: mail.text("bcc", "INT_902")?,
@@ -150,105 +146,5 @@ pub(super) fn changed(present: &Channel, wanted: Channel) -> Result<Channel, Ref
         (Channel::Url | Channel::Mail(_) | Channel::Sms { .. } | Channel::WhatsApp { .. }, _) => {
             Err(Refusal::new("PSP_1017"))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::lyra::shops::demo_shop;
-
-    fn judge(brand: &str, locale: &str, options: &Value) -> Result<Option<Channel>, String> {
-        let body = json!({"channelOptions": options});
-        let channel =
-            Members::of_body(&body).and_then(|members| read(&members)).map_err(|refusal| refusal.code)?;
-        if let Some(channel) = &channel {
-            check(channel, &demo_shop(brand).unwrap(), locale).map_err(|refusal| refusal.code)?;
-        }
-        Ok(channel)
-    }
-
-    #[track_caller]
-    fn refused(options: Value, expected: &str) {
-        assert_eq!(judge("systempay", "fr_FR", &options), Err(expected.to_owned()), "{options}");
-    }
-
-    #[test]
-    fn each_gap_has_its_code() {
-        refused(json!({"channelType": "PIGEON"}), "INT_854");
-        refused(json!({"channelType": 1}), "INT_854");
-        refused(json!({"channelType": "INVOICE"}), "PSP_1016");
-        refused(json!({"channel": "MAIL"}), "INT_900");
-        refused(json!({"channelType": "MAIL"}), "INT_841");
-        refused(json!({"channelType": "MAIL", "mailOptions": {}}), "INT_850");
-        refused(json!({"channelType": "MAIL", "mailOptions": {"recipient": "nobody"}}), "PSP_1033");
-        refused(
-            json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "bcc": "d@e.f;g"}}),
-            "PSP_1033",
-        );
-        refused(
-            json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "subject": 1}}),
-            "INT_843",
-        );
-        refused(json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "body": 1}}), "INT_842");
-        refused(
-            json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "template": 1}}),
-            "INT_845",
-        );
-        refused(
-            json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "template": "x"}}),
-            "PSP_1022",
-        );
-        refused(json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "to": "x"}}), "INT_900");
-        let long = "x".repeat(10_001);
-        refused(
-            json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "body": long}}),
-            "INT_914",
-        );
-        refused(json!({"channelType": "SMS"}), "INT_836");
-        refused(json!({"channelType": "SMS", "smsOptions": {"message": "m"}}), "INT_838");
-        refused(json!({"channelType": "SMS", "smsOptions": {"phoneNumber": "0611111111"}}), "PSP_1031");
-        for end in ["1028", "1029", "1030", "1044"] {
-            let phone = format!("+3360099{end}");
-            refused(
-                json!({"channelType": "SMS", "smsOptions": {"phoneNumber": phone}}),
-                &format!("PSP_{end}"),
-            );
-        }
-        refused(json!({"channelType": "WHATSAPP"}), "INT_839");
-        refused(json!({"channelType": "WHATSAPP", "whatsAppOptions": {}}), "INT_837");
-        refused(json!({"channelType": "WHATSAPP", "whatsAppOptions": {"phoneNumber": "x"}}), "PSP_1031");
-        refused(
-            json!({"channelType": "WHATSAPP", "whatsAppOptions": {"phoneNumber": "+33600991001"}}),
-            "PSP_1001",
-        );
-        refused(
-            json!({"channelType": "WHATSAPP", "whatsAppOptions": {"phoneNumber": "+33600991002"}}),
-            "PSP_1002",
-        );
-    }
-
-    #[test]
-    fn language_and_contract_count() {
-        let whats_app =
-            json!({"channelType": "WHATSAPP", "whatsAppOptions": {"phoneNumber": "+33611111111"}});
-        assert!(judge("systempay", "fr_FR", &whats_app).is_ok());
-        assert_eq!(judge("systempay", "pt_BR", &whats_app), Err("PSP_1004".into()));
-        assert_eq!(judge("epaync", "fr_FR", &whats_app), Err("PSP_1003".into()));
-        let mail =
-            json!({"channelType": "MAIL", "mailOptions": {"recipient": "a@b.c", "template": TEMPLATE}});
-        assert!(judge("systempay", "en_GB", &mail).is_ok());
-        assert_eq!(judge("systempay", "es_ES", &mail), Err("PSP_1022".into()));
-        let own = json!({"channelType": "MAIL", "mailOptions":
-            {"recipient": "a@b.c", "template": "x", "subject": "s", "body": "b"}});
-        assert!(judge("systempay", "es_ES", &own).is_ok());
-    }
-
-    #[test]
-    fn the_link_is_the_default() {
-        assert_eq!(judge("systempay", "fr_FR", &json!({})), Ok(Some(Channel::Url)));
-        assert_eq!(judge("systempay", "fr_FR", &Value::Null), Ok(None));
     }
 }

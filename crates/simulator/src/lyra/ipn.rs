@@ -1,36 +1,23 @@
-//! Signed messages to the merchant: the notification (IPN) and the data of a browser return.
+//! The signed notification to the merchant (IPN).
 //!
 //! Source: Lyra REST API V4, notification; the signature as in code published by Lyra. Inferred: `transactions`
 //! lists the one transaction that the message is about, and no member names the payment order.
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::Sha256;
 
 use super::order::Order;
 use super::shops::DemoShop;
 use super::transaction::summary;
 use super::{Book, Lyra};
 use crate::notices::Notice;
+use crate::signing;
 
 /// What somebody signs with who does not know the password.
 const FORGERS_KEY: &str = "testpassword_FORGEDFORGEDFORGEDFORGEDFORGED";
 
 /// Statuses of the merchant's answer that count as delivered. Source: Lyra REST API V4, notification.
 const DELIVERED: [u16; 12] = [200, 201, 202, 203, 204, 205, 206, 301, 302, 303, 307, 308];
-
-/// A form, name by name.
-pub(super) type Fields = [(&'static str, String); 5];
-
-/// Which of the shop's secrets signs, `kr-hash-key`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    /// The REST password: notifications.
-    Password,
-    /// The HMAC key, as text: browser returns.
-    Hmac,
-}
 
 /// What a notification comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,37 +40,23 @@ impl Source {
     }
 }
 
-/// 64 lower-case hexadecimal digits.
-fn hash(key: &str, text: &str) -> String {
-    // A key of any length will do: the error never comes, and would show as an empty hash.
-    let signed = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map(|mut mac| {
-        mac.update(text.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
-    });
-    signed.unwrap_or_default()
-}
-
-fn fields(kind: Key, secret: &str, answer: &str) -> Fields {
-    let name = if kind == Key::Password { "password" } else { "sha256_hmac" };
-    [
-        ("kr-hash-key", name.to_owned()),
-        ("kr-hash-algorithm", "sha256_hmac".to_owned()),
-        ("kr-hash", hash(secret, answer)),
-        ("kr-answer-type", "V4/Payment".to_owned()),
-        ("kr-answer", answer.to_owned()),
-    ]
-}
-
-fn form(fields: &Fields, source: Source) -> String {
+/// The form of a message, signed with the REST password.
+fn form(password: &str, answer: &str, source: Source) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(fields);
+    form.extend_pairs([
+        ("kr-hash-key", "password"),
+        ("kr-hash-algorithm", "sha256_hmac"),
+        ("kr-hash", &signing::sha256(answer, password)),
+        ("kr-answer-type", "V4/Payment"),
+        ("kr-answer", answer),
+    ]);
     if let Some(word) = source.word() {
         form.append_pair("kr-src", word);
     }
     form.finish()
 }
 
-/// The `V4/Payment` about one transaction; about none when the payer left.
+/// The `V4/Payment` about one transaction.
 fn payment(order: &Order, uuid: Option<&str>, shop: &DemoShop, now: Timestamp) -> String {
     let listed: Vec<Value> = order
         .transactions
@@ -94,52 +67,30 @@ fn payment(order: &Order, uuid: Option<&str>, shop: &DemoShop, now: Timestamp) -
     summary("V4/Payment", &[order], listed, shop, now).to_string()
 }
 
-/// The return address with the signed data in its query; as it is when it is no address.
-pub(super) fn with_query(address: &str, fields: &Fields) -> String {
-    url::Url::parse(address).map_or_else(
-        |_| address.to_owned(),
-        |mut address| {
-            address.query_pairs_mut().extend_pairs(fields);
-            address.into()
-        },
-    )
-}
-
-/// What the browser carries to the return address.
-pub(super) fn return_fields(order: &Order, uuid: Option<&str>, shop: &DemoShop, now: Timestamp) -> Fields {
-    fields(Key::Hmac, shop.return_key(order.mode), &payment(order, uuid, shop, now))
-}
-
 impl Lyra {
     /// Sends a notification about one transaction to the order's address, or else to the Back Office's.
-    pub(super) fn notify(&self, book: &Book, order: &Order, uuid: &str, source: Source, now: Timestamp) {
-        let answer = payment(order, Some(uuid), &book.shop, now);
-        let signed = |key| form(&fields(Key::Password, key, &answer), source);
+    pub(super) fn notify(&self, book: &Book, order: &Order, uuid: Option<&str>, source: Source) {
+        let answer = payment(order, uuid, &book.shop, self.now());
+        let signed = |key| form(key, &answer, source);
         let notice = Notice {
-            provider: "lyra",
-            brand: book.shop.brand.to_owned(),
-            order: order.id.clone(),
             url: order.ipn_url.clone().unwrap_or_default(),
             content_type: "application/x-www-form-urlencoded",
             body: signed(book.shop.secret(order.mode)).into(),
             forged: signed(FORGERS_KEY).into(),
             statuses: &DELIVERED,
-            expected: None,
+            ..Notice::default()
         };
-        self.frame.notices.send(notice, now);
+        self.send(book, order, notice);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use serde_json::json;
-
     use super::*;
-    use crate::PayerAction;
     use crate::lyra::demo_shop;
-    use crate::rig::{CREATE, Inbox, Rig};
+
+    /// The demo key of browser returns that Lyra publishes.
+    const HMAC_KEY: &str = "38453613e7f44dc58732bad3dca2bca3";
 
     /// Vectors of the documentation, made with the demo keys that Lyra publishes.
     const V1: &str = r#"{"orderStatus":"PAID","_type":"V4/Payment"}"#;
@@ -158,12 +109,12 @@ mod tests {
         let shop = demo_shop("systempay").unwrap();
         for (key, text, expected) in [
             (shop.password, V1, "2f8e7ae3f600aa2a0d84920a79811fcb2be324b030237bf1a79d536964c09136"),
-            (shop.hmac_key, V1, "65c08800e2493be08b78f1250beeaeef3383e767659c41256c98af16f7693557"),
+            (HMAC_KEY, V1, "65c08800e2493be08b78f1250beeaeef3383e767659c41256c98af16f7693557"),
             (shop.password, V2, "0706aab910837780056dc72cded6173565bf9e5a23cf77445620852e12c8d810"),
             (shop.password, V3, "36dabf91587da7b748c277fea8c649a5e05071870a2c36d0899d1edf627d04a7"),
-            (shop.hmac_key, V3, "78895045be38a0f05901616fb3674df50a0ca33ea302480f0247ac926b4d9a23"),
+            (HMAC_KEY, V3, "78895045be38a0f05901616fb3674df50a0ca33ea302480f0247ac926b4d9a23"),
         ] {
-            assert_eq!(hash(key, text), expected, "{text}");
+            assert_eq!(signing::sha256(text, key), expected, "{text}");
         }
         assert_eq!((V2.len(), V3.len()), (64, 633));
     }
@@ -172,104 +123,15 @@ mod tests {
     fn the_published_forms_are_written() {
         let shop = demo_shop("systempay").unwrap();
         assert_eq!(
-            form(&fields(Key::Password, shop.password, V1), Source::Platform),
+            form(shop.password, V1, Source::Platform),
             "kr-hash-key=password&kr-hash-algorithm=sha256_hmac&kr-hash=2f8e7ae3f600aa2a0d84920a79811fcb2be324b030\
              237bf1a79d536964c09136&kr-answer-type=V4%2FPayment&kr-answer=%7B%22orderStatus%22%3A%22PAID%22%2C%22_type\
              %22%3A%22V4%2FPayment%22%7D"
         );
-        let second = form(&fields(Key::Password, shop.password, V2), Source::Platform);
+        let second = form(shop.password, V2, Source::Platform);
         assert!(second.ends_with(
             "kr-answer=%7B%22customer%22%3A%7B%22lastName%22%3A%22No%C3%ABl%22%7D%2C%22u%22%3A%22a%2Fb%22%2C\
              %22_type%22%3A%22V4%2FPayment%22%7D"
         ));
-    }
-
-    /// The fields of a notification, its `kr-answer` checked against the signature under this key.
-    fn opened(body: &str, key: &str) -> Option<Value> {
-        let fields: HashMap<String, String> =
-            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        assert_eq!(fields["kr-hash-key"], "password");
-        assert_eq!(fields["kr-hash-algorithm"], "sha256_hmac");
-        assert_eq!(fields["kr-answer-type"], "V4/Payment");
-        (fields["kr-hash"] == hash(key, &fields["kr-answer"]))
-            .then(|| serde_json::from_str(&fields["kr-answer"]).unwrap())
-    }
-
-    #[tokio::test]
-    async fn every_step_that_the_platform_notifies_arrives_signed() {
-        let rig = Rig::new().await;
-        let [own, shops] = [Inbox::answering(&[]).await, Inbox::answering(&[]).await];
-        rig.control.set_notification_url("lyra", "systempay", &shops.url).unwrap();
-        let body = json!({
-            "amount": 1500, "currency": "EUR", "orderId": "cart-1", "metadata": {"k": "v"}, "ipnTargetUrl": own.url
-        });
-        let id = rig.done("systempay", CREATE, &body).await["paymentOrderId"].as_str().unwrap().to_owned();
-        let payer = |action| rig.control.payer("lyra", "systempay", &id, action).unwrap();
-        let act = |action| rig.control.act("lyra", "systempay", Some(&id), action).unwrap();
-        payer(PayerAction::Leave);
-        let steps: [(&dyn Fn(), &str, &str, &str); 5] = [
-            (&|| drop(payer(PayerAction::Decline)), "UNPAID", "DEBIT", "REFUSED"),
-            (&|| drop(payer(PayerAction::Pay)), "PAID", "DEBIT", "AUTHORISED"),
-            (&|| drop(act("remit")), "PAID", "DEBIT", "CAPTURED"),
-            (&|| drop(act("back_office_refund")), "PAID", "CREDIT", "AUTHORISED"),
-            (&|| drop(act("remit")), "PAID", "CREDIT", "CAPTURED"),
-        ];
-        let password = demo_shop("systempay").unwrap().password;
-        for (place, (step, status, kind, detailed)) in steps.iter().enumerate() {
-            step();
-            rig.control.wait_for_notices(u64::try_from(place + 1).unwrap()).await;
-            let answer = opened(own.bodies().last().unwrap(), password).unwrap();
-            assert_eq!((&answer["shopId"], &answer["_type"]), (&json!("69876357"), &json!("V4/Payment")));
-            assert_eq!(answer["orderStatus"], *status);
-            assert_eq!(answer["orderDetails"]["orderId"], "cart-1");
-            let listed = answer["transactions"].as_array().unwrap();
-            assert_eq!(listed.len(), 1);
-            let said = (&listed[0]["operationType"], &listed[0]["detailedStatus"]);
-            assert_eq!(said, (&json!(kind), &json!(detailed)));
-            assert_eq!(listed[0]["metadata"]["k"], "v");
-        }
-        assert!(own.received().iter().all(|(kind, _)| kind == "application/x-www-form-urlencoded"));
-        assert!(shops.received().is_empty(), "the order's address comes first");
-        // What a service does is not notified.
-        let uuid = rig.control.notices()[2].body.clone();
-        let uuid = opened(&uuid, password).unwrap()["transactions"][0]["uuid"].clone();
-        rig.call("systempay", "Transaction/Refund", &json!({"uuid": uuid})).await;
-        assert_eq!(rig.control.notices().len(), 5);
-    }
-
-    #[tokio::test]
-    async fn a_redirection_counts_as_delivered() {
-        let rig = Rig::new().await;
-        let shops = Inbox::answering(&[(303, "")]).await;
-        rig.control.set_notification_url("lyra", "systempay", &shops.url).unwrap();
-        let id = rig.control.add_order("lyra", "systempay", &json!({})).unwrap();
-        rig.control.payer("lyra", "systempay", &id, PayerAction::Pay).unwrap();
-        rig.control.wait_for_notices(1).await;
-        assert!(rig.control.notices()[0].attempts[0].delivered);
-    }
-
-    #[tokio::test]
-    async fn each_mode_signs_with_its_password_and_a_forger_with_none() {
-        let rig = Rig::new().await;
-        let shops = Inbox::answering(&[]).await;
-        rig.control.set_notification_url("lyra", "epaync", &shops.url).unwrap();
-        let shop = demo_shop("epaync").unwrap();
-        let pay = |draft: Value| {
-            let id = rig.control.add_order("lyra", "epaync", &draft).unwrap();
-            rig.control.payer("lyra", "epaync", &id, PayerAction::Pay).unwrap();
-        };
-        for (draft, key) in [
-            (json!({}), Some(shop.password)),
-            (json!({"production": true}), Some(shop.production_password)),
-            // Magic amounts: forged, altered.
-            (json!({"amount": 990_034}), None),
-            (json!({"amount": 990_035}), None),
-        ] {
-            pay(draft.clone());
-            let count = u64::try_from(rig.control.notices().len()).unwrap();
-            rig.control.wait_for_notices(count).await;
-            let body = shops.bodies().pop().unwrap();
-            assert_eq!(opened(&body, key.unwrap_or(shop.password)).is_some(), key.is_some(), "{draft}");
-        }
     }
 }

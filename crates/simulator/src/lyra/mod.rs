@@ -5,13 +5,13 @@
 //! documentation and published client code. Where these are silent, the comment at the place says "inferred".
 //!
 //! Paths: `/lyra/<brand>/api-payment/V4/<Service>` and the payer's page `/lyra/<brand>/t/<8 characters>`. The shops
-//! and their passwords are in [`DEMO_SHOPS`], amounts that stand for faults in `magic.rs` and `GET /_control`.
+//! and their passwords are in [`DEMO_SHOPS`], amounts that stand for faults in `GET /_control`.
 //!
 //! What it does not imitate:
 //!
 //! - `Charge/CreatePayment`, `Transaction/Capture` (a batch, Brazil only), tokens and the JavaScript form;
-//! - means of payment (every payment is one VISA card), 3-D Secure, instalments, registering a card (`REGISTER*` is accepted and
-//!   has no effect), a capture so late that it is authorised later (`WAITING_*` only come from the control API);
+//! - means of payment (every payment is one VISA card), 3-D Secure, instalments, registering a card (their members are unknown ones),
+//!   a capture so late that it is authorised later (`WAITING_*` only come from the control API);
 //! - the night: the remittance and the end of a validation period come when the control API says so;
 //! - notifications about an abandoned payment, one address for each mode and each rule, retries at the quarter hours
 //!   (they come within a minute);
@@ -20,7 +20,8 @@
 //!   collection forms, the language deduced from a phone number;
 //! - the Back Office and its settings (`INT_942` a reference is required, `PSP_1008` an expiration date ...), except
 //!   the address of notifications and the actions of `back_office.rs`;
-//! - `errorUrl`: it is checked, and no technical failure sends a payer there;
+//! - addresses of a browser return for each result, and its signed data: `successUrl`, `refusedUrl`, `cancelUrl`, `errorUrl`
+//!   and `returnMode` are unknown members, and so is `description`;
 //! - members of the newest releases that nobody has told (`patch_answer` can add members to an order), call limits,
 //!   HTTP 401 for wrong credentials (it answers 200).
 
@@ -32,75 +33,81 @@ mod customer;
 mod draft;
 mod envelope;
 mod ipn;
-mod magic;
-mod members;
 mod order;
 mod page;
 mod payer;
-mod record;
 mod rules;
 mod seeds;
 mod services;
 mod shops;
+#[cfg(test)]
+mod tests;
 mod text;
 mod transaction;
 mod transaction_services;
 mod wishes;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use self::order::Order;
 use self::transaction::Transaction;
 use super::SandboxAccount;
-use super::exchange::Frame;
 use super::faults::FaultKind;
+use super::magic::{Magic, On};
 use super::platform::{
-    Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer, with_text_at,
+    self, Act, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, answer, with_text_at,
 };
-use super::recent::lock;
+use super::site::{self, Kept, Site, Start};
 
 pub use shops::{DEMO_SHOPS, DemoShop, demo_shop};
 
-/// The simulated platform, with a book of orders per brand.
-#[derive(Debug)]
-pub(crate) struct Lyra {
-    frame: Arc<Frame>,
-    public_url: String,
-    seed_samples: bool,
-    books: Vec<Book>,
-}
+/// The simulated platform, with a shop and a book of payment orders per brand. The orders are those of both modes.
+pub(crate) type Lyra = Site<Order>;
+type Book = site::Book<Order>;
+type Orders = site::Orders<Order>;
 
-/// One brand: its shop and its orders.
-#[derive(Debug)]
-struct Book {
-    shop: DemoShop,
-    /// Whether answers name the mode that is not the call's.
-    names_other_mode: AtomicBool,
-    orders: Mutex<Orders>,
-}
-
-/// Orders of both modes by identifier, oldest first, and the way from a payment page's token to them.
+/// What the platform keeps of a brand besides its orders.
 #[derive(Debug, Default)]
-struct Orders {
-    by_id: IndexMap<String, Order>,
-    by_token: IndexMap<String, String>,
+pub(crate) struct Rest {
+    /// Whether answers name the mode that is not the call's.
+    names_other_mode: bool,
 }
 
-impl Orders {
-    fn insert(&mut self, order: Order) {
-        self.by_token.insert(order.token.clone(), order.id.clone());
-        self.by_id.insert(order.id.clone(), order);
+impl Kept for Order {
+    type Shop = DemoShop;
+    type Rest = Rest;
+
+    fn id(&self) -> &str {
+        &self.id
     }
 
+    fn page(&self) -> &str {
+        &self.token
+    }
+}
+
+/// The amounts that stand for faults: the amount of the request for a creation or a change of the payment order, the payment
+/// order's present amount for everything else, whatever became of its transactions.
+const MAGIC: Magic = Magic {
+    ranges: &[
+        (On::Changes, &[services::CREATE, services::UPDATE, services::CANCEL], "PSP_606"),
+        (On::Reads, &[services::GET], ""),
+        (On::Cancels, &[services::CANCEL], "PSP_1005"),
+        (On::Transactions, &services::OF_TRANSACTIONS, "PSP_011"),
+        (On::Notifications, &[super::delivery::NOTIFICATION], ""),
+    ],
+    incident: "PSP_999",
+    is_signed: false,
+};
+
+impl Orders {
     /// The order that has this transaction; the newest orders are looked at first.
-    fn with_transaction(&self, uuid: &str) -> Option<&Order> {
-        self.by_id.values().rev().find(|order| order.transactions.iter().any(|one| one.uuid == uuid))
+    fn with_transaction(&mut self, uuid: &str) -> Option<&mut Order> {
+        let of = |order: &&Order| order.transaction(uuid).is_some();
+        let id = self.all().rev().find(of).map(|order| order.id.clone())?;
+        self.get_mut(&id)
     }
 
     /// A token that no other order of the brand has.
@@ -108,36 +115,16 @@ impl Orders {
         loop {
             let digit = || char::from_digit(rand::random_range(0..36), 36).unwrap_or('0');
             let token: String = std::iter::repeat_with(digit).take(8).collect();
-            if !self.by_token.contains_key(&token) {
+            if !self.has_page(&token) {
                 return token;
             }
         }
     }
 }
 
-impl Book {
-    fn orders(&self) -> MutexGuard<'_, Orders> {
-        lock(&self.orders)
-    }
-}
-
 impl Lyra {
-    /// `public_url` has no slash at its end.
-    pub(crate) fn new(frame: Arc<Frame>, public_url: &str, seed_samples: bool) -> Self {
-        let books = DEMO_SHOPS
-            .map(|shop| Book { shop, names_other_mode: AtomicBool::new(false), orders: Mutex::default() })
-            .into();
-        let lyra = Self { frame, public_url: public_url.to_owned(), seed_samples, books };
-        lyra.reset();
-        lyra
-    }
-
-    fn book(&self, brand: &str) -> Option<&Book> {
-        self.books.iter().find(|book| book.shop.brand == brand)
-    }
-
-    fn known_book(&self, brand: &str) -> Result<&Book, ControlError> {
-        self.book(brand).ok_or_else(|| ControlError::NotFound(format!("brand {brand}")))
+    pub(crate) fn new(start: &Start) -> Self {
+        Self::empty("lyra", DEMO_SHOPS.map(|shop| (shop.brand, shop)), start)
     }
 
     /// What a call names; for a transaction, the payment order that it belongs to.
@@ -152,21 +139,13 @@ impl Lyra {
     }
 
     /// Address of the payment page.
-    fn link(&self, book: &Book, token: &str) -> String {
-        format!("{}/lyra/{}/t/{token}", self.public_url, book.shop.brand)
+    fn link(&self, book: &Book, order: &Order) -> String {
+        self.url(book.brand, &format!("/t/{}", order.token))
     }
 
-    /// Lets the control API change an order.
-    fn with_order<T>(
-        &self,
-        brand: &str,
-        id: &str,
-        change: impl FnOnce(&Book, &mut Order) -> T,
-    ) -> Result<T, ControlError> {
-        let book = self.known_book(brand)?;
-        let mut orders = book.orders();
-        let order = orders.by_id.get_mut(id).ok_or_else(|| ControlError::NotFound(format!("order {id}")))?;
-        Ok(change(book, order))
+    /// The order as the services answer it.
+    fn shown(&self, book: &Book, order: &Order) -> Value {
+        order.answer(&self.link(book, order), self.now())
     }
 }
 
@@ -197,9 +176,12 @@ impl Platform for Lyra {
     fn magic(&self, call: &Call) -> Option<FaultKind> {
         let present = || {
             let orders = self.book(&call.brand)?.orders();
-            orders.by_id.get(call.order.as_ref()?).map(|order| order.amount)
+            orders.get(call.order.as_ref()?).map(|order| order.amount)
         };
-        magic::fault(call, present)
+        let service = call.service.as_str();
+        let names_amount = [services::CREATE, services::UPDATE].contains(&service);
+        let asked = || call.body.get("amount").and_then(Value::as_i64);
+        MAGIC.fault(service, if names_amount { asked() } else { present() })
     }
 
     fn serve(&self, call: &Call, request: &Received) -> Response<Bytes> {
@@ -227,20 +209,19 @@ impl Platform for Lyra {
     }
 
     fn add_order(&self, brand: &str, draft: &Value) -> Result<String, ControlError> {
-        draft::add(self, self.known_book(brand)?, draft)
+        draft::add(self, self.known(brand)?, draft)
     }
 
     fn set_status(&self, brand: &str, order: &str, status: &str) -> Result<(), ControlError> {
         self.with_order(brand, order, |_, order| status.clone_into(&mut order.status))
     }
 
-    fn patch_answer(&self, brand: &str, order: &str, patch: &Value) -> Result<(), ControlError> {
-        let patch = Some(patch.clone()).filter(|patch| !patch.is_null());
+    fn patch_answer(&self, brand: &str, order: &str, patch: Option<Value>) -> Result<(), ControlError> {
         self.with_order(brand, order, |_, order| order.patch = patch)
     }
 
     fn add_transaction(&self, brand: &str, order: &str, patch: &Value) -> Result<String, ControlError> {
-        let now = self.frame.clock.now();
+        let now = self.now();
         self.with_order(brand, order, |_, order| {
             let mut added = Transaction::debit(order, "AUTHORISED", now);
             added.bend(patch);
@@ -250,14 +231,8 @@ impl Platform for Lyra {
         })
     }
 
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
-        self.back_office(brand, order, action, amount)
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError> {
+        self.back_office(brand, act)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
@@ -278,57 +253,40 @@ impl Platform for Lyra {
     }
 
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
-        let attempt = self.pay(self.known_book(brand)?, order, action)?;
-        Ok(attempt.status)
+        self.pay(self.known(brand)?, order, action)
     }
 
     fn order(&self, brand: &str, order: &str) -> Result<Value, ControlError> {
-        let now = self.frame.clock.now();
-        self.with_order(brand, order, |book, order| order.answer(&self.link(book, &order.token), now))
+        self.with_order(brand, order, |book, order| self.shown(book, order))
     }
 
     fn orders(&self, brand: &str) -> Result<Vec<Value>, ControlError> {
-        let now = self.frame.clock.now();
-        let book = self.known_book(brand)?;
-        let answers = book
-            .orders()
-            .by_id
-            .values()
-            .map(|order| order.answer(&self.link(book, &order.token), now))
-            .collect();
-        Ok(answers)
+        let book = self.known(brand)?;
+        Ok(book.orders().all().map(|order| self.shown(book, order)).collect())
     }
 
     fn help(&self) -> Value {
-        let shops: Vec<_> = DEMO_SHOPS
-            .iter()
-            .map(|shop| {
-                json!({
-                    "brand": shop.brand,
-                    "base_url": format!("{}/lyra/{}/api-payment/", self.public_url, shop.brand),
-                    "shop_id": shop.shop_id,
-                    "password": shop.password,
-                    "production_password": shop.production_password,
-                    "hmac_key": shop.hmac_key,
-                    "production_hmac_key": shop.production_hmac_key,
-                    "currencies": shop.currencies,
-                })
+        let shops = DEMO_SHOPS.map(|shop| {
+            json!({
+                "brand": shop.brand,
+                "base_url": self.url(shop.brand, "/api-payment/"),
+                "shop_id": shop.shop_id,
+                "password": shop.password,
+                "production_password": shop.production_password,
+                "currencies": shop.currencies,
             })
-            .collect();
+        });
         json!({
             "note": "The credentials are public and worth nothing.",
             "shops": shops,
             "services": services::SERVICES,
-            "actions": back_office::help(),
-            "magic_amounts": magic::help(),
+            "actions": platform::actions(back_office::ACTIONS.iter().map(|(name, meaning, _)| (*name, *meaning))),
+            "magic_amounts": MAGIC.help(),
         })
     }
 
     fn reset(&self) {
-        for book in &self.books {
-            *book.orders() = Orders::default();
-            book.names_other_mode.store(false, Ordering::SeqCst);
-        }
+        self.clear();
         if self.seed_samples {
             seeds::add(self);
         }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::envelope::date;
 use super::shops::{DemoShop, Mode};
 use super::text;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, new_id};
+use crate::clock::days_after;
 use crate::platform::merge;
 
 /// Open, no successful payment.
@@ -19,6 +20,9 @@ pub(super) const REFUSED: &str = "REFUSED";
 pub(super) const EXPIRED: &str = "EXPIRED";
 /// Cancelled by the merchant. One L: provider page `Charge/PaymentOrder/Cancel`.
 pub(super) const CANCELED: &str = "CANCELED";
+
+/// Expiration when a request names none, the demo shops' setting.
+const DEFAULT_EXPIRATION_DAYS: i64 = 30;
 
 /// How the link reaches the payer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,30 +61,9 @@ impl Channel {
     }
 }
 
-/// Where the payer's browser goes afterwards.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Returns {
-    pub(super) any: Option<String>,
-    pub(super) success: Option<String>,
-    pub(super) refused: Option<String>,
-    pub(super) cancel: Option<String>,
-    pub(super) mode: Option<ReturnMode>,
-}
-
-/// How the browser carries the signed data of a return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReturnMode {
-    /// It carries none. Inferred: also when the request names no mode.
-    None,
-    /// In the query.
-    Get,
-    /// In a form.
-    Post,
-}
-
 /// A payment order.
 #[derive(Debug, Clone)]
-pub(super) struct Order {
+pub(crate) struct Order {
     pub(super) id: String,
     /// Last segment of the payment page's path.
     pub(super) token: String,
@@ -109,9 +92,8 @@ pub(super) struct Order {
     pub(super) metadata: Option<Value>,
     /// As the request had it.
     pub(super) customer: Option<Value>,
-    /// `PAYMENT` or a word of registering a card.
-    pub(super) form_action: String,
-    pub(super) returns: Returns,
+    /// Where the payer's browser goes afterwards.
+    pub(super) return_url: Option<String>,
     /// Where notifications of this order go; the Back Office's address when `None`.
     pub(super) ipn_url: Option<String>,
     pub(super) transactions: Vec<Transaction>,
@@ -122,6 +104,41 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// An order of a shop that has nothing but usual values.
+    pub(super) fn usual(shop: &DemoShop, token: String, mode: Mode, now: Timestamp) -> Self {
+        Self {
+            id: new_id(),
+            token,
+            mode,
+            status: RUNNING.to_owned(),
+            created: now,
+            updated: None,
+            expires: days_after(now, DEFAULT_EXPIRATION_DAYS),
+            amount: 0,
+            currency: shop.currencies.first().copied().unwrap_or("EUR").to_owned(),
+            locale: shop.locale.to_owned(),
+            strong_authentication: "AUTO".to_owned(),
+            order_id: None,
+            channel: Channel::Url,
+            subject: None,
+            message: String::new(),
+            receipt_email: None,
+            tax_rate: None,
+            tax_amount: None,
+            manual_validation: false,
+            capture_delay: 0,
+            data_form: false,
+            merchant_comment: None,
+            metadata: None,
+            customer: None,
+            return_url: None,
+            ipn_url: None,
+            transactions: Vec::new(),
+            closed: false,
+            patch: None,
+        }
+    }
+
     /// The status at this time: an open order expires by the clock.
     pub(super) fn status_at(&self, now: Timestamp) -> &str {
         let open = self.status == RUNNING || self.status == REFUSED;
@@ -191,7 +208,7 @@ impl Order {
             "message": self.message,
             // Members of newer releases. Source: third-party clients.
             "customer": self.customer_object(),
-            "formAction": self.form_action,
+            "formAction": "PAYMENT",
             "_type": "V4/PaymentOrder",
         });
         if let Some(patch) = &self.patch {

@@ -3,19 +3,10 @@
 use jiff::Timestamp;
 
 use super::order::{Order, PAID, REFUSED};
-use super::rules::Step;
 use super::transaction::{Failure, Transaction};
 use super::{Book, Lyra};
+use crate::ledger::Effect;
 use crate::platform::{ControlError, PayerAction};
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    /// Status of the order after it.
-    pub(super) status: String,
-    /// The transaction that it left.
-    pub(super) transaction: Option<String>,
-}
 
 /// How a try to pay ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,27 +34,21 @@ impl Try {
 }
 
 impl Lyra {
-    /// Pays, declines or leaves. A new transaction is notified, whoever called.
-    pub(super) fn pay(&self, book: &Book, id: &str, action: PayerAction) -> Result<Attempt, ControlError> {
-        let now = self.frame.clock.now();
+    /// Pays, declines or leaves. A new transaction is notified, whoever called. Returns the status of the order after it.
+    pub(super) fn pay(&self, book: &Book, id: &str, action: PayerAction) -> Result<String, ControlError> {
+        let now = self.now();
         let how = match action {
-            PayerAction::Leave => {
-                let orders = book.orders();
-                let order =
-                    orders.by_id.get(id).ok_or_else(|| ControlError::NotFound(format!("order {id}")))?;
-                return Ok(Attempt { status: order.status_at(now).to_owned(), transaction: None });
-            }
+            PayerAction::Leave => return Ok(book.orders().named(id)?.status_at(now).to_owned()),
             PayerAction::Pay => Try::Paid(None),
             PayerAction::Decline => Try::Refused,
         };
-        let step = self.to_order(book, id, now, |order| attempt(order, how, now))?;
-        Ok(Attempt { status: step.status_after, transaction: Some(step.uuid) })
+        Ok(self.to_order(book, id, |order| attempt(order, how, now))?.status_after)
     }
 }
 
 /// A try to pay, and the transaction that it leaves. Inferred: after a technical failure the order has the status of a
 /// refused one, and a payer who went away leaves it as it was.
-pub(super) fn attempt(order: &mut Order, how: Try, now: Timestamp) -> Result<Step, ControlError> {
+pub(super) fn attempt(order: &mut Order, how: Try, now: Timestamp) -> Result<Effect, ControlError> {
     let status = order.status_at(now).to_owned();
     if !order.is_payable(now) {
         return Err(ControlError::Invalid(format!("the order is {status}, nobody can pay it")));
@@ -85,37 +70,34 @@ pub(super) fn attempt(order: &mut Order, how: Try, now: Timestamp) -> Result<Ste
         (transaction.amount, transaction.authorised) = (amount, amount);
     }
     after.clone_into(&mut order.status);
-    let step = Step {
-        action: how.action(),
-        uuid: transaction.uuid.clone(),
-        amount: transaction.amount,
-        amount_before: order.amount,
+    let effect = about(order, &transaction, how.action(), status);
+    order.transactions.push(transaction);
+    Ok(effect)
+}
+
+/// What happened to an order by one of its transactions.
+fn about(order: &Order, transaction: &Transaction, action: &str, status_before: String) -> Effect {
+    Effect {
+        action: action.to_owned(),
+        transaction: Some(transaction.uuid.clone()),
+        amount: Some(transaction.amount),
+        amount_before: Some(order.amount),
         amount_after: order.amount,
         currency: order.currency.clone(),
-        status_before: status,
+        status_before: Some(status_before),
         status_after: order.status.clone(),
-    };
-    order.transactions.push(transaction);
-    Ok(step)
+        ..Effect::default()
+    }
 }
 
 /// Ends the order's cycle: its last refused try was the last one. The status stays.
-pub(super) fn close(order: &mut Order, now: Timestamp) -> Result<Step, ControlError> {
+pub(super) fn close(order: &mut Order, now: Timestamp) -> Result<Effect, ControlError> {
     let status = order.status_at(now).to_owned();
     let last = order.transactions.last();
     let Some(last) = last.filter(|_| status == REFUSED && !order.closed) else {
         return Err(ControlError::Invalid(format!("the order is {status}, there is no cycle to close")));
     };
-    let step = Step {
-        action: "close_cycle",
-        uuid: last.uuid.clone(),
-        amount: last.amount,
-        amount_before: order.amount,
-        amount_after: order.amount,
-        currency: order.currency.clone(),
-        status_before: status.clone(),
-        status_after: status,
-    };
+    let effect = about(order, last, "close_cycle", status);
     order.closed = true;
-    Ok(step)
+    Ok(effect)
 }

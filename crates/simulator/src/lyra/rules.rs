@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::order::Order;
 use super::transaction::Transaction;
+use crate::ledger::Effect;
 use crate::platform::Refusal;
 
 /// Captured, cannot be cancelled. `PSP_675` means the same; nothing says which service gives which.
@@ -29,22 +30,6 @@ const ABOVE_PAYMENT: &str = "PSP_510";
 const ABOVE_REST: &str = "PSP_511";
 /// Another currency than the payment's. Inferred: the nearest code, no contract for this amount or currency.
 const OTHER_CURRENCY: &str = "PSP_521";
-
-/// What an operation did, for the ledger.
-#[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) action: &'static str,
-    /// The transaction changed, or the new credit.
-    pub(super) uuid: String,
-    /// What it moved, in minor units.
-    pub(super) amount: i64,
-    /// Amount of the transaction, of the payment for a refund.
-    pub(super) amount_before: i64,
-    pub(super) amount_after: i64,
-    pub(super) currency: String,
-    pub(super) status_before: String,
-    pub(super) status_after: String,
-}
 
 /// A part of a transaction's amount that a request names.
 #[derive(Debug, Clone)]
@@ -89,17 +74,18 @@ fn same_currency(one: &Transaction, part: &Part) -> Result<(), Refusal> {
 }
 
 /// Changes the status; the amount stays.
-fn turn(one: &mut Transaction, action: &'static str, status: &str) -> Step {
+fn turn(one: &mut Transaction, action: &str, status: &str) -> Effect {
     let status_before = std::mem::replace(&mut one.detailed_status, status.to_owned());
-    Step {
-        action,
-        uuid: one.uuid.clone(),
-        amount: one.amount,
-        amount_before: one.amount,
+    Effect {
+        action: action.to_owned(),
+        transaction: Some(one.uuid.clone()),
+        amount: Some(one.amount),
+        amount_before: Some(one.amount),
         amount_after: one.amount,
         currency: one.currency.clone(),
-        status_before,
+        status_before: Some(status_before),
         status_after: one.detailed_status.clone(),
+        ..Effect::default()
     }
 }
 
@@ -110,7 +96,7 @@ pub(super) fn cancel_or_refund(
     mode: Resolution,
     part: Option<&Part>,
     now: Timestamp,
-) -> Result<Step, Refusal> {
+) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     let status = one.detailed_status.clone();
     let code = match (status.as_str(), mode) {
@@ -132,7 +118,7 @@ pub(super) fn cancel_or_refund(
 }
 
 /// `Transaction/Cancel`. A credit that is not remitted yet can be cancelled too (inferred).
-pub(super) fn cancel(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
+pub(super) fn cancel(order: &mut Order, uuid: &str) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     match one.detailed_status.as_str() {
         status if is_cancellable(status) => Ok(turn(one, "cancel", "CANCELLED")),
@@ -148,7 +134,7 @@ pub(super) fn refund(
     uuid: &str,
     part: Option<&Part>,
     now: Timestamp,
-) -> Result<Step, Refusal> {
+) -> Result<Effect, Refusal> {
     let refunded = order.refunded(uuid);
     let one = find(order, uuid)?;
     match one.detailed_status.as_str() {
@@ -173,22 +159,23 @@ pub(super) fn refund(
     }
     let payment = one.clone();
     let credit = payment.credit(order, amount, now);
-    let step = Step {
-        action: "refund",
-        uuid: credit.uuid.clone(),
-        amount,
-        amount_before: payment.amount,
+    let effect = Effect {
+        action: "refund".to_owned(),
+        transaction: Some(credit.uuid.clone()),
+        amount: Some(amount),
+        amount_before: Some(payment.amount),
         amount_after: payment.amount,
         currency: payment.currency,
-        status_before: payment.detailed_status.clone(),
+        status_before: Some(payment.detailed_status.clone()),
         status_after: payment.detailed_status,
+        ..Effect::default()
     };
     order.transactions.push(credit);
-    Ok(step)
+    Ok(effect)
 }
 
 /// `Transaction/Validate`: the merchant lets a waiting payment go to the remittance.
-pub(super) fn validate(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
+pub(super) fn validate(order: &mut Order, uuid: &str) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     match one.detailed_status.as_str() {
         "AUTHORISED_TO_VALIDATE" => Ok(turn(one, "capture", "AUTHORISED")),
@@ -199,7 +186,7 @@ pub(super) fn validate(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
 }
 
 /// `Transaction/Update` of a payment that is not captured. Inferred: the code for an amount above the present one.
-pub(super) fn update(order: &mut Order, uuid: &str, wanted: &CardUpdate) -> Result<Step, Refusal> {
+pub(super) fn update(order: &mut Order, uuid: &str, wanted: &CardUpdate) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     let present = one.detailed_status.clone();
     if present == "CANCELLED" {
@@ -226,12 +213,13 @@ pub(super) fn update(order: &mut Order, uuid: &str, wanted: &CardUpdate) -> Resu
         (Some(false), "WAITING_AUTHORISATION_TO_VALIDATE") => "WAITING_AUTHORISATION",
         (_, same) => same,
     };
-    let step = turn(one, "update", status);
-    Ok(Step { amount: amount_before.saturating_sub(one.amount), amount_before, ..step })
+    let effect = turn(one, "update", status);
+    let lowered_by = amount_before.saturating_sub(one.amount);
+    Ok(Effect { amount: Some(lowered_by), amount_before: Some(amount_before), ..effect })
 }
 
 /// The evening remittance takes what is authorised and due, payments and credits alike.
-pub(super) fn remit(order: &mut Order, uuid: &str, now: Timestamp) -> Result<Step, Refusal> {
+pub(super) fn remit(order: &mut Order, uuid: &str, now: Timestamp) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     if one.detailed_status != "AUTHORISED" || one.due > now {
         return Err(Refusal::new(WRONG_STATE));
@@ -241,7 +229,7 @@ pub(super) fn remit(order: &mut Order, uuid: &str, now: Timestamp) -> Result<Ste
 }
 
 /// The acquirer refuses the remittance.
-pub(super) fn fail_capture(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
+pub(super) fn fail_capture(order: &mut Order, uuid: &str) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     if one.detailed_status != "AUTHORISED" {
         return Err(Refusal::new(WRONG_STATE));
@@ -250,7 +238,7 @@ pub(super) fn fail_capture(order: &mut Order, uuid: &str) -> Result<Step, Refusa
 }
 
 /// Nobody validated it in time.
-pub(super) fn expire(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
+pub(super) fn expire(order: &mut Order, uuid: &str) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     match one.detailed_status.as_str() {
         "AUTHORISED_TO_VALIDATE" | "WAITING_AUTHORISATION_TO_VALIDATE" => Ok(turn(one, "expire", "EXPIRED")),
@@ -259,7 +247,7 @@ pub(super) fn expire(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
 }
 
 /// The bank takes a remitted payment back. Inferred: the word, whose meaning is "remittance failed".
-pub(super) fn reject_capture(order: &mut Order, uuid: &str) -> Result<Step, Refusal> {
+pub(super) fn reject_capture(order: &mut Order, uuid: &str) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     if one.detailed_status != "CAPTURED" || one.is_credit() {
         return Err(Refusal::new(WRONG_STATE));
@@ -272,9 +260,9 @@ pub(super) fn reject_capture(order: &mut Order, uuid: &str) -> Result<Step, Refu
 pub(super) fn reject_credit(
     order: &mut Order,
     uuid: &str,
-    action: &'static str,
+    action: &str,
     status: &str,
-) -> Result<Step, Refusal> {
+) -> Result<Effect, Refusal> {
     let one = find(order, uuid)?;
     if !one.is_credit() || !matches!(one.detailed_status.as_str(), "AUTHORISED" | "CAPTURED") {
         return Err(Refusal::new(WRONG_STATE));

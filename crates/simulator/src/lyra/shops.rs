@@ -11,10 +11,6 @@ pub struct DemoShop {
     pub password: &'static str,
     /// Password of the PRODUCTION mode; each mode sees only its own orders.
     pub production_password: &'static str,
-    /// Key of the browser return in TEST mode, used as text.
-    pub hmac_key: &'static str,
-    /// Key of the browser return in PRODUCTION mode.
-    pub production_hmac_key: &'static str,
     /// `applicationProvider` of the answers.
     pub application_provider: &'static str,
     /// Name in the messages to payers.
@@ -31,7 +27,7 @@ pub struct DemoShop {
     pub in_sandbox: bool,
 }
 
-/// All shops. The first one's shop, test password and test key are the demo values that Lyra publishes; the rest is invented.
+/// All shops. The first one's shop and test password are the demo values that Lyra publishes; the rest is invented.
 /// `applicationProvider`: provider pages `Charge/PaymentOrder/Update` (NPS) and `/Get` of EpayNC (CSB).
 pub const DEMO_SHOPS: [DemoShop; 3] = [
     DemoShop {
@@ -39,8 +35,6 @@ pub const DEMO_SHOPS: [DemoShop; 3] = [
         shop_id: "69876357",
         password: "testpassword_DEMOPRIVATEKEY23G4475zXZQ2UA5x7M",
         production_password: "prodpassword_SIMULATORSYSTEMPAY0000000000000000000",
-        hmac_key: "38453613e7f44dc58732bad3dca2bca3",
-        production_hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000001",
         application_provider: "NPS",
         store_name: "DEMO STORE",
         locale: "fr_FR",
@@ -54,8 +48,6 @@ pub const DEMO_SHOPS: [DemoShop; 3] = [
         shop_id: "73239078",
         password: "testpassword_SIMULATOREPAYNC0000000000000000000",
         production_password: "prodpassword_SIMULATOREPAYNC0000000000000000000",
-        hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000002",
-        production_hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000003",
         application_provider: "CSB",
         store_name: "DEMO STORE",
         locale: "fr_FR",
@@ -69,8 +61,6 @@ pub const DEMO_SHOPS: [DemoShop; 3] = [
         shop_id: "88776655",
         password: "testpassword_SIMULATORMICUENTAWEB00000000000000",
         production_password: "prodpassword_SIMULATORMICUENTAWEB00000000000000",
-        hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000004",
-        production_hmac_key: "5e5a1a7e0c4b4f0e9d3c2b1a00000005",
         application_provider: "PERU",
         store_name: "DEMO STORE",
         locale: "es_PE",
@@ -124,14 +114,6 @@ impl DemoShop {
         }
     }
 
-    /// The key of the mode that signs browser returns.
-    pub(super) fn return_key(&self, mode: Mode) -> &'static str {
-        match mode {
-            Mode::Test => self.hmac_key,
-            Mode::Production => self.production_hmac_key,
-        }
-    }
-
     /// The mode that these credentials open, if they are right.
     pub(super) fn mode(&self, shop_id: &str, password: &str) -> Option<Mode> {
         if shop_id != self.shop_id {
@@ -143,22 +125,5 @@ impl DemoShop {
         } else {
             None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_decides_the_mode() {
-        let shop = demo_shop("epaync").unwrap();
-        assert_eq!(shop.mode(shop.shop_id, shop.password), Some(Mode::Test));
-        assert_eq!(shop.mode(shop.shop_id, shop.production_password), Some(Mode::Production));
-        assert_eq!(shop.mode(shop.shop_id, "testpassword_x"), None);
-        assert_eq!(shop.mode("69876357", shop.password), None);
-        assert_eq!(demo_shop("nobody"), None);
-        let latin = demo_shop("micuentaweb").unwrap();
-        assert!(latin.currencies.contains(&"CLP") && !latin.in_sandbox);
     }
 }

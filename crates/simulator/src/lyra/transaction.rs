@@ -5,11 +5,11 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::change::days_after;
 use super::codes;
 use super::envelope::date;
 use super::order::Order;
 use super::shops::DemoShop;
+use crate::clock::days_after;
 use crate::platform::merge;
 
 /// Contract with the acquirer, `mid`. Invented.
@@ -294,12 +294,7 @@ pub(super) fn summary(
         .filter(|answer| answer.get("operationType").is_none_or(|word| word != "CREDIT"))
         .collect();
     let has = |status: &str| payments.iter().any(|one| one.get("status").is_some_and(|word| word == status));
-    let order_status = if payments.is_empty() {
-        // Inferred: the payer left before any attempt.
-        "ABANDONED"
-    } else {
-        ["PAID", "RUNNING"].into_iter().find(|status| has(status)).unwrap_or("UNPAID")
-    };
+    let order_status = ["PAID", "RUNNING"].into_iter().find(|status| has(status)).unwrap_or("UNPAID");
     let first = orders.first();
     // Source: Lyra REST API V4, facts of 1 December 2026: what is not paid is final only when the cycle is closed.
     // Inferred: it is closed as soon as nobody can try again.
@@ -315,31 +310,4 @@ pub(super) fn summary(
         "transactions": listed,
         "_type": kind,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identifiers_are_32_lower_case_hexadecimal_digits() {
-        let id = new_id();
-        assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)));
-    }
-
-    #[test]
-    fn statuses_follow_the_detailed_ones() {
-        for (detailed, status) in [
-            ("AUTHORISED", "PAID"),
-            ("AUTHORISED_TO_VALIDATE", "RUNNING"),
-            ("REFUSED", "UNPAID"),
-            ("CANCELLED", "UNPAID"),
-            ("ABANDONED", "ABANDONED"),
-            ("UNDER_VERIFICATION", "RUNNING"),
-            ("PENDING", "RUNNING"),
-            ("CAPTURE_PENDING", "PAID"),
-        ] {
-            assert_eq!(status_of(detailed), status, "{detailed}");
-        }
-    }
 }

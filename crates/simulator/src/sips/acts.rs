@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::payer::Ending;
-use super::record::Before;
 use super::transaction::{
     CAPTURE_REFUSED, CAPTURED, CREDITED, Credit, EXPIRED, PAGE_OPEN, REFUSED, TO_AUTHORIZE, TO_CAPTURE,
     TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE, Transaction,
 };
 use super::{Book, Sips};
-use crate::platform::ControlError;
+use crate::platform::{Act, ControlError};
+use crate::site::unknown;
 
 /// Every action and its meaning, as `GET /_control` lists them.
 pub(super) const ACTIONS: [(&str, &str); 14] = [
@@ -108,59 +108,54 @@ fn reject(made: &mut Transaction, place: Option<usize>, amount: i64, now: Timest
 
 impl Sips {
     /// To one order, which it must fit, or to all that it fits. Answers what it changed.
-    pub(super) fn do_action(
-        &self,
-        book: &Book,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
+    pub(super) fn do_action(&self, book: &Book, act: &Act) -> Result<Value, ControlError> {
+        let (action, order, amount) = (act.action.as_str(), act.order.as_deref(), act.amount);
         if !ACTIONS.iter().any(|(name, _)| *name == action) {
             return Err(ControlError::NotFound(format!("action {action}")));
         }
         if amount.is_some() && action != REJECT_CREDIT {
             return Err(ControlError::Invalid(format!("{action} wants no amount")));
         }
-        let now = self.frame.clock.now();
-        let mut transactions = book.transactions();
+        let now = self.now();
+        let mut orders = book.orders();
         let mut changed = Vec::new();
         let mut endings = Vec::new();
         if order.is_none() && matches!(action, "delay_storage" | "store") {
-            transactions.slow_storage = action == "delay_storage";
+            orders.rest.slow_storage = action == "delay_storage";
         }
         // For all, a delay means the payments to come.
         let present = !(order.is_none() && action == "delay_storage");
         let chosen = |made: &&mut Transaction| present && order.is_none_or(|order| made.id == order);
         let mut status = None;
-        for made in transactions.by_key.values_mut().filter(chosen) {
+        for made in orders.all_mut().filter(chosen) {
             status = Some(made.status_at(now).to_owned());
             match change(made, action, amount, now) {
                 None => continue,
                 Some(Change::End(ending)) => endings.push((made.id.clone(), ending)),
                 Some(Change::Around(apply)) => apply(made),
                 Some(Change::Credit(place, amount)) => {
-                    let before = Before::of(made, now);
+                    let before = made.present(now);
                     reject(made, place, amount, now);
-                    self.enter(book, action, Some(before), made, None, now);
+                    self.changed(book, action, Some(before), made, None);
                 }
                 Some(Change::Status(status, operation)) => {
-                    let before = Before::of(made, now);
+                    let before = made.present(now);
                     let operation = operation.map_or_else(|| made.last_operation.0.clone(), str::to_owned);
                     made.set(status, &operation, now);
                     if action == "remit" {
                         made.credits.iter_mut().for_each(|credit| credit.is_remitted = true);
                     }
-                    self.enter(book, action, Some(before), made, None, now);
+                    self.changed(book, action, Some(before), made, None);
                 }
             }
             changed.push(made.id.clone());
         }
-        drop(transactions);
+        drop(orders);
         for (id, ending) in endings {
             self.finish(book, &id, ending)?;
         }
         match (order, status) {
-            (Some(order), None) => Err(ControlError::NotFound(format!("order {order}"))),
+            (Some(order), None) => Err(unknown(order)),
             (Some(_), Some(status)) if changed.is_empty() => {
                 Err(ControlError::Invalid(format!("{action} does not fit an order that is {status}")))
             }
@@ -168,6 +163,3 @@ impl Sips {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

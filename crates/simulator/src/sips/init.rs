@@ -7,15 +7,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Denial, REDIRECTION_VERSION};
+use super::answer::REDIRECTION_VERSION;
 use super::dates::day;
-use super::members::{self, CONTACT, Field, Kind, digits, malformed, missing, number, text, unfit, unknown};
+use super::members::{self, CONTACT, Fields, Kind, digits, malformed, missing, number, text, unfit, unknown};
 use super::result::{Encoding, Format, Page};
 use super::seal::Algorithm;
 use super::services::Session;
 use super::shops::Naming;
-use super::transaction::{AUTHOR_CAPTURE, CAPTURE_MODES, PAGE_OPEN, Transaction, s10_name};
-use super::{Sips, Transactions};
+use super::transaction::{CAPTURE_MODES, Transaction, key, s10_name, without_nulls};
+use super::{Rest, Sips};
+use crate::clock::later;
+use crate::platform::Refusal;
 
 /// How long a page waits for the payer to do something. Source: provider page `cashManagement/cancel`, code 97.
 const PAGE_MINUTES: i64 = 15;
@@ -24,56 +26,46 @@ const PAGE_MINUTES: i64 = 15;
 const REDIRECTION_BYTES: usize = 1536;
 
 /// `s10TransactionReference` of a creation: the platform sets the date itself.
-const S10_ID: &[Field] = &[Field::needed("s10TransactionId", Kind::Number(6))];
+const S10_ID: &[Fields] = &[Fields::needed(Kind::Number(6), &["s10TransactionId"])];
 
 /// Members of a page request: those that the guides' samples have. The platform knows many more. Lengths are those of
 /// the data dictionary for `orderId`, `customerId`, `returnContext` and the addresses; the other lengths of text are
 /// guesses.
-const FIELDS: &[Field] = &[
-    Field::needed("amount", Kind::Number(12)),
-    Field::needed("currencyCode", Kind::Currency),
-    Field::needed("interfaceVersion", Kind::Text(20)),
-    Field::needed("keyVersion", Kind::Number(10)),
-    Field::needed("merchantId", Kind::Exactly(15)),
-    Field::needed("normalReturnUrl", Kind::Url),
-    Field::needed("seal", Kind::Text(128)),
-    Field::optional("sealAlgorithm", Kind::Text(20)),
-    Field::optional("transactionReference", Kind::Alphanumeric(35)),
-    Field::optional("s10TransactionReference", Kind::Container(S10_ID)),
-    Field::optional("automaticResponseUrl", Kind::Url),
-    Field::optional("orderChannel", Kind::Text(20)),
-    Field::optional("orderId", Kind::Text(32)),
-    Field::optional("captureMode", Kind::Word(&CAPTURE_MODES)),
-    Field::optional("captureDay", Kind::Number(2)),
-    Field::optional("customerContact", Kind::Container(CONTACT)),
-    Field::optional("customerAddress", Kind::Object),
-    Field::optional("billingContact", Kind::Container(CONTACT)),
-    Field::optional("billingAddress", Kind::Object),
-    Field::optional("deliveryContact", Kind::Container(CONTACT)),
-    Field::optional("deliveryAddress", Kind::Object),
-    Field::optional("holderContact", Kind::Container(CONTACT)),
-    Field::optional("holderAddress", Kind::Object),
-    Field::optional("customerEmail", Kind::Text(128)),
-    Field::optional("customerIpAddress", Kind::Text(39)),
-    Field::optional("merchantSessionId", Kind::Text(128)),
-    Field::optional("merchantWalletId", Kind::Text(21)),
-    Field::optional("instalmentData", Kind::Object),
-    Field::optional("customerId", Kind::Text(19)),
-    Field::optional("customerLanguage", Kind::Alphanumeric(2)),
-    Field::optional("returnContext", Kind::Text(255)),
-    Field::optional("paymentMeanBrandList", Kind::Texts),
-    Field::optional("paymentPattern", Kind::Text(20)),
-    Field::optional("paypageData", Kind::Object),
-    Field::optional("shoppingCartDetail", Kind::Object),
-    Field::optional("fraudData", Kind::Object),
-    Field::optional("statementReference", Kind::Text(50)),
-    Field::optional("templateName", Kind::Text(32)),
-    Field::optional("transactionOrigin", Kind::Text(20)),
-    Field::optional("responseEncoding", Kind::Word(&Encoding::WORDS)),
-    Field::optional("responseKeyVersion", Kind::Number(10)),
-    Field::optional("interfaceVersionAutomaticResponse", Kind::Text(20)),
-    Field::optional("interfaceVersionNormalResponse", Kind::Text(20)),
-    Field::optional("intermediateServiceProviderId", Kind::Text(20)),
+const FIELDS: &[Fields] = &[
+    Fields::needed(Kind::Number(12), &["amount"]),
+    Fields::needed(Kind::Currency, &["currencyCode"]),
+    Fields::needed(Kind::Url, &["normalReturnUrl"]),
+    Fields::optional(Kind::Url, &["automaticResponseUrl"]),
+    Fields::optional(Kind::Container(S10_ID), &["s10TransactionReference"]),
+    Fields::optional(Kind::Container(CONTACT), &["customerContact", "billingContact", "deliveryContact"]),
+    Fields::optional(Kind::Container(CONTACT), &["holderContact"]),
+    Fields::optional(
+        Kind::Object,
+        &["customerAddress", "billingAddress", "deliveryAddress", "holderAddress"],
+    ),
+    Fields::optional(Kind::Object, &["instalmentData", "paypageData", "shoppingCartDetail", "fraudData"]),
+    Fields::optional(Kind::Texts, &["paymentMeanBrandList"]),
+    Fields::optional(Kind::Word(&CAPTURE_MODES), &["captureMode"]),
+    Fields::optional(Kind::Word(&Encoding::WORDS), &["responseEncoding"]),
+    Fields::optional(Kind::Number(2), &["captureDay"]),
+    Fields::optional(Kind::Number(10), &["responseKeyVersion"]),
+    Fields::optional(Kind::Alphanumeric(2), &["customerLanguage"]),
+    Fields::optional(Kind::Text(19), &["customerId"]),
+    Fields::optional(
+        Kind::Text(20),
+        &["sealAlgorithm", "orderChannel", "paymentPattern", "transactionOrigin"],
+    ),
+    Fields::optional(Kind::Text(20), &["intermediateServiceProviderId"]),
+    Fields::optional(
+        Kind::Text(20),
+        &["interfaceVersionAutomaticResponse", "interfaceVersionNormalResponse"],
+    ),
+    Fields::optional(Kind::Text(21), &["merchantWalletId"]),
+    Fields::optional(Kind::Text(32), &["orderId", "templateName"]),
+    Fields::optional(Kind::Text(39), &["customerIpAddress"]),
+    Fields::optional(Kind::Text(50), &["statementReference"]),
+    Fields::optional(Kind::Text(128), &["customerEmail", "merchantSessionId"]),
+    Fields::optional(Kind::Text(255), &["returnContext"]),
 ];
 
 /// The names of a new transaction.
@@ -87,14 +79,14 @@ pub(super) struct Names {
 
 /// Names for a transaction of this shop; what is not given is made here. One that is in use already stays so.
 pub(super) fn names(
-    transactions: &mut Transactions,
+    rest: &mut Rest,
     naming: Naming,
     reference: Option<String>,
     s10: Option<(String, String)>,
     now: Timestamp,
 ) -> Names {
     let reference = reference.unwrap_or_else(new_reference);
-    let (s10_id, s10_date) = s10.unwrap_or_else(|| (transactions.next_s10_id(), day(now)));
+    let (s10_id, s10_date) = s10.unwrap_or_else(|| (rest.next_s10_id(), day(now)));
     let s10_id = format!("{s10_id:0>6}");
     let id = if naming.is_s10() { s10_name(&s10_id, &s10_date) } else { reference.clone() };
     Names { id, reference, s10_id, s10_date }
@@ -116,51 +108,34 @@ pub(super) fn new_redirection_data() -> String {
 
 /// The end of a page that has just been opened or used.
 pub(super) fn page_end(now: Timestamp) -> Timestamp {
-    now.checked_add(SignedDuration::from_mins(PAGE_MINUTES)).unwrap_or(Timestamp::MAX)
+    later(now, SignedDuration::from_mins(PAGE_MINUTES))
 }
 
 impl Sips {
-    pub(super) fn open_page(&self, session: &Session<'_>) -> Result<Map<String, Value>, Denial> {
+    pub(super) fn open_page(&self, session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
         let sent = session.members;
-        members::check(sent, FIELDS, session.version)?;
+        members::check(sent, &[members::ENVELOPE, FIELDS], session.version)?;
         let amount = number(sent, "amount").filter(|amount| *amount > 0).ok_or_else(|| unfit("amount"))?;
         let page = page(session)?;
         let (reference, s10_id) = wanted_names(session)?;
-        let mut transactions = session.book.transactions();
-        let naming = session.shop.naming;
+        let mut orders = session.book.orders();
+        let shop = session.shop;
         let s10 = s10_id.map(|id| (id, day(session.now)));
-        let names = names(&mut transactions, naming, reference, s10, session.now);
-        if transactions.get(session.shop.merchant_id, &names.id).is_some() {
-            return Err(Denial::new("94"));
+        let names = names(&mut orders.rest, shop.naming, reference, s10, session.now);
+        if orders.get(&key(shop.merchant_id, &names.id)).is_some() {
+            return Err(Refusal::new("94"));
         }
+        let usual = Transaction::open(shop.merchant_id, names, amount, page, session.now);
         let made = Transaction {
-            merchant_id: session.shop.merchant_id.to_owned(),
-            id: names.id,
-            reference: names.reference,
-            s10_id: names.s10_id,
-            s10_date: names.s10_date,
-            status: PAGE_OPEN.to_owned(),
-            origin_amount: amount,
-            amount,
             currency: text(sent, "currencyCode").unwrap_or_default(),
-            capture_mode: text(sent, "captureMode").unwrap_or_else(|| AUTHOR_CAPTURE.to_owned()),
+            capture_mode: text(sent, "captureMode").unwrap_or(usual.capture_mode),
             capture_day: number(sent, "captureDay").unwrap_or(0),
-            response_code: String::new(),
-            acquirer_code: None,
-            authorisation_id: None,
             order_id: text(sent, "orderId"),
-            order_channel: text(sent, "orderChannel").unwrap_or_else(|| "INTERNET".to_owned()),
+            order_channel: text(sent, "orderChannel").unwrap_or(usual.order_channel),
             customer_id: text(sent, "customerId"),
             return_context: text(sent, "returnContext"),
             transaction_origin: text(sent, "transactionOrigin"),
-            made: session.now,
-            last_operation: ("TRANSACTION".to_owned(), session.now),
-            page,
-            stored: false,
-            locked: false,
-            charged_back: false,
-            credits: Vec::new(),
-            patch: None,
+            ..usual
         };
         let answer = json!({
             "redirectionStatusCode": "00",
@@ -169,9 +144,9 @@ impl Sips {
             "redirectionData": made.page.data,
             "redirectionVersion": REDIRECTION_VERSION,
         });
-        self.enter(session.book, "create", None, &made, session.call.sequence, session.now);
-        transactions.insert(made);
-        Ok(super::transaction::without_nulls(answer))
+        self.changed(session.book, "create", None, &made, session.call.sequence);
+        orders.insert(made);
+        Ok(without_nulls(answer))
     }
 }
 
@@ -179,7 +154,7 @@ impl Sips {
 /// makes takes a given one (facts of 1 December 2026, published code of the simulation shop 002001000000002; inferred for
 /// the other shop of that kind). Inferred: that a name of the other kind, or a number that the platform makes, is refused
 /// as an unknown member.
-fn wanted_names(session: &Session<'_>) -> Result<(Option<String>, Option<String>), Denial> {
+fn wanted_names(session: &Session<'_>) -> Result<(Option<String>, Option<String>), Refusal> {
     let reference = members::reference(session.members);
     let pair = session.members.get("s10TransactionReference").and_then(Value::as_object);
     let s10_id = pair.and_then(|pair| pair.get("s10TransactionId")).and_then(digits);
@@ -199,7 +174,7 @@ fn wanted_names(session: &Session<'_>) -> Result<(Option<String>, Option<String>
     }
 }
 
-fn page(session: &Session<'_>) -> Result<Page, Denial> {
+fn page(session: &Session<'_>) -> Result<Page, Refusal> {
     let sent = session.members;
     let (automatic, normal) = ("interfaceVersionAutomaticResponse", "interfaceVersionNormalResponse");
     let (automatic_format, normal_format) = match (text(sent, automatic), text(sent, normal)) {
@@ -216,17 +191,12 @@ fn page(session: &Session<'_>) -> Result<Page, Denial> {
         return Err(unfit("responseKeyVersion"));
     }
     Ok(Page {
-        data: new_redirection_data(),
-        until: page_end(session.now),
         normal_url: text(sent, "normalReturnUrl"),
         automatic_url: text(sent, "automaticResponseUrl"),
         key_version: response_key.unwrap_or_else(|| session.key_version.clone()),
         algorithm: text(sent, "sealAlgorithm").and_then(|word| Algorithm::named(&word)),
         encoding: Encoding::named(text(sent, "responseEncoding").as_deref()),
-        normal_format,
         automatic_format,
+        ..Page::usual(normal_format, session.now)
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,8 +5,8 @@
 //! Worldline publishes and third-party clients. Where these are silent, the comment at the place says "inferred".
 //!
 //! Paths: `/sips/<brand>/rs-services/v2/<service>`, the payer's page `/sips/<brand>/paypage`, and `/sips/<brand>/paymentInit`
-//! for the payment requests of the POST channel. The shops and their
-//! keys are in `shops.rs`, amounts that stand for faults in `magic.rs`, actions in `acts.rs`; all in `GET /_control`.
+//! for the payment requests of the POST channel. The shops and their keys are in `shops.rs`, actions in `acts.rs`; both and
+//! the amounts that stand for faults are in `GET /_control`.
 //!
 //! What it does not imitate:
 //!
@@ -24,99 +24,54 @@ mod currency;
 mod dates;
 mod draft;
 mod init;
-mod magic;
 mod members;
 mod office;
 mod page;
 mod payer;
 mod post;
-mod record;
 mod result;
 #[cfg(test)]
 mod rig;
 mod seal;
 mod services;
 mod shops;
+#[cfg(test)]
+mod tests;
 mod transaction;
-
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use http::{Method, Response};
-use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use self::answer::Denial;
 use self::members::Version;
 use self::payer::Ending;
 use self::shops::{BRANDS, DEMO_MERCHANT, SHOPS, shop};
-use self::transaction::{PAGE_OPEN, Transaction};
+use self::transaction::{PAGE_OPEN, Transaction, key};
 use super::SandboxAccount;
-use super::exchange::Frame;
 use super::faults::FaultKind;
-use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at};
-use super::recent::lock;
+use super::ledger::Effect;
+use super::magic::{Magic, On};
+use super::platform::{
+    self, Act, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at,
+};
+use super::site::{self, Kept, Site, Start};
 
 /// The interface in which the control API shows an order: the one that the provider page recommends.
 const SHOWN_INTERFACE: Version = Version::new(2, 55);
 
-/// The simulated platform, with a book of transactions per brand.
-#[derive(Debug)]
-pub(crate) struct Sips {
-    frame: Arc<Frame>,
-    public_url: String,
-    seed_samples: bool,
-    books: Vec<Book>,
-}
+/// The simulated platform, with a book of the transactions of all shops per brand.
+pub(crate) type Sips = Site<Transaction>;
+type Book = site::Book<Transaction>;
 
-/// One brand and its transactions.
-#[derive(Debug)]
-struct Book {
-    brand: &'static str,
-    transactions: Mutex<Transactions>,
-}
-
-/// Transactions of all shops, oldest first.
+/// What the platform keeps of a brand besides its transactions.
 #[derive(Debug, Default)]
-struct Transactions {
-    /// By merchant and identifier: an identifier belongs to one shop only.
-    by_key: IndexMap<String, Transaction>,
-    /// From `redirectionData` to the key above.
-    by_page: IndexMap<String, String>,
+pub(crate) struct Rest {
     /// Whether later payments reach the database only when told to.
     slow_storage: bool,
     last_s10_id: u32,
 }
 
-fn key(merchant_id: &str, id: &str) -> String {
-    format!("{merchant_id}/{id}")
-}
-
-impl Transactions {
-    fn insert(&mut self, made: Transaction) {
-        let key = key(&made.merchant_id, &made.id);
-        self.by_page.insert(made.page.data.clone(), key.clone());
-        self.by_key.insert(key, made);
-    }
-
-    fn get(&self, merchant_id: &str, id: &str) -> Option<&Transaction> {
-        self.by_key.get(&key(merchant_id, id))
-    }
-
-    fn get_mut(&mut self, merchant_id: &str, id: &str) -> Option<&mut Transaction> {
-        self.by_key.get_mut(&key(merchant_id, id))
-    }
-
-    /// The one that a control call names; the oldest where two shops use the same identifier.
-    fn named_mut(&mut self, id: &str) -> Result<&mut Transaction, ControlError> {
-        let found = self.by_key.values_mut().find(|made| made.id == id);
-        found.ok_or_else(|| ControlError::NotFound(format!("order {id}")))
-    }
-
-    fn of_page_mut(&mut self, data: &str) -> Option<&mut Transaction> {
-        self.by_key.get_mut(self.by_page.get(data)?)
-    }
-
+impl Rest {
     /// A number that the platform gives itself.
     fn next_s10_id(&mut self) -> String {
         self.last_s10_id = self.last_s10_id.wrapping_add(1) % 1_000_000;
@@ -124,49 +79,48 @@ impl Transactions {
     }
 }
 
-impl Book {
-    fn transactions(&self) -> MutexGuard<'_, Transactions> {
-        lock(&self.transactions)
+impl Kept for Transaction {
+    type Shop = ();
+    type Rest = Rest;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// An identifier belongs to one shop only.
+    fn key(&self) -> String {
+        key(&self.merchant_id, &self.id)
+    }
+
+    fn page(&self) -> &str {
+        &self.page.data
     }
 }
 
+/// The amounts that stand for faults: the amount of the request for a creation, else the order's present amount.
+const MAGIC: Magic = Magic {
+    ranges: &[
+        (On::Changes, &[services::INIT, services::CANCEL, services::VALIDATE, services::REFUND], "12"),
+        (On::Reads, &[services::READ], ""),
+        (On::Cancels, &[services::CANCEL, services::VALIDATE, services::REFUND], "24"),
+    ],
+    incident: "99",
+    is_signed: true,
+};
+
 impl Sips {
-    /// `public_url` has no slash at its end.
-    pub(crate) fn new(frame: Arc<Frame>, public_url: &str, seed_samples: bool) -> Self {
-        let books = BRANDS.map(|brand| Book { brand, transactions: Mutex::default() }).into();
-        let sips = Self { frame, public_url: public_url.to_owned(), seed_samples, books };
-        sips.reset();
-        sips
-    }
-
-    fn book(&self, brand: &str) -> Option<&Book> {
-        self.books.iter().find(|book| book.brand == brand)
-    }
-
-    fn known_book(&self, brand: &str) -> Result<&Book, ControlError> {
-        self.book(brand).ok_or_else(|| ControlError::NotFound(format!("brand {brand}")))
+    pub(crate) fn new(start: &Start) -> Self {
+        Self::empty("sips", BRANDS.map(|brand| (brand, ())), start)
     }
 
     /// `redirectionUrl`.
     fn page_url(&self, book: &Book) -> String {
-        format!("{}/sips/{}/paypage", self.public_url, book.brand)
-    }
-
-    /// Lets the control API change an order.
-    fn with_order<T>(
-        &self,
-        brand: &str,
-        id: &str,
-        change: impl FnOnce(&Book, &mut Transaction) -> T,
-    ) -> Result<T, ControlError> {
-        let book = self.known_book(brand)?;
-        let mut transactions = book.transactions();
-        Ok(change(book, transactions.named_mut(id)?))
+        self.url(book.brand, "/paypage")
     }
 
     /// What the control API shows: the answer of a read, and the way to the page while it is open.
     fn shown(&self, book: &Book, made: &Transaction) -> Value {
-        let mut answer = made.answer(SHOWN_INTERFACE, self.frame.clock.now());
+        let mut answer = made.answer(SHOWN_INTERFACE, self.now());
         if made.status == PAGE_OPEN {
             for (name, value) in [
                 ("redirectionUrl", self.page_url(book)),
@@ -177,6 +131,38 @@ impl Sips {
             }
         }
         Value::Object(answer)
+    }
+
+    /// Enters what was done to a transaction, which had this amount and status before. Currencies are in letters in the
+    /// ledger, whatever the platform.
+    fn changed(
+        &self,
+        book: &Book,
+        action: &str,
+        before: Option<(i64, String)>,
+        made: &Transaction,
+        request: Option<u64>,
+    ) {
+        let (amount_before, status_before) = before.unzip();
+        // A validation takes the amount it names and lets the rest go; the others move what is gone.
+        let moved = match action {
+            "capture" => Some(made.amount),
+            _ => amount_before.map(|before| before.saturating_sub(made.amount).saturating_abs()),
+        };
+        let letters = currency::currency(&made.currency).map(|currency| currency.letters.to_owned());
+        let effect = Effect {
+            action: action.to_owned(),
+            order: made.id.clone(),
+            amount: moved.filter(|part| *part > 0),
+            amount_before,
+            amount_after: made.amount,
+            currency: letters.unwrap_or_else(|| made.currency.clone()),
+            status_before,
+            status_after: made.status_at(self.now()).to_owned(),
+            request,
+            ..Effect::default()
+        };
+        self.enter(book, effect);
     }
 }
 
@@ -205,25 +191,26 @@ impl Platform for Sips {
 
     fn magic(&self, call: &Call) -> Option<FaultKind> {
         let present = || {
-            let transactions = self.book(&call.brand)?.transactions();
-            transactions.get(call.shop.as_ref()?, call.order.as_ref()?).map(|made| made.amount)
+            let orders = self.book(&call.brand)?.orders();
+            orders.get(&key(call.shop.as_ref()?, call.order.as_ref()?)).map(|made| made.amount)
         };
-        magic::fault(call, present)
+        let asked = || members::digits(call.body.get("amount")?)?.parse().ok();
+        MAGIC.fault(&call.service, if call.service == services::INIT { asked() } else { present() })
     }
 
     fn serve(&self, call: &Call, request: &Received) -> Response<Bytes> {
         self.run(call, request)
     }
 
+    /// Its detailed code is the acquirer's, its detailed message the name of a member. A 24 tells the present state.
     fn refuse(&self, call: &Call, refusal: &Refusal) -> Response<Bytes> {
-        let mut denial = Denial::ordered(refusal);
-        if denial.code == "24"
+        let mut answer = answer::refused(refusal, &call.service, services::version(&call.body));
+        if refusal.code == "24"
             && let (Some(book), Some(shop), Some(order)) = (self.book(&call.brand), &call.shop, &call.order)
-            && let Some(made) = book.transactions().get(shop, order)
+            && let Some(made) = book.orders().get(&key(shop, order))
         {
-            denial = denial.state(made.state(self.frame.clock.now()));
+            made.write_state(&mut answer, self.now());
         }
-        let answer = denial.answer(&call.service, services::version(&call.body));
         answer::sealed(answer, services::signer(&call.body).as_ref())
     }
 
@@ -251,7 +238,7 @@ impl Platform for Sips {
     }
 
     fn add_order(&self, brand: &str, draft: &Value) -> Result<String, ControlError> {
-        draft::add(self, self.known_book(brand)?, draft)
+        draft::add(self, self.known(brand)?, draft)
     }
 
     fn set_status(&self, brand: &str, order: &str, status: &str) -> Result<(), ControlError> {
@@ -264,8 +251,7 @@ impl Platform for Sips {
         })
     }
 
-    fn patch_answer(&self, brand: &str, order: &str, patch: &Value) -> Result<(), ControlError> {
-        let patch = Some(patch.clone()).filter(|patch| !patch.is_null());
+    fn patch_answer(&self, brand: &str, order: &str, patch: Option<Value>) -> Result<(), ControlError> {
         self.with_order(brand, order, |_, made| made.patch = patch)
     }
 
@@ -275,7 +261,7 @@ impl Platform for Sips {
     }
 
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
-        let book = self.known_book(brand)?;
+        let book = self.known(brand)?;
         let ending = match action {
             PayerAction::Pay => Ending::Accepted,
             PayerAction::Decline => Ending::Refused,
@@ -284,14 +270,8 @@ impl Platform for Sips {
         self.finish(book, order, ending).map(|made| made.status)
     }
 
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
-        self.do_action(self.known_book(brand)?, order, action, amount)
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError> {
+        self.do_action(self.known(brand)?, act)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
@@ -318,43 +298,36 @@ impl Platform for Sips {
     }
 
     fn orders(&self, brand: &str) -> Result<Vec<Value>, ControlError> {
-        let book = self.known_book(brand)?;
-        let transactions = book.transactions();
-        Ok(transactions.by_key.values().map(|made| self.shown(book, made)).collect())
+        let book = self.known(brand)?;
+        Ok(book.orders().all().map(|made| self.shown(book, made)).collect())
     }
 
     fn help(&self) -> Value {
-        let shops: Vec<_> = SHOPS
-            .iter()
-            .map(|shop| {
-                json!({
-                    "merchant_id": shop.merchant_id,
-                    "secret_key_1": shop.secret("1"),
-                    "secret_key_2": shop.secret("2"),
-                    "named_by": shop.naming.word(),
-                    "cancel_and_refund": shop.cash_options,
-                })
+        let shops = SHOPS.map(|shop| {
+            json!({
+                "merchant_id": shop.merchant_id,
+                "secret_key_1": shop.secret("1"),
+                "secret_key_2": shop.secret("2"),
+                "named_by": shop.naming.word(),
+                "cancel_and_refund": shop.cash_options,
             })
-            .collect();
-        let url = |brand: &str| format!("{}/sips/{brand}", self.public_url);
-        let actions: Vec<_> = acts::ACTIONS
-            .iter()
-            .map(|(action, meaning)| json!({"action": action, "meaning": meaning}))
-            .collect();
+        });
+        let brands = BRANDS.map(|brand| {
+            let url = self.url(brand, "");
+            json!({"brand": brand, "office_url": url, "paypage_url": url})
+        });
         json!({
             "note": "The keys are public and worth nothing. Every shop exists at every brand.",
-            "brands": BRANDS.map(|brand| json!({"brand": brand, "office_url": url(brand), "paypage_url": url(brand)})),
+            "brands": brands,
             "shops": shops,
             "services": services::SERVICES,
-            "actions": actions,
-            "magic_amounts": magic::help(),
+            "actions": platform::actions(acts::ACTIONS),
+            "magic_amounts": MAGIC.help(),
         })
     }
 
     fn reset(&self) {
-        for book in &self.books {
-            *book.transactions() = Transactions::default();
-        }
+        self.clear();
         if self.seed_samples {
             draft::add_sample(self);
         }

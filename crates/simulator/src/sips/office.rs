@@ -1,46 +1,37 @@
 //! Cash management: cancel, validate and refund.
 //!
 //! Source: provider page `cashManagement/cancel`; for the other two the Office JSON guide and third-party clients.
-//! Each effect is entered in the ledger under the lock that makes it, so that the ledger has the true order.
 
 use serde_json::{Map, Value};
 
 use super::Sips;
-use super::answer::{ACQUIRER_CODE_SINCE, Denial};
-use super::members::{self, CONTACT, Field, Kind, S10_PAIR, unfit};
-use super::record::Before;
+use super::answer::ACQUIRER_CODE_SINCE;
+use super::members::{self, ABOUT, CONTACT, ENVELOPE, Fields, Kind, unfit};
 use super::services::{CANCEL, REFUND, Session, VALIDATE, named_transaction};
 use super::transaction::{
     CANCELLED, CAPTURED, Credit, TO_AUTHORIZE, TO_CAPTURE, TO_CHALLENGE, TO_CREDIT, TO_REPLAY, TO_VALIDATE,
-    Transaction,
+    Transaction, key,
 };
+use crate::platform::Refusal;
 
-/// Members that the three have in common.
-const COMMON: [Field; 12] = [
-    Field::needed("currencyCode", Kind::Currency),
-    Field::needed("interfaceVersion", Kind::Text(20)),
-    Field::needed("keyVersion", Kind::Number(10)),
-    Field::needed("merchantId", Kind::Exactly(15)),
-    Field::needed("operationAmount", Kind::Number(12)),
-    Field::needed("seal", Kind::Text(128)),
-    Field::optional("sealAlgorithm", Kind::Text(20)).since(12),
-    Field::optional("transactionReference", Kind::Alphanumeric(35)),
-    Field::optional("s10TransactionReference", Kind::Container(S10_PAIR)).since(6),
-    Field::optional("operationOrigin", Kind::Text(20)),
-    Field::optional("customerContact", Kind::Container(CONTACT)).since(20),
-    Field::optional("intermediateServiceProviderId", Kind::Text(20)).since(12),
+/// Members that the three have in common besides those of all requests about a transaction.
+const COMMON: &[Fields] = &[
+    Fields::needed(Kind::Currency, &["currencyCode"]),
+    Fields::needed(Kind::Number(12), &["operationAmount"]),
+    Fields::optional(Kind::Text(20), &["operationOrigin"]),
+    Fields::optional(Kind::Text(20), &["intermediateServiceProviderId"]).since(12),
 ];
 
-const REFUND_ONLY: [Field; 2] =
-    [Field::optional("paymentMeanData", Kind::Object), Field::optional("shoppingCartDetail", Kind::Object)];
+const CONTACT_TOO: &[Fields] = &[Fields::optional(Kind::Container(CONTACT), &["customerContact"]).since(20)];
 
-const VALIDATE_ONLY: [Field; 6] = [
-    Field::optional("lastRecoveryIndicator", Kind::Text(5)),
-    Field::optional("subMerchantId", Kind::Text(20)),
-    Field::optional("subMerchantShortName", Kind::Text(40)),
-    Field::optional("subMerchantCategoryCode", Kind::Text(10)),
-    Field::optional("subMerchantLegalId", Kind::Text(40)),
-    Field::optional("subMerchantAddress", Kind::Object),
+const REFUND_TOO: &[Fields] = &[Fields::optional(Kind::Object, &["paymentMeanData", "shoppingCartDetail"])];
+
+const VALIDATE_TOO: &[Fields] = &[
+    Fields::optional(Kind::Text(5), &["lastRecoveryIndicator"]),
+    Fields::optional(Kind::Text(10), &["subMerchantCategoryCode"]),
+    Fields::optional(Kind::Text(20), &["subMerchantId"]),
+    Fields::optional(Kind::Text(40), &["subMerchantShortName", "subMerchantLegalId"]),
+    Fields::optional(Kind::Object, &["subMerchantAddress"]),
 ];
 
 /// What can be done to a transaction.
@@ -61,13 +52,14 @@ impl Operation {
         }
     }
 
-    fn fields(self) -> Vec<Field> {
-        let contact = |field: &Field| field.name != "customerContact";
-        match self {
-            Self::Cancel => COMMON.to_vec(),
-            Self::Validate => COMMON.into_iter().filter(contact).chain(VALIDATE_ONLY).collect(),
-            Self::Refund => COMMON.into_iter().chain(REFUND_ONLY).collect(),
-        }
+    fn fields(self) -> [&'static [Fields]; 5] {
+        let own = match self {
+            Self::Cancel => [CONTACT_TOO, &[]],
+            Self::Validate => [VALIDATE_TOO, &[]],
+            Self::Refund => [CONTACT_TOO, REFUND_TOO],
+        };
+        let [one, other] = own;
+        [ENVELOPE, ABOUT, COMMON, one, other]
     }
 
     /// Statuses that allow it. Source: Office guide, "cancel", "validate". For a refund the guide says `TO_CAPTURE`
@@ -92,8 +84,8 @@ impl Operation {
 
 impl Sips {
     /// There is nothing that makes a repeated request harmless: sent twice it is done twice.
-    pub(super) fn cash(&self, session: &Session<'_>) -> Result<Map<String, Value>, Denial> {
-        let operation = Operation::of(&session.call.service).ok_or_else(|| Denial::new("40"))?;
+    pub(super) fn cash(&self, session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
+        let operation = Operation::of(&session.call.service).ok_or_else(|| Refusal::new("40"))?;
         members::check(session.members, &operation.fields(), session.version)?;
         let name = named_transaction(session)?;
         let wanted = members::number(session.members, "operationAmount").filter(|amount| *amount > 0);
@@ -101,31 +93,31 @@ impl Sips {
         let wanted = wanted.ok_or_else(|| unfit("operationAmount"))?;
         let needs_option = matches!(operation, Operation::Cancel | Operation::Refund);
         if needs_option && !session.shop.cash_options {
-            return Err(Denial::new("40"));
+            return Err(Refusal::new("40"));
         }
-        let mut transactions = session.book.transactions();
-        let found = transactions.get_mut(session.shop.merchant_id, &name).filter(|made| made.is_visible());
-        let made = found.ok_or_else(|| Denial::new("25"))?;
+        let mut orders = session.book.orders();
+        let found = orders.get_mut(&key(session.shop.merchant_id, &name)).filter(|made| made.is_visible());
+        let made = found.ok_or_else(|| Refusal::new("25"))?;
         let currency = members::text(session.members, "currencyCode");
         if currency.as_deref() != Some(made.currency.as_str()) {
             // Inferred: the pages do not say what another currency than the transaction's gets.
             return Err(unfit("currencyCode"));
         }
         if made.locked || !operation.allows(made.status_at(session.now)) {
-            return Err(Denial::new("24").state(made.state(session.now)));
+            return Err(Refusal::new("24"));
         }
         if operation == Operation::Refund && made.charged_back {
-            return Err(Denial::new("57"));
+            return Err(Refusal::new("57"));
         }
         // Inferred: without `newStatus` and `newAmount`.
         let left = made.amount.checked_sub(wanted).filter(|left| *left >= 0);
-        let left = left.ok_or_else(|| Denial::new("51"))?;
-        let before = Before::of(made, session.now);
+        let left = left.ok_or_else(|| Refusal::new("51"))?;
+        let before = made.present(session.now);
         apply(made, operation, wanted, left, session);
-        self.enter(session.book, operation.words().0, Some(before), made, session.call.sequence, session.now);
+        self.changed(session.book, operation.words().0, Some(before), made, session.call.sequence);
         let mut answer = Map::new();
         answer.insert("responseCode".to_owned(), "00".into());
-        made.state(session.now).write(&mut answer);
+        made.write_state(&mut answer, session.now);
         if session.version >= ACQUIRER_CODE_SINCE {
             answer.insert("acquirerResponseCode".to_owned(), "00".into());
         }
@@ -156,6 +148,3 @@ fn apply(made: &mut Transaction, operation: Operation, wanted: i64, left: i64, s
     }
     made.set(&status, operation.words().1, session.now);
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,10 +2,8 @@
 //! that follows.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use url::form_urlencoded::Serializer;
 
-use super::record::Before;
 use super::shops::shop;
 use super::transaction::{ABORTED, PAGE_OPEN, REFUSED, Transaction};
 use super::{Book, Sips, result};
@@ -53,17 +51,17 @@ impl Ending {
 impl Sips {
     /// Ends the payment and notifies the merchant. Gives the transaction as it is then.
     pub(super) fn finish(&self, book: &Book, id: &str, ending: Ending) -> Result<Transaction, ControlError> {
-        let now = self.frame.clock.now();
-        let mut transactions = book.transactions();
-        let stored = !transactions.slow_storage;
-        let made = transactions.named_mut(id)?;
+        let now = self.now();
+        let mut orders = book.orders();
+        let stored = !orders.rest.slow_storage;
+        let made = orders.named(id)?;
         if made.status != PAGE_OPEN {
             return Err(ControlError::Invalid(format!("it is {}, nobody can pay it", made.status_at(now))));
         }
         if ending != Ending::TimedOut && made.page.until <= now {
             return Err(ControlError::Invalid("the page is over, nobody can pay there".to_owned()));
         }
-        let before = Before::of(made, now);
+        let before = made.present(now);
         let (code, acquirer_code) = ending.codes();
         code.clone_into(&mut made.response_code);
         made.acquirer_code = acquirer_code.map(str::to_owned);
@@ -78,31 +76,27 @@ impl Sips {
             Ending::Refused => made.set(REFUSED, "AUTHOR", now),
             Ending::Abandoned | Ending::TimedOut => made.set(ABORTED, "TRANSACTION", now),
         }
-        self.enter(book, ending.action(), Some(before), made, None, now);
+        self.changed(book, ending.action(), Some(before), made, None);
         let made = made.clone();
-        drop(transactions);
-        self.notify(book, &made, now);
+        drop(orders);
+        self.notify(book, &made);
         Ok(made)
     }
 
-    fn notify(&self, book: &Book, made: &Transaction, now: Timestamp) {
+    fn notify(&self, book: &Book, made: &Transaction) {
         let Some(url) = made.page.automatic_url.clone() else { return };
         let form = |secret: &str| {
             let fields = result::fields(made, made.page.automatic_format, secret);
             Bytes::from(Serializer::new(String::new()).extend_pairs(fields).finish())
         };
         let notice = Notice {
-            provider: "sips",
-            brand: book.brand.to_owned(),
-            order: made.id.clone(),
             url,
             content_type: "application/x-www-form-urlencoded",
             body: form(&secret(made)),
             forged: form(FORGERS_KEY),
-            statuses: &[],
-            expected: None,
+            ..Notice::default()
         };
-        self.frame.notices.send(notice, now);
+        self.send(book, made, notice);
     }
 }
 

@@ -5,17 +5,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jiff::Timestamp;
 use serde_json::{Map, Value};
-use url::form_urlencoded;
 
-use super::answer::Denial;
 use super::members::{self, Version, malformed, missing, unfit};
 use super::seal::Algorithm;
 use super::services::{INIT, NEWEST_PAGE, NEWEST_TWO, Session};
 use super::shops::shop;
 use super::{Book, Sips};
-use crate::platform::Call;
+use crate::page::field;
+use crate::platform::{Call, Refusal};
 
 /// The last segment of the address.
 pub(super) const ADDRESS: &str = "paymentInit";
@@ -24,7 +22,7 @@ pub(super) const ADDRESS: &str = "paymentInit";
 const LISTS: [&str; 1] = ["paymentMeanBrandList"];
 
 /// The form that the browser brings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Request {
     data: String,
     encode: String,
@@ -35,18 +33,10 @@ pub(super) struct Request {
 impl Request {
     /// The form of this body; `None` when it is another one.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        let mut request = Self::default();
-        for (name, value) in form_urlencoded::parse(body) {
-            let slot = match name.as_ref() {
-                "Data" => &mut request.data,
-                "Encode" => &mut request.encode,
-                "Seal" => &mut request.seal,
-                "InterfaceVersion" => &mut request.interface,
-                _ => continue,
-            };
-            *slot = value.into_owned();
-        }
-        Some(request).filter(|request| !request.data.is_empty())
+        let data = field(body, "Data").filter(|data| !data.is_empty())?;
+        let text = |name: &str| field(body, name).unwrap_or_default();
+        let (encode, seal, interface) = (text("Encode"), text("Seal"), text("InterfaceVersion"));
+        Some(Self { data, encode, seal, interface })
     }
 
     /// The members in `Data`, which is `name=value|name=value`. Dots in a name lead into containers.
@@ -81,24 +71,19 @@ impl Request {
 
 impl Sips {
     /// Opens the page that the form asks for, and gives its `redirectionData`.
-    pub(super) fn open_by_post(
-        &self,
-        book: &Book,
-        request: &Request,
-        now: Timestamp,
-    ) -> Result<String, Denial> {
+    pub(super) fn open_by_post(&self, book: &Book, request: &Request) -> Result<String, Refusal> {
         let mut members = request.members().ok_or_else(|| malformed("Data"))?;
         let text = |name: &str| members::text(&members, name).ok_or_else(|| missing(name));
-        let shop = shop(&text("merchantId")?).ok_or_else(|| Denial::new("03"))?;
+        let shop = shop(&text("merchantId")?).ok_or_else(|| Refusal::new("03"))?;
         let key_version = text("keyVersion")?;
-        let secret = shop.secret(&key_version).ok_or_else(|| Denial::new("34"))?;
+        let secret = shop.secret(&key_version).ok_or_else(|| Refusal::new("34"))?;
         // Another default than in the JSON channel: Paypage POST guide, "seal calculation".
         let algorithm = match members::text(&members, "sealAlgorithm") {
             None => Algorithm::FORM_DEFAULT,
             Some(word) => Algorithm::named(&word).ok_or_else(|| unfit("sealAlgorithm"))?,
         };
         if algorithm.seal(&request.data, &secret) != request.seal {
-            return Err(Denial::new("34"));
+            return Err(Refusal::new("34"));
         }
         let version = match Version::split(&request.interface) {
             Some(("HP", version)) if version.major == 2 && version <= NEWEST_TWO => version,
@@ -109,7 +94,8 @@ impl Sips {
         members.insert("interfaceVersion".to_owned(), request.interface.clone().into());
         members.insert("seal".to_owned(), request.seal.clone().into());
         let call = Call { brand: book.brand.to_owned(), service: INIT.to_owned(), ..Call::default() };
-        let session = Session { book, shop, call: &call, members: &members, version, key_version, now };
+        let session =
+            Session { book, shop, call: &call, members: &members, version, key_version, now: self.now() };
         let answer = self.open_page(&session)?;
         Ok(members::text(&answer, "redirectionData").unwrap_or_default())
     }

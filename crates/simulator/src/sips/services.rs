@@ -6,13 +6,13 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::answer::{Denial, Signer, infrastructure, sealed};
+use super::answer::{Signer, infrastructure, sealed};
 use super::members::{self, Version, digits, malformed, missing, unfit};
 use super::seal::{Algorithm, sealed_text};
 use super::shops::{Shop, shop};
-use super::transaction::s10_name;
+use super::transaction::{key, s10_name};
 use super::{Book, Sips};
-use crate::platform::{Call, Received};
+use crate::platform::{Call, Platform, Received, Refusal};
 
 /// Names of the services: the part of their paths behind `rs-services/v2/`.
 pub(super) const CANCEL: &str = "cashManagement/cancel";
@@ -96,13 +96,13 @@ impl Sips {
             // Inferred: what a body that is not a JSON object gets.
             return infrastructure(StatusCode::BAD_REQUEST);
         };
-        let now = self.frame.clock.now();
-        let done = open(book, call, members, now).and_then(|session| self.dispatch(&session));
-        let answer = done.unwrap_or_else(|denial| denial.answer(&call.service, version(&call.body)));
-        sealed(answer, signer(&call.body).as_ref())
+        match open(book, call, members, self.now()).and_then(|session| self.dispatch(&session)) {
+            Ok(answer) => sealed(answer, signer(&call.body).as_ref()),
+            Err(refusal) => self.refuse(call, &refusal),
+        }
     }
 
-    fn dispatch(&self, session: &Session<'_>) -> Result<Map<String, Value>, Denial> {
+    fn dispatch(&self, session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
         match session.call.service.as_str() {
             INIT => self.open_page(session),
             READ => read(session),
@@ -118,7 +118,7 @@ fn open<'a>(
     call: &'a Call,
     members: &'a Map<String, Value>,
     now: Timestamp,
-) -> Result<Session<'a>, Denial> {
+) -> Result<Session<'a>, Refusal> {
     let present = |name: &str| members.get(name).filter(|value| !value.is_null());
     let needed = |name: &str| present(name).ok_or_else(|| missing(name));
     let text = |name: &str| needed(name)?.as_str().ok_or_else(|| malformed(name));
@@ -127,19 +127,19 @@ fn open<'a>(
     if merchant_id.len() != 15 || digits(&merchant_id.into()).is_none() {
         return Err(malformed("merchantId"));
     }
-    let shop = shop(merchant_id).ok_or_else(|| Denial::new("03"))?;
+    let shop = shop(merchant_id).ok_or_else(|| Refusal::new("03"))?;
     if present("intermediateServiceProviderId").is_some() {
         // No service provider has a contract here.
-        return Err(Denial::new("03"));
+        return Err(Refusal::new("03"));
     }
     let key_version = digits(needed("keyVersion")?).ok_or_else(|| malformed("keyVersion"))?;
-    let secret = shop.secret(&key_version).ok_or_else(|| Denial::new("34"))?;
+    let secret = shop.secret(&key_version).ok_or_else(|| Refusal::new("34"))?;
     let algorithm = match present("sealAlgorithm") {
         None => Algorithm::JSON_DEFAULT,
         Some(word) => word.as_str().and_then(Algorithm::named).ok_or_else(|| unfit("sealAlgorithm"))?,
     };
     if algorithm.seal(&sealed_text(members), &secret) != text("seal")? {
-        return Err(Denial::new("34"));
+        return Err(Refusal::new("34"));
     }
     let interface = text("interfaceVersion")?;
     let (prefix, version) = Version::split(interface).ok_or_else(|| malformed("interfaceVersion"))?;
@@ -160,7 +160,7 @@ fn is_known_two(version: Version) -> bool {
 }
 
 /// The transaction that the request names, by the way that the shop's setting wants.
-pub(super) fn named_transaction(session: &Session<'_>) -> Result<String, Denial> {
+pub(super) fn named_transaction(session: &Session<'_>) -> Result<String, Refusal> {
     let reference = members::reference(session.members);
     let pair = session.members.get("s10TransactionReference").and_then(Value::as_object);
     let (right, wrong) = if session.shop.naming.is_s10() {
@@ -179,25 +179,11 @@ pub(super) fn named_transaction(session: &Session<'_>) -> Result<String, Denial>
     }
 }
 
-/// Members of a read. Source: third-party clients of `getTransactionData`; the releases that brought the optional
-/// ones are those of the provider page `cashManagement/cancel`.
-const READ_FIELDS: &[members::Field] = &[
-    members::Field::needed("interfaceVersion", members::Kind::Text(20)),
-    members::Field::needed("keyVersion", members::Kind::Number(10)),
-    members::Field::needed("merchantId", members::Kind::Exactly(15)),
-    members::Field::needed("seal", members::Kind::Text(128)),
-    members::Field::optional("sealAlgorithm", members::Kind::Text(20)).since(12),
-    members::Field::optional("transactionReference", members::Kind::Alphanumeric(35)),
-    members::Field::optional("s10TransactionReference", members::Kind::Container(members::S10_PAIR)).since(6),
-];
-
-fn read(session: &Session<'_>) -> Result<Map<String, Value>, Denial> {
-    members::check(session.members, READ_FIELDS, session.version)?;
+/// Members: third-party clients of `getTransactionData`.
+fn read(session: &Session<'_>) -> Result<Map<String, Value>, Refusal> {
+    members::check(session.members, &[members::ENVELOPE, members::ABOUT], session.version)?;
     let name = named_transaction(session)?;
-    let transactions = session.book.transactions();
-    let found = transactions.get(session.shop.merchant_id, &name).filter(|made| made.is_visible());
-    found.map(|made| made.answer(session.version, session.now)).ok_or_else(|| Denial::new("25"))
+    let orders = session.book.orders();
+    let found = orders.get(&key(session.shop.merchant_id, &name)).filter(|made| made.is_visible());
+    found.map(|made| made.answer(session.version, session.now)).ok_or_else(|| Refusal::new("25"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -80,17 +80,3 @@ pub(super) fn shop(merchant_id: &str) -> Option<Shop> {
 pub(super) fn known_shop(merchant_id: &str) -> Result<Shop, ControlError> {
     shop(merchant_id).ok_or_else(|| ControlError::NotFound(format!("merchant {merchant_id}")))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_version_has_its_own_key() {
-        let shop = shop(DEMO_MERCHANT).unwrap();
-        assert_eq!(shop.secret("1").as_deref(), Some("002001000000001_KEY1"));
-        assert_eq!(shop.secret("2").as_deref(), Some("002001000000001_KEY2"));
-        assert_eq!(shop.secret("3"), None);
-        assert!(known_shop("002001000000999").is_err());
-    }
-}

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::answer::{OWN_READ_CODE_SINCE, State};
-use super::dates::{date_time, day, days_after};
+use super::answer::OWN_READ_CODE_SINCE;
+use super::dates::{date_time, day};
+use super::init::Names;
 use super::members::Version;
 use super::result::Page;
+use crate::clock::days_after;
 use crate::platform::merge;
 
 /// The payment page is open and nobody has paid: there is no transaction to read yet. The simulator's own word, for
@@ -40,7 +42,7 @@ const AUTHORISATION_DAYS: i64 = 6;
 
 /// A transaction.
 #[derive(Debug, Clone)]
-pub(super) struct Transaction {
+pub(crate) struct Transaction {
     pub(super) merchant_id: String,
     /// What the control API, the ledger and the fault plan call it: the `transactionReference`, or for a shop of the
     /// other kind `s10.000123.20260114`.
@@ -96,12 +98,50 @@ pub(super) struct Credit {
     pub(super) is_remitted: bool,
 }
 
+/// What names a transaction among those of all shops.
+pub(super) fn key(merchant_id: &str, id: &str) -> String {
+    format!("{merchant_id}/{id}")
+}
+
 /// `s10.000123.20260114`.
 pub(super) fn s10_name(id: &str, date: &str) -> String {
     format!("s10.{id:0>6}.{date}")
 }
 
 impl Transaction {
+    /// A page that has just been opened, with usual values.
+    pub(super) fn open(merchant_id: &str, names: Names, amount: i64, page: Page, now: Timestamp) -> Self {
+        Self {
+            merchant_id: merchant_id.to_owned(),
+            id: names.id,
+            reference: names.reference,
+            s10_id: names.s10_id,
+            s10_date: names.s10_date,
+            status: PAGE_OPEN.to_owned(),
+            origin_amount: amount,
+            amount,
+            currency: "978".to_owned(),
+            capture_mode: AUTHOR_CAPTURE.to_owned(),
+            capture_day: 0,
+            response_code: String::new(),
+            acquirer_code: None,
+            authorisation_id: None,
+            order_id: None,
+            order_channel: "INTERNET".to_owned(),
+            customer_id: None,
+            return_context: None,
+            transaction_origin: None,
+            made: now,
+            last_operation: ("TRANSACTION".to_owned(), now),
+            page,
+            stored: false,
+            locked: false,
+            charged_back: false,
+            credits: Vec::new(),
+            patch: None,
+        }
+    }
+
     /// Whether the services see it: the payer has finished on the page, and the database has it.
     pub(super) fn is_visible(&self) -> bool {
         self.status != PAGE_OPEN && self.stored
@@ -142,8 +182,16 @@ impl Transaction {
         self.last_operation = (operation.to_owned(), now);
     }
 
-    pub(super) fn state(&self, now: Timestamp) -> State {
-        State { status: self.status_at(now).to_owned(), amount: self.amount, at: now }
+    /// Amount and status.
+    pub(super) fn present(&self, now: Timestamp) -> (i64, String) {
+        (self.amount, self.status_at(now).to_owned())
+    }
+
+    /// Tells how it stands after an operation, or where the operation is impossible.
+    pub(super) fn write_state(&self, answer: &mut Map<String, Value>, now: Timestamp) {
+        answer.insert("newStatus".to_owned(), self.status_at(now).into());
+        answer.insert("newAmount".to_owned(), self.amount.into());
+        answer.insert("operationDateTime".to_owned(), date_time(now).into());
     }
 
     /// Lays the control API's patch over an answer about this transaction.
@@ -151,12 +199,7 @@ impl Transaction {
         let Some(patch) = &self.patch else { return answer };
         let mut answer = Value::Object(answer);
         merge(&mut answer, patch);
-        match answer {
-            Value::Object(members) => members,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Map::new()
-            }
-        }
+        members(answer)
     }
 
     /// What may still be cancelled, validated or refunded. Inferred: the pages name `remainingAmount` and no meaning.
@@ -173,7 +216,7 @@ impl Transaction {
         let operation = if lapsed { "EXPIRED" } else { operation };
         let operation_at = if lapsed { self.validation_ends() } else { *operation_at };
         let own_code = version >= OWN_READ_CODE_SINCE;
-        let members = json!({
+        let answer = json!({
             "transactionStatus": status,
             "responseCode": if own_code { self.response_code.as_str() } else { "00" },
             "getTransDataResponseCode": own_code.then_some("00"),
@@ -204,53 +247,18 @@ impl Transaction {
             "holderAuthentStatus": "3D_SUCCESS",
             "paymentAttemptNumber": 1,
         });
-        self.patched(without_nulls(members))
+        self.patched(without_nulls(answer))
     }
 }
 
 /// Absent members are left out of the platform's answers.
-pub(super) fn without_nulls(members: Value) -> Map<String, Value> {
-    match members {
-        Value::Object(members) => members.into_iter().filter(|(_, value)| !value.is_null()).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    }
+pub(super) fn without_nulls(answer: Value) -> Map<String, Value> {
+    members(answer).into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_capture_mode_decides_the_first_status() {
-        let mut made = crate::sips::draft::sample();
-        for (mode, days, status) in [
-            (AUTHOR_CAPTURE, 0, TO_CAPTURE),
-            (AUTHOR_CAPTURE, 6, TO_CAPTURE),
-            (AUTHOR_CAPTURE, 7, TO_AUTHORIZE),
-            (VALIDATION, 0, TO_VALIDATE),
-            (VALIDATION, 7, TO_REPLAY),
-            (IMMEDIATE, 0, CAPTURED),
-        ] {
-            mode.clone_into(&mut made.capture_mode);
-            made.capture_day = days;
-            assert_eq!(made.accepted_status(), status, "{mode} {days}");
-        }
-    }
-
-    #[test]
-    fn a_validation_that_never_comes_expires() {
-        let mut made = crate::sips::draft::sample();
-        made.capture_day = 2;
-        TO_VALIDATE.clone_into(&mut made.status);
-        assert_eq!(made.status_at(days_after(made.made, 1)), TO_VALIDATE);
-        let late = days_after(made.made, 2);
-        let answer = made.answer(Version::new(2, 55), late);
-        assert_eq!((&answer["transactionStatus"], &answer["remainingAmount"]), (&json!(EXPIRED), &json!(0)));
-        assert_eq!(answer["lastOperationName"], "EXPIRED");
-    }
-
-    #[test]
-    fn s10_names_have_six_digits() {
-        assert_eq!(s10_name("123", "20260114"), "s10.000123.20260114");
+fn members(answer: Value) -> Map<String, Value> {
+    match answer {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     }
 }

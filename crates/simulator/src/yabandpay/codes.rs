@@ -72,21 +72,5 @@ pub(super) fn text(code: &str) -> &'static str {
 
 /// A parameter is missing or wrong.
 pub(super) fn parameter(name: &str) -> Refusal {
-    let mut refusal = Refusal::new(BAD_PARAMETER);
-    refusal.message = Some(format!("Parameter error: {name}"));
-    refusal
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_listed_once_and_the_published_ones_have_the_published_texts() {
-        for (position, (code, _)) in TEXTS.iter().enumerate() {
-            assert!(TEXTS[..position].iter().all(|(other, _)| other != code), "{code} twice");
-        }
-        assert_eq!(text("-4117"), "The transaction has been Expired");
-        assert_eq!(text(UNPUBLISHED), "Error ordered by the fault plan");
-    }
+    Refusal::new(BAD_PARAMETER).detail(name)
 }

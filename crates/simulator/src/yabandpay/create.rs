@@ -4,11 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
+use super::members::{amount, currency, known, needed, text, url};
 use super::methods::Session;
-use super::order::{Order, PENDING, new_id, new_number};
-use super::record::Entry;
-use super::{YabandPay, amount, codes};
+use super::order::{Order, new_number};
+use super::{YabandPay, amount as decimal, codes, take_request_id};
+use crate::ledger::Effect;
+use crate::members::Members;
 use crate::platform::Refusal;
 
 /// Minutes that `"0"` stands for. That an absent `timeout` means the same is inferred.
@@ -44,7 +45,6 @@ struct Kind {
 }
 
 const CORE: [&str; 4] = ["order_id", "amount", "currency", "description"];
-const ONLINE: Option<&str> = Some("online");
 
 /// `sub_pay_method`s of `v3.CreatePayments`, with the spellings of the official plugins.
 const REDIRECTED: &[&str] = &[
@@ -75,113 +75,54 @@ const EURO_ONLY: [&str; 5] = ["iDEAL", "iDEAL Fast Checkout", "iDeal", "Banconta
 /// Methods whose minimum is one euro.
 const FROM_ONE_EURO: [&str; 2] = ["UnionPayWap", "Credit Card"];
 
+const WECHAT: &[&str] = &["WeChat Pay"];
+const ALIPAY: &[&str] = &["Alipay"];
+const NOTIFIED: &[&str] = &["notify_url"];
+const USUAL: &[&str] = &["redirect_url", "timeout", "demo"];
+
+const fn online(
+    method: &'static str,
+    sub_pay_methods: &'static [&'static str],
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    way: Way,
+) -> Kind {
+    Kind { method, pay_method: Some("online"), sub_pay_methods, required, optional, way }
+}
+
 const KINDS: [Kind; 11] = [
-    Kind {
-        method: "v3.CreatePayments",
-        pay_method: ONLINE,
-        sub_pay_methods: REDIRECTED,
-        required: &["notify_url"],
-        optional: &[
-            "redirect_url",
-            "timeout",
-            "demo",
-            "bic",
-            "iDeal_email",
-            "ideal_email",
-            "post_email",
-            "cancel_url",
-            "sub_pay_method_type",
-        ],
-        way: Way::Page,
-    },
-    Kind {
-        method: "v3.CreateWechatNativePay",
-        pay_method: None,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo", "url_type"],
-        way: Way::WechatQr,
-    },
-    Kind {
-        method: "v3.CreatePaymentsWechatMiniPay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url", "sub_app_id", "sub_open_id"],
-        optional: &["timeout", "demo"],
-        way: Way::Wallet,
-    },
-    Kind {
-        method: "v3.CreatePaymentsWechatAPPPay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url", "sub_app_id"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::Wallet,
-    },
-    Kind {
-        method: "v3.CreatePaymentsWechatH5Pay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["WeChat Pay"],
-        required: &["notify_url", "ip_address"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::PayUrl,
-    },
-    Kind {
-        method: "v3.CreatePaymentsAlipayWeb",
-        pay_method: ONLINE,
-        sub_pay_methods: &["Alipay"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo", "sub_pay_method_type"],
-        way: Way::Page,
-    },
-    Kind {
-        method: "v3.CreatePaymentsAlipayWap",
-        pay_method: ONLINE,
-        sub_pay_methods: &["Alipay"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo", "sub_pay_method_type"],
-        way: Way::PayUrl,
-    },
-    Kind {
-        method: "v3.CreatePaymentsAlipayAppPay",
-        pay_method: ONLINE,
-        sub_pay_methods: &["Alipay"],
-        required: &["notify_url", "os_type"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::PayUrl,
-    },
-    Kind {
-        method: "v3.CreatePaymentsiDEALQRcode",
-        pay_method: ONLINE,
-        sub_pay_methods: &["iDEAL"],
-        required: &["notify_url"],
-        optional: &["redirect_url", "timeout", "demo"],
-        way: Way::Qr,
-    },
-    Kind {
-        method: CARDS,
-        pay_method: ONLINE,
-        sub_pay_methods: &["Cards HPP", "Credit Card"],
-        required: &["notify_url", "operation", "3ds_initiate", "request_id", "timeout", "redirect_url"],
-        optional: &["demo", "sca_exemption", "form_type", "iDeal_email"],
-        way: Way::Page,
-    },
-    Kind {
-        method: "v3.QRcodePayment",
-        pay_method: Some("offline"),
-        sub_pay_methods: &["QRcode"],
-        required: &[],
-        optional: &["notify_url", "redirect_url", "timeout", "demo", "tip_amount"],
-        way: Way::Qr,
-    },
+    online("v3.CreatePayments", REDIRECTED, NOTIFIED, REDIRECTED_OPTIONS, Way::Page),
+    Kind { pay_method: None, ..online("v3.CreateWechatNativePay", WECHAT, NOTIFIED, NATIVE, Way::WechatQr) },
+    online("v3.CreatePaymentsWechatMiniPay", WECHAT, MINI, &["timeout", "demo"], Way::Wallet),
+    online("v3.CreatePaymentsWechatAPPPay", WECHAT, &["notify_url", "sub_app_id"], USUAL, Way::Wallet),
+    online("v3.CreatePaymentsWechatH5Pay", WECHAT, &["notify_url", "ip_address"], USUAL, Way::PayUrl),
+    online("v3.CreatePaymentsAlipayWeb", ALIPAY, NOTIFIED, ALIPAY_OPTIONS, Way::Page),
+    online("v3.CreatePaymentsAlipayWap", ALIPAY, NOTIFIED, ALIPAY_OPTIONS, Way::PayUrl),
+    online("v3.CreatePaymentsAlipayAppPay", ALIPAY, &["notify_url", "os_type"], USUAL, Way::PayUrl),
+    online("v3.CreatePaymentsiDEALQRcode", &["iDEAL"], NOTIFIED, USUAL, Way::Qr),
+    online(CARDS, &["Cards HPP", "Credit Card"], CARD, CARD_OPTIONS, Way::Page),
+    Kind { pay_method: Some("offline"), ..online("v3.QRcodePayment", &["QRcode"], &[], QR_CODE, Way::Qr) },
 ];
 
-const CARDS: &str = "v3.CreateCardPayments";
+const REDIRECTED_OPTIONS: &[&str] = &[
+    "redirect_url",
+    "timeout",
+    "demo",
+    "bic",
+    "iDeal_email",
+    "ideal_email",
+    "post_email",
+    "cancel_url",
+    "sub_pay_method_type",
+];
+const NATIVE: &[&str] = &["redirect_url", "timeout", "demo", "url_type"];
+const MINI: &[&str] = &["notify_url", "sub_app_id", "sub_open_id"];
+const ALIPAY_OPTIONS: &[&str] = &["redirect_url", "timeout", "demo", "sub_pay_method_type"];
+const CARD: &[&str] = &["notify_url", "operation", "3ds_initiate", "request_id", "timeout", "redirect_url"];
+const CARD_OPTIONS: &[&str] = &["demo", "sca_exemption", "form_type", "iDeal_email"];
+const QR_CODE: &[&str] = &["notify_url", "redirect_url", "timeout", "demo", "tip_amount"];
 
-/// Names of the create methods.
-pub(super) fn methods() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().map(|kind| kind.method)
-}
+pub(super) const CARDS: &str = "v3.CreateCardPayments";
 
 impl YabandPay {
     /// Creates a payment if the method is one that does; `None` if not. An `order_id` may come again: the official
@@ -189,37 +130,34 @@ impl YabandPay {
     pub(super) fn create(
         &self,
         session: &Session<'_>,
-        members: Members<'_>,
+        members: &Members<'_>,
     ) -> Option<Result<Value, Refusal>> {
         let kind = KINDS.iter().find(|kind| kind.method == session.call.service)?;
         Some(self.create_one(kind, session, members))
     }
 
-    fn create_one(&self, kind: &Kind, session: &Session<'_>, members: Members<'_>) -> Result<Value, Refusal> {
+    fn create_one(
+        &self,
+        kind: &Kind,
+        session: &Session<'_>,
+        members: &Members<'_>,
+    ) -> Result<Value, Refusal> {
         let order = read(kind, session, members)?;
-        let url_type = members.word("url_type", &["01", "02"])?;
+        let url_type = word(members, "url_type", &["01", "02"])?;
         let mut data = json!({
             "order_id": order.order_id,
             "trade_id": order.id,
-            "amount": amount::text(order.amount),
+            "amount": decimal::text(order.amount),
             "currency": order.currency,
         });
         if let Value::Object(answer) = &mut data {
-            let (name, value) = self.way(kind.way, url_type, &order, members, session)?;
+            let (name, value) = self.way(kind.way, url_type.as_deref(), &order, members, session)?;
             answer.insert(name.to_owned(), value);
         }
-        let mut book = self.book();
-        book.take_request_id(members)?;
-        let entry = Entry {
-            action: "create",
-            refund: None,
-            amount_before: None,
-            state_before: None,
-            state_after: PENDING.to_owned(),
-            request: session.call.sequence,
-        };
-        self.enter(&order, entry, session.now);
-        book.orders.insert(order.id.clone(), order);
+        let mut orders = session.book.orders();
+        take_request_id(&mut orders.rest, members)?;
+        self.enter(session.book, Effect { request: session.call.sequence, ..order.effect("create", None) });
+        orders.insert(order);
         Ok(data)
     }
 
@@ -229,7 +167,7 @@ impl YabandPay {
         way: Way,
         url_type: Option<&str>,
         order: &Order,
-        members: Members<'_>,
+        members: &Members<'_>,
         session: &Session<'_>,
     ) -> Result<(&'static str, Value), Refusal> {
         let link = self.link(&order.id);
@@ -241,7 +179,7 @@ impl YabandPay {
             Way::PayUrl => ("parameters", json!({"pay_url": link})),
             Way::Wallet => {
                 let parameters = json!({
-                    "appid": members.needed("sub_app_id")?,
+                    "appid": needed(members, "sub_app_id")?,
                     "partnerid": "1900000109",
                     "prepayid": format!("wx{}", order.inner_id()),
                     "package": "Sign=WXPay",
@@ -256,63 +194,59 @@ impl YabandPay {
 }
 
 /// Checks everything that a create method wants, and makes the payment.
-fn read(kind: &Kind, session: &Session<'_>, members: Members<'_>) -> Result<Order, Refusal> {
+fn read(kind: &Kind, session: &Session<'_>, members: &Members<'_>) -> Result<Order, Refusal> {
     let methods: &[&str] = if kind.pay_method.is_some() { &["pay_method", "sub_pay_method"] } else { &[] };
-    members.only(&[&CORE, methods, kind.required, kind.optional])?;
+    known(members, &[&CORE, methods, kind.required, kind.optional])?;
     for name in CORE.iter().chain(kind.required) {
-        members.needed(name)?;
-    }
-    // What is not read below must be a text all the same.
-    for name in kind.optional {
-        members.text(name)?;
+        needed(members, name)?;
     }
     let first = kind.sub_pay_methods.first().copied().unwrap_or_default();
     let (pay_method, sub_pay_method) = match kind.pay_method {
         Some(word) => {
-            members.needed_word("pay_method", &[word])?;
-            (word, members.needed_word("sub_pay_method", kind.sub_pay_methods)?)
+            needed_word(members, "pay_method", &[word])?;
+            (word, needed_word(members, "sub_pay_method", kind.sub_pay_methods)?)
         }
-        None => ("online", first),
+        None => ("online", first.to_owned()),
     };
-    let wanted = members.amount("amount")?;
-    let currency = members.currency("currency")?;
-    if EURO_ONLY.contains(&sub_pay_method) && currency != "EUR" {
+    let wanted = amount(members, "amount")?;
+    let currency = currency(members, "currency")?;
+    if EURO_ONLY.contains(&sub_pay_method.as_str()) && currency != "EUR" {
         return Err(Refusal::new(codes::BAD_CURRENCY));
     }
-    if wanted < minimum(sub_pay_method, currency) {
+    if wanted < minimum(&sub_pay_method, &currency) {
         return Err(Refusal::new(codes::BELOW_MINIMUM));
     }
-    let tip_amount = members.text("tip_amount")?.map(|_| members.amount("tip_amount")).transpose()?;
+    let tip_amount = text(members, "tip_amount")?.map(|_| amount(members, "tip_amount")).transpose()?;
     if tip_amount.is_some_and(|tip| tip > wanted) {
         return Err(codes::parameter("tip_amount"));
     }
     let (authorizes, three_ds) = card_options(kind, members)?;
-    members.word("os_type", &["android", "ios"])?;
-    let owned = |text: Option<&str>| text.map(str::to_owned);
+    word(members, "os_type", &["android", "ios"])?;
     Ok(Order {
-        id: new_id(),
-        state: PENDING.to_owned(),
         pay_method: pay_method.to_owned(),
-        sub_pay_method: sub_pay_method.to_owned(),
-        order_id: members.needed("order_id")?.to_owned(),
-        description: members.needed("description")?.to_owned(),
+        sub_pay_method,
+        order_id: needed(members, "order_id")?,
+        description: needed(members, "description")?,
         amount: wanted,
         tip_amount,
-        currency: currency.to_owned(),
-        notify_url: owned(members.url("notify_url")?),
-        redirect_url: owned(members.url("redirect_url")?),
-        cancel_url: owned(members.url("cancel_url")?),
-        demo: owned(members.text("demo")?),
+        currency,
+        notify_url: url(members, "notify_url")?,
+        redirect_url: url(members, "redirect_url")?,
+        cancel_url: url(members, "cancel_url")?,
+        demo: text(members, "demo")?,
         timeout_minutes: timeout(members)?,
         authorizes,
         three_ds,
-        created: session.now,
-        shown: None,
-        paid: None,
-        cleared: false,
-        refunds: Vec::new(),
-        patch: None,
+        ..Order::usual(session.now)
     })
+}
+
+fn word(members: &Members<'_>, name: &str, words: &[&str]) -> Result<Option<String>, Refusal> {
+    members.word(name, codes::BAD_PARAMETER, words)
+}
+
+fn needed_word(members: &Members<'_>, name: &str, words: &[&str]) -> Result<String, Refusal> {
+    members.needed_word(name, codes::BAD_PARAMETER, words)
 }
 
 /// Smallest amount, minor units. Only those of EUR and CNY are documented.
@@ -326,8 +260,8 @@ fn minimum(sub_pay_method: &str, currency: &str) -> i64 {
 }
 
 /// Minutes until the payment expires.
-fn timeout(members: Members<'_>) -> Result<i64, Refusal> {
-    let Some(text) = members.text("timeout")? else { return Ok(LONGEST_TIMEOUT) };
+fn timeout(members: &Members<'_>) -> Result<i64, Refusal> {
+    let Some(text) = text(members, "timeout")? else { return Ok(LONGEST_TIMEOUT) };
     let is_number = text.bytes().all(|b| b.is_ascii_digit());
     let minutes = text.parse::<i64>().ok().filter(|minutes| is_number && *minutes <= LONGEST_TIMEOUT);
     match minutes.ok_or_else(|| codes::parameter("timeout"))? {
@@ -337,14 +271,14 @@ fn timeout(members: Members<'_>) -> Result<i64, Refusal> {
 }
 
 /// Whether a card payment only authorises, and whether 3-D Secure takes place.
-fn card_options(kind: &Kind, members: Members<'_>) -> Result<(bool, bool), Refusal> {
+fn card_options(kind: &Kind, members: &Members<'_>) -> Result<(bool, bool), Refusal> {
     if kind.method != CARDS {
         return Ok((false, false));
     }
-    let operation = members.needed_word("operation", &["1", "2"])?;
-    let three_ds = members.needed_word("3ds_initiate", &["01", "02", "03"])?;
-    members.word("form_type", &["01", "02"])?;
-    let exemption = members.word("sca_exemption", &["LowValue"])?;
+    let operation = needed_word(members, "operation", &["1", "2"])?;
+    let three_ds = needed_word(members, "3ds_initiate", &["01", "02", "03"])?;
+    word(members, "form_type", &["01", "02"])?;
+    let exemption = word(members, "sca_exemption", &["LowValue"])?;
     if (three_ds == "03") != exemption.is_some() {
         return Err(codes::parameter("sca_exemption"));
     }

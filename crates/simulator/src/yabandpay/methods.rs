@@ -6,21 +6,38 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
-use super::members::Members;
 use super::merchant::MERCHANT;
-use super::{YabandPay, codes, create, envelope, sign};
+use super::{BRAND, Book, YabandPay, codes, create, envelope, members, sign};
+use crate::members::Members;
 use crate::platform::{Call, Received, Refusal};
 
 pub(super) const QUERY: &str = "v3.QueryOrder";
 pub(super) const CANCEL: &str = "v3.CancelPayment";
 pub(super) const CAPTURE: &str = "v3.Capture";
-pub(super) const DECREMENT: &str = "v3.PreauthDecrement";
 pub(super) const REFUND: &str = "v3.CreateRefund";
 pub(super) const QUERY_REFUND: &str = "v3.QueryRefundOrder";
 
+/// The methods that change something.
+pub(super) const CHANGES: [&str; 14] = [
+    "v3.CreatePayments",
+    "v3.CreateWechatNativePay",
+    "v3.CreatePaymentsWechatMiniPay",
+    "v3.CreatePaymentsWechatAPPPay",
+    "v3.CreatePaymentsWechatH5Pay",
+    "v3.CreatePaymentsAlipayWeb",
+    "v3.CreatePaymentsAlipayWap",
+    "v3.CreatePaymentsAlipayAppPay",
+    "v3.CreatePaymentsiDEALQRcode",
+    create::CARDS,
+    "v3.QRcodePayment",
+    CANCEL,
+    CAPTURE,
+    REFUND,
+];
+
 /// All methods of this simulator.
 pub(super) fn all() -> Vec<&'static str> {
-    create::methods().chain([QUERY, CANCEL, CAPTURE, DECREMENT, REFUND, QUERY_REFUND]).collect()
+    CHANGES.into_iter().chain([QUERY, QUERY_REFUND]).collect()
 }
 
 /// Top-level members of a request.
@@ -29,6 +46,7 @@ const ENVELOPE: [&str; 5] = ["user", "sign", "method", "time", "data"];
 /// One authenticated call.
 #[derive(Debug)]
 pub(super) struct Session<'a> {
+    pub(super) book: &'a Book,
     pub(super) call: &'a Call,
     pub(super) now: Timestamp,
 }
@@ -39,29 +57,19 @@ pub(super) fn data_text(call: &Call, name: &str) -> Option<String> {
     (value.is_string() || value.is_number()).then(|| sign::text(value))?
 }
 
-/// The same members with numbers as their text, which is what the signature covers. Source: YabandPay v3 API, facts of
-/// 1 December 2026: the official plug-in sends numbers.
-fn with_texts(data: &Map<String, Value>) -> Map<String, Value> {
-    let texts = data.iter().map(|(name, value)| {
-        let text = if value.is_number() { sign::text(value) } else { None };
-        (name.clone(), text.map_or_else(|| value.clone(), Value::String))
-    });
-    texts.collect()
-}
-
 impl YabandPay {
     /// What a call names, for the log and the fault plan. A refund's query names the payment behind it.
     pub(super) fn read_call(&self, request: &Received) -> Call {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         let mut call = Call {
-            brand: super::BRAND.to_owned(),
+            brand: BRAND.to_owned(),
             service: text("method").unwrap_or_default(),
             shop: text("user"),
             body,
             ..Call::default()
         };
-        let behind = |id: &str| self.book().find_refund(id).map(|(order, _)| order.id.clone());
+        let behind = |id: &str| self.book(BRAND)?.orders().find_refund(id).map(|(order, _)| order.id.clone());
         call.order =
             data_text(&call, "trade_id").or_else(|| data_text(&call, "refund_id").and_then(|id| behind(&id)));
         call.reference = data_text(&call, "order_id");
@@ -70,8 +78,8 @@ impl YabandPay {
 
     /// Answers a call.
     pub(super) fn run(&self, call: &Call) -> Response<Bytes> {
-        let session = Session { call, now: self.frame.clock.now() };
-        match self.dispatch(&session) {
+        let book = self.book(BRAND).ok_or_else(|| Refusal::new(codes::INCIDENT));
+        match book.and_then(|book| self.dispatch(&Session { book, call, now: self.now() })) {
             Ok(data) => envelope::success(&call.service, &data),
             Err(refusal) => envelope::failure(&refusal),
         }
@@ -80,27 +88,26 @@ impl YabandPay {
     fn dispatch(&self, session: &Session<'_>) -> Result<Value, Refusal> {
         let body = session.call.body.as_object().ok_or_else(|| Refusal::new(codes::BAD_REQUEST))?;
         authenticate(body)?;
-        let data = body.get("data").and_then(Value::as_object).map(with_texts);
-        let data = data.ok_or_else(|| codes::parameter("data"))?;
-        let members = Members(&data);
+        let data = body.get("data").and_then(Value::as_object).ok_or_else(|| codes::parameter("data"))?;
+        let texts = members::texts(data)?;
+        let members = &members::reader(&texts);
         match session.call.service.as_str() {
-            QUERY => self.query(session, members),
+            QUERY => query(session, members),
             CANCEL => self.cancel(session, members),
             CAPTURE => self.capture(session, members),
-            DECREMENT => self.decrement(session, members),
             REFUND => self.refund(session, members),
-            QUERY_REFUND => self.query_refund(members),
+            QUERY_REFUND => self.query_refund(session, members),
             _ => self.create(session, members).unwrap_or_else(|| Err(Refusal::new(codes::UNKNOWN_METHOD))),
         }
     }
+}
 
-    fn query(&self, session: &Session<'_>, members: Members<'_>) -> Result<Value, Refusal> {
-        members.only(&[&["trade_id"]])?;
-        let id = members.needed("trade_id")?;
-        let book = self.book();
-        let order = book.orders.get(id).ok_or_else(|| Refusal::new(codes::UNKNOWN_TRADE))?;
-        Ok(json!({"transaction_info": order.transaction_info(session.now)}))
-    }
+fn query(session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refusal> {
+    members::known(members, &[&["trade_id"]])?;
+    let id = members::needed(members, "trade_id")?;
+    let orders = session.book.orders();
+    let order = orders.get(&id).ok_or_else(|| Refusal::new(codes::UNKNOWN_TRADE))?;
+    Ok(json!({"transaction_info": order.transaction_info(session.now)}))
 }
 
 /// Checks the envelope: known user, right signature, a time. Strict where the documentation is silent: a member that

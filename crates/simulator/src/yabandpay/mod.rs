@@ -5,13 +5,13 @@
 //! "inferred", "uncertain" or "chosen".
 //!
 //! Paths: `/yabandpay/yabandpay/Payments`, the one URL of all methods, and the payer's page
-//! `/yabandpay/yabandpay/pay/<trade_id>`. The merchant and the key are in `merchant.rs`, amounts that stand for faults
-//! in `magic.rs`, both also in `GET /_control`.
+//! `/yabandpay/yabandpay/pay/<trade_id>`. The merchant and the key are in `merchant.rs`, and amounts that stand for
+//! faults also in `GET /_control`.
 //!
 //! What it does not imitate:
 //!
 //! - the methods in a store (`v3.BarcodePayment`, `v3.POS` ...), batch queries, rates, finance, and cards without the
-//!   hosted page: `cardinfo`, tokens, Apple Pay. They are unknown methods or parameters;
+//!   hosted page: `cardinfo`, tokens, Apple Pay, and the reduction of an authorisation. They are unknown methods or parameters;
 //! - a notification when a payment expires by the clock: only the action `expire` sends one;
 //! - the signed data of a browser return: the browser is only sent on;
 //! - the real error codes of anything but a cancellation: nobody publishes them, see `codes.rs`;
@@ -25,7 +25,6 @@ mod codes;
 mod create;
 mod draft;
 mod envelope;
-mod magic;
 mod members;
 mod merchant;
 mod methods;
@@ -35,31 +34,30 @@ mod page;
 mod payer;
 mod record;
 mod refund;
-#[cfg(test)]
-mod rig;
 mod sign;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use http::{Method, Response};
-use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use self::members::Members;
 use self::merchant::MERCHANT;
 use self::notify::Settings;
 use self::order::Order;
 use self::refund::Refund;
 use super::SandboxAccount;
-use super::exchange::Frame;
+use super::delivery::NOTIFICATION;
 use super::faults::FaultKind;
-use super::platform::{Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at};
-use super::recent::lock;
+use super::magic::{Magic, On};
+use super::members::Members;
+use super::platform::{
+    self, Act, Call, ControlError, PayerAction, Platform, Received, Refusal, Target, with_text_at,
+};
+use super::site::{self, Kept, Site, Start, unknown};
 
 /// The one brand.
 const BRAND: &str = "yabandpay";
@@ -85,74 +83,81 @@ impl Right {
 }
 
 /// The simulated platform.
-#[derive(Debug)]
-pub(crate) struct YabandPay {
-    frame: Arc<Frame>,
-    public_url: String,
-    seed_samples: bool,
-    book: Mutex<Book>,
-}
+pub(crate) type YabandPay = Site<Order>;
+type Book = site::Book<Order>;
+type Orders = site::Orders<Order>;
 
-/// The payments of the merchant, by `trade_id`, oldest first, and its settings.
+/// What the platform keeps besides the payments.
 #[derive(Debug, Default)]
-struct Book {
-    orders: IndexMap<String, Order>,
+pub(crate) struct Rest {
     /// Every `request_id` of card payments; it must be unique.
     request_ids: HashSet<String>,
     settings: Settings,
 }
 
-impl Book {
-    /// A payment, by its own identifier or that of one of its refunds.
-    fn find(&self, id: &str) -> Option<&Order> {
-        self.orders.get(id).or_else(|| self.find_refund(id).map(|(order, _)| order))
+impl Kept for Order {
+    type Shop = ();
+    type Rest = Rest;
+
+    fn id(&self) -> &str {
+        &self.id
     }
 
-    fn find_refund(&self, id: &str) -> Option<(&Order, &Refund)> {
-        let refunds =
-            self.orders.values().flat_map(|order| order.refunds.iter().map(move |one| (order, one)));
-        refunds.into_iter().find(|(_, refund)| refund.id == id)
-    }
-
-    fn find_refund_mut(&mut self, id: &str) -> Option<&mut Refund> {
-        self.orders.values_mut().flat_map(|order| &mut order.refunds).find(|refund| refund.id == id)
-    }
-
-    /// Takes the `request_id` of a request that has one.
-    fn take_request_id(&mut self, members: Members<'_>) -> Result<(), Refusal> {
-        let Some(id) = members.text("request_id")? else { return Ok(()) };
-        if !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(codes::parameter("request_id"));
-        }
-        if self.request_ids.insert(id.to_owned()) {
-            Ok(())
-        } else {
-            Err(Refusal::new(codes::REPEATED_REQUEST))
-        }
+    fn page(&self) -> &str {
+        &self.id
     }
 }
 
-impl YabandPay {
-    /// `public_url` has no slash at its end.
-    pub(crate) fn new(frame: Arc<Frame>, public_url: &str, seed_samples: bool) -> Self {
-        let platform =
-            Self { frame, public_url: public_url.to_owned(), seed_samples, book: Mutex::default() };
-        platform.reset();
-        platform
+/// The amounts that stand for faults, 990001 written 9900.01: the amount of the request for creations, captures and refunds,
+/// that of the payment for cancellations, and that of the payment or the refund for queries.
+const MAGIC: Magic = Magic {
+    ranges: &[
+        (On::Changes, &methods::CHANGES, codes::UNPUBLISHED),
+        (On::Reads, &[methods::QUERY, methods::QUERY_REFUND], ""),
+        (On::Cancels, &[methods::CANCEL], codes::NOT_CANCELLABLE),
+        (On::Notifications, &[NOTIFICATION], ""),
+    ],
+    incident: codes::INCIDENT,
+    is_signed: false,
+};
+
+impl Orders {
+    fn find_refund(&self, id: &str) -> Option<(&Order, &Refund)> {
+        let refunds = self.all().flat_map(|order| order.refunds.iter().map(move |one| (order, one)));
+        refunds.into_iter().find(|(_, refund)| refund.id == id)
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        lock(&self.book)
+    /// State and patch of a payment or of a refund.
+    fn slots(&mut self, id: &str) -> Result<(&mut String, &mut Option<Value>), ControlError> {
+        let slots = self.all_mut().find_map(|order| {
+            if order.id == id {
+                return Some((&mut order.state, &mut order.patch));
+            }
+            let refund = order.refunds.iter_mut().find(|refund| refund.id == id)?;
+            Some((&mut refund.state, &mut refund.patch))
+        });
+        slots.ok_or_else(|| unknown(id))
+    }
+}
+
+/// Takes the `request_id` of a request that has one.
+fn take_request_id(rest: &mut Rest, members: &Members<'_>) -> Result<(), Refusal> {
+    let Some(id) = members::text(members, "request_id")? else { return Ok(()) };
+    if !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(codes::parameter("request_id"));
+    }
+    if rest.request_ids.insert(id) { Ok(()) } else { Err(Refusal::new(codes::REPEATED_REQUEST)) }
+}
+
+impl YabandPay {
+    pub(crate) fn new(start: &Start) -> Self {
+        Self::empty("yabandpay", [(BRAND, ())], start)
     }
 
     /// Address of the payment page.
     fn link(&self, id: &str) -> String {
-        format!("{}/yabandpay/{BRAND}/pay/{id}", self.public_url)
+        self.url(BRAND, &format!("/pay/{id}"))
     }
-}
-
-fn known(brand: &str) -> Result<(), ControlError> {
-    if brand == BRAND { Ok(()) } else { Err(ControlError::NotFound(format!("brand {brand}"))) }
 }
 
 impl Platform for YabandPay {
@@ -171,13 +176,19 @@ impl Platform for YabandPay {
 
     fn magic(&self, call: &Call) -> Option<FaultKind> {
         let present = || {
-            let book = self.book();
+            let orders = self.book(&call.brand)?.orders();
             if let Some(id) = methods::data_text(call, "refund_id") {
-                return book.find_refund(&id).map(|(_, refund)| refund.amount);
+                return orders.find_refund(&id).map(|(_, refund)| refund.amount);
             }
-            book.orders.get(call.order.as_ref()?).map(|order| order.amount)
+            orders.get(call.order.as_ref()?).map(|order| order.amount)
         };
-        magic::fault(call, present)
+        let asked = |name| amount::parse(&methods::data_text(call, name)?);
+        let amount = match call.service.as_str() {
+            methods::CANCEL | methods::QUERY | methods::QUERY_REFUND | NOTIFICATION => present(),
+            methods::REFUND => asked("refund_amount"),
+            _ => asked("amount"),
+        };
+        MAGIC.fault(&call.service, amount)
     }
 
     fn serve(&self, call: &Call, _: &Received) -> Response<Bytes> {
@@ -202,73 +213,46 @@ impl Platform for YabandPay {
     }
 
     fn add_order(&self, brand: &str, draft: &Value) -> Result<String, ControlError> {
-        known(brand)?;
-        draft::add(self, draft)
+        draft::add(self, self.known(brand)?, draft)
     }
 
     /// `order` may also be a `refund_id`.
     fn set_status(&self, brand: &str, order: &str, status: &str) -> Result<(), ControlError> {
-        known(brand)?;
-        let mut book = self.book();
-        let slot = if let Some(found) = book.orders.get_mut(order) {
-            &mut found.state
-        } else {
-            &mut book.find_refund_mut(order).ok_or_else(|| payer::unknown(order))?.state
-        };
-        status.clone_into(slot);
+        status.clone_into(self.known(brand)?.orders().slots(order)?.0);
         Ok(())
     }
 
     /// `order` may also be a `refund_id`.
-    fn patch_answer(&self, brand: &str, order: &str, patch: &Value) -> Result<(), ControlError> {
-        known(brand)?;
-        let mut book = self.book();
-        let slot = if let Some(found) = book.orders.get_mut(order) {
-            &mut found.patch
-        } else {
-            &mut book.find_refund_mut(order).ok_or_else(|| payer::unknown(order))?.patch
-        };
-        *slot = Some(patch.clone()).filter(|patch| !patch.is_null());
+    fn patch_answer(&self, brand: &str, order: &str, patch: Option<Value>) -> Result<(), ControlError> {
+        *self.known(brand)?.orders().slots(order)?.1 = patch;
         Ok(())
     }
 
     /// The platform's transactions beside the payment are its refunds: adds one made in the portal, done, of the whole
     /// amount unless the patch names another `refund_amount`.
     fn add_transaction(&self, brand: &str, order: &str, patch: &Value) -> Result<String, ControlError> {
-        known(brand)?;
-        let now = self.frame.clock.now();
-        let mut book = self.book();
-        let order = book.orders.get_mut(order).ok_or_else(|| payer::unknown(order))?;
-        // The patch may change what the platform computes from: amount and state.
-        let text = |name: &str| patch.get(name).and_then(Value::as_str);
-        let minor = text("refund_amount").and_then(amount::parse).unwrap_or(order.amount);
-        let mut refund = Refund::of_portal(minor, now);
-        if let Some(state) = text("state") {
-            state.clone_into(&mut refund.state);
-        }
-        refund.patch = Some(patch.clone());
-        let id = refund.id.clone();
-        order.refunds.push(refund);
-        Ok(id)
+        let now = self.now();
+        self.with_order(brand, order, |_, order| {
+            // The patch may change what the platform computes from: amount and state.
+            let text = |name: &str| patch.get(name).and_then(Value::as_str);
+            let minor = text("refund_amount").and_then(amount::parse).unwrap_or(order.amount);
+            let mut refund = Refund::of_portal(minor, now);
+            if let Some(state) = text("state") {
+                state.clone_into(&mut refund.state);
+            }
+            refund.patch = Some(patch.clone());
+            let id = refund.id.clone();
+            order.refunds.push(refund);
+            id
+        })
     }
 
     fn payer(&self, brand: &str, order: &str, action: PayerAction) -> Result<String, ControlError> {
-        known(brand)?;
-        self.pay(order, action)
+        self.pay(self.known(brand)?, order, action)
     }
 
-    fn act(
-        &self,
-        brand: &str,
-        order: Option<&str>,
-        action: &str,
-        amount: Option<i64>,
-    ) -> Result<Value, ControlError> {
-        known(brand)?;
-        if amount.is_some() {
-            return Err(ControlError::Invalid(format!("{action} wants no amount")));
-        }
-        self.back_office(order, action)
+    fn act(&self, brand: &str, act: &Act) -> Result<Value, ControlError> {
+        self.back_office(self.known(brand)?, act)
     }
 
     fn sandbox_accounts(&self, base: &str) -> Vec<SandboxAccount> {
@@ -286,41 +270,35 @@ impl Platform for YabandPay {
 
     /// `order` may also be a `refund_id`.
     fn order(&self, brand: &str, order: &str) -> Result<Value, ControlError> {
-        known(brand)?;
-        let book = self.book();
-        let payment = || book.orders.get(order).map(|found| found.transaction_info(self.frame.clock.now()));
-        let refund = || book.find_refund(order).map(|(payment, refund)| refund.answer(payment));
-        payment().or_else(refund).ok_or_else(|| payer::unknown(order))
+        let orders = self.known(brand)?.orders();
+        let payment = || orders.get(order).map(|found| found.transaction_info(self.now()));
+        let refund = || orders.find_refund(order).map(|(payment, refund)| refund.answer(payment));
+        payment().or_else(refund).ok_or_else(|| unknown(order))
     }
 
     fn orders(&self, brand: &str) -> Result<Vec<Value>, ControlError> {
-        known(brand)?;
-        let now = self.frame.clock.now();
-        Ok(self.book().orders.values().map(|order| order.transaction_info(now)).collect())
+        let book = self.known(brand)?;
+        Ok(book.orders().all().map(|order| order.transaction_info(self.now())).collect())
     }
 
     fn help(&self) -> Value {
-        let actions: Vec<_> = payer::ACTIONS
-            .iter()
-            .map(|(action, meaning)| json!({"action": action, "meaning": meaning}))
-            .collect();
         json!({
             "note": "The credentials are public and worth nothing.",
             "shops": [{
                 "brand": BRAND,
-                "base_url": format!("{}/yabandpay/{BRAND}/Payments", self.public_url),
+                "base_url": self.url(BRAND, "/Payments"),
                 "user": MERCHANT.user,
                 "secret_key": MERCHANT.secret_key,
                 "currencies": merchant::CURRENCIES,
             }],
             "services": methods::all(),
-            "magic_amounts": magic::help(),
-            "actions": actions,
+            "magic_amounts": MAGIC.help(),
+            "actions": platform::actions(payer::ACTIONS.iter().map(|(name, meaning, _)| (*name, *meaning))),
         })
     }
 
     fn reset(&self) {
-        *self.book() = Book::default();
+        self.clear();
         if self.seed_samples {
             draft::add_sample(self);
         }

@@ -5,14 +5,13 @@
 //! compares.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::merchant::MERCHANT;
 use super::order::{Order, extend, seconds};
 use super::refund::Refund;
 use super::sign;
-use super::{BRAND, Right, YabandPay, amount};
+use super::{Book, Right, YabandPay, amount};
 use crate::notices::Notice;
 
 /// The key of somebody who does not have the merchant's.
@@ -28,13 +27,7 @@ pub(super) struct Settings {
 
 impl YabandPay {
     /// Tells the state of a payment. Source of the fields: YabandPay v3 API, notifications; any may be missing.
-    pub(super) fn notify_payment(
-        &self,
-        settings: Settings,
-        order: &Order,
-        url: Option<&str>,
-        now: Timestamp,
-    ) {
+    pub(super) fn notify_payment(&self, book: &Book, settings: Settings, order: &Order, url: Option<&str>) {
         let Some(url) = url else { return };
         let mut data = order.settlement();
         let members = json!({
@@ -52,7 +45,7 @@ impl YabandPay {
             "description": order.description,
             "createDate": seconds(order.created),
             "paid_time": order.paid.as_ref().map(|(at, _)| seconds(*at)).unwrap_or_default(),
-            "state": order.state_at(now),
+            "state": order.state_at(self.now()),
             "demo": order.demo.as_deref().unwrap_or_default(),
             "pay_method": order.pay_method,
             "sub_pay_method": order.sub_pay_method,
@@ -63,12 +56,12 @@ impl YabandPay {
             let three_ds = json!({"3ds_status": "Y", "3ds_trxid": order.inner_id(), "3ds_version": "2.2.0"});
             data.insert("3ds".to_owned(), three_ds);
         }
-        self.tell(settings, order, url, data, now);
+        self.send(book, order, notice(settings, url, data));
     }
 
     /// Tells the state of a refund, to the refund's own address only. `type`, `state` and the two identifiers come
     /// from third-party integrations, the rest is inferred.
-    pub(super) fn notify_refund(&self, settings: Settings, order: &Order, refund: &Refund, now: Timestamp) {
+    pub(super) fn notify_refund(&self, book: &Book, settings: Settings, order: &Order, refund: &Refund) {
         let Some(url) = &refund.notify_url else { return };
         let mut data = Map::new();
         let members = json!({
@@ -85,11 +78,7 @@ impl YabandPay {
         if let Some(number) = &refund.m_refund_id {
             data.insert("m_refund_id".to_owned(), json!(number));
         }
-        self.tell(settings, order, url, data, now);
-    }
-
-    fn tell(&self, settings: Settings, order: &Order, url: &str, data: Map<String, Value>, now: Timestamp) {
-        self.frame.notices.send(notice(settings, &order.id, url, data), now);
+        self.send(book, order, notice(settings, url, data));
     }
 }
 
@@ -105,7 +94,7 @@ fn without_empty(data: Map<String, Value>) -> Map<String, Value> {
 
 /// The message, with the right signature and with a wrong one. Empty members are left out: one shipping client drops them
 /// before it checks, the official library keeps them, and both work (facts of 1 December 2026, a strong inference).
-fn notice(settings: Settings, order: &str, url: &str, data: Map<String, Value>) -> Notice {
+fn notice(settings: Settings, url: &str, data: Map<String, Value>) -> Notice {
     let data = without_empty(data);
     let fields = sign::of_notice(&data);
     let data = Value::Object(data);
@@ -114,9 +103,6 @@ fn notice(settings: Settings, order: &str, url: &str, data: Map<String, Value>) 
         if settings.form_notices { form(&message) } else { message.into() }
     };
     Notice {
-        provider: "yabandpay",
-        brand: BRAND.to_owned(),
-        order: order.to_owned(),
         url: url.to_owned(),
         content_type: if settings.form_notices {
             "application/x-www-form-urlencoded"
@@ -127,40 +113,11 @@ fn notice(settings: Settings, order: &str, url: &str, data: Map<String, Value>) 
         forged: body(FORGERS_KEY),
         statuses: &[200],
         expected: Some("ok"),
+        ..Notice::default()
     }
 }
 
 /// The older form. Source: official PHP library.
 fn form(message: &str) -> Bytes {
     url::form_urlencoded::Serializer::new(String::new()).append_pair("resultData", message).finish().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Real ones have none: clients that drop empty members before they check work, and so do those that keep them.
-    #[test]
-    fn a_message_has_no_empty_members() {
-        let data = json!({"state": "paid", "demo": "", "tip_amount": "", "3ds": {"3ds_status": "Y", "3ds_trxid": ""}});
-        let made =
-            notice(Settings::default(), "t", "https://shop.example", data.as_object().unwrap().clone());
-        let body: Value = serde_json::from_slice(&made.body).unwrap();
-        assert_eq!(body["data"], json!({"state": "paid", "3ds": {"3ds_status": "Y"}}));
-        let fields = sign::of_notice(body["data"].as_object().unwrap());
-        assert_eq!(body["sign"], sign::sign(&fields, MERCHANT.secret_key));
-    }
-
-    #[test]
-    fn a_forged_message_differs_by_its_signature_only() {
-        let data = json!({"state": "paid", "user": "016683"});
-        let made =
-            notice(Settings::default(), "t", "https://shop.example", data.as_object().unwrap().clone());
-        let read = |body: &Bytes| serde_json::from_slice::<Value>(body).unwrap();
-        let (right, forged) = (read(&made.body), read(&made.forged));
-        assert_eq!((&right["data"], &forged["data"]), (&data, &data));
-        assert_ne!(right["sign"], forged["sign"]);
-        let fields = sign::of_notice(data.as_object().unwrap());
-        assert_eq!(right["sign"], sign::sign(&fields, MERCHANT.secret_key));
-    }
 }

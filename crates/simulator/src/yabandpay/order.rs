@@ -4,8 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::amount;
+use super::create::LONGEST_TIMEOUT;
 use super::merchant::MERCHANT;
 use super::refund::Refund;
+use crate::clock::{days_after, later};
 use crate::platform::merge;
 
 // The states, in the spelling of today's official list; older pages write them with a capital letter.
@@ -33,7 +35,7 @@ const CAPTURE_DAYS: i64 = 30;
 
 /// A payment.
 #[derive(Debug, Clone)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// `trade_id`: a UUID, also the last segment of the payment page's path.
     pub(super) id: String,
     /// As stored; ask `state_at` for the one that counts.
@@ -92,13 +94,41 @@ pub(super) fn is_open(state: &str) -> bool {
 }
 
 impl Order {
+    /// An open payment that has nothing but usual values.
+    pub(super) fn usual(now: Timestamp) -> Self {
+        Self {
+            id: new_id(),
+            state: PENDING.to_owned(),
+            pay_method: "online".to_owned(),
+            sub_pay_method: "WeChat Pay".to_owned(),
+            order_id: "ORDER-1".to_owned(),
+            description: "An order of the control API".to_owned(),
+            amount: 10_000,
+            tip_amount: None,
+            currency: "EUR".to_owned(),
+            notify_url: None,
+            redirect_url: None,
+            cancel_url: None,
+            demo: None,
+            timeout_minutes: LONGEST_TIMEOUT,
+            authorizes: false,
+            three_ds: false,
+            created: now,
+            shown: None,
+            paid: None,
+            cleared: false,
+            refunds: Vec::new(),
+            patch: None,
+        }
+    }
+
     /// The state at this time: an open payment and an authorisation expire by the clock.
     pub(super) fn state_at(&self, now: Timestamp) -> &str {
         let end = if is_open(&self.state) {
             Some(self.expires())
         } else if self.state == AUTHORIZED {
             let authorized = self.paid.as_ref().map_or(self.created, |(at, _)| *at);
-            Some(later(authorized, SignedDuration::from_hours(CAPTURE_DAYS.saturating_mul(24))))
+            Some(days_after(authorized, CAPTURE_DAYS))
         } else {
             None
         };
@@ -167,7 +197,7 @@ impl Order {
         self.patched(Value::Object(data))
     }
 
-    /// `data` of `v3.PreauthDecrement`, and of `v3.Capture`, whose answer is not documented, with the patch over it.
+    /// `data` of `v3.Capture`, with the patch over it. Inferred: the answer is not documented.
     pub(super) fn change(&self, now: Timestamp) -> Value {
         self.patched(json!({
             "order_id": self.order_id,
@@ -208,11 +238,6 @@ impl Order {
         }
         answer
     }
-}
-
-/// A moment so much later, or the last one there is.
-pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Adds the members of an object.

@@ -3,80 +3,61 @@
 //! Amounts of the ledger are the payment's amount less its refunds, except those that failed or were rejected. The
 //! statuses of entries about a refund are those of the refund.
 
-use jiff::Timestamp;
-
 use super::notify::Settings;
 use super::order::Order;
-use super::{BRAND, YabandPay};
+use super::refund::Refund;
+use super::{Book, YabandPay};
 use crate::ledger::Effect;
 
-/// What the ledger is told of a change, beside what the order says after it.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) action: &'static str,
-    /// The refund that it is about, and how much it is.
-    pub(super) refund: Option<(String, i64)>,
-    pub(super) amount_before: Option<i64>,
-    pub(super) state_before: Option<String>,
-    pub(super) state_after: String,
-    pub(super) request: Option<u64>,
-}
+impl Order {
+    /// What was done to the payment, which had this amount and state before. A capture and a cancellation move all of it.
+    pub(super) fn effect(&self, action: &str, before: Option<(i64, String)>) -> Effect {
+        let (amount_before, status_before) = before.unzip();
+        Effect {
+            action: action.to_owned(),
+            order: self.id.clone(),
+            amount: ["capture", "cancel"].contains(&action).then(|| self.left()),
+            amount_before,
+            amount_after: self.left(),
+            currency: self.currency.clone(),
+            status_before,
+            status_after: self.state.clone(),
+            ..Effect::default()
+        }
+    }
 
-/// A change of a payment's state.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Move<'a> {
-    pub(super) action: &'static str,
-    pub(super) to: &'a str,
-    /// Number of the request, if one did it.
-    pub(super) request: Option<u64>,
-    pub(super) now: Timestamp,
+    /// What was done to a refund, when so much of the payment was left.
+    pub(super) fn refund_effect(
+        &self,
+        refund: &Refund,
+        action: &str,
+        left: i64,
+        state_before: Option<String>,
+    ) -> Effect {
+        Effect {
+            transaction: Some(refund.id.clone()),
+            amount: Some(refund.amount),
+            amount_before: Some(left),
+            status_before: state_before,
+            status_after: refund.state.clone(),
+            ..self.effect(action, None)
+        }
+    }
 }
 
 impl YabandPay {
-    /// Enters an effect in the ledger.
-    pub(super) fn enter(&self, order: &Order, entry: Entry, now: Timestamp) {
-        let (transaction, refunded) = entry.refund.unzip();
-        self.frame.ledger.effect(Effect {
-            sequence: 0,
-            at: now,
-            provider: "yabandpay".to_owned(),
-            brand: BRAND.to_owned(),
-            action: entry.action.to_owned(),
-            order: order.id.clone(),
-            transaction,
-            amount: refunded.or_else(|| part(entry.action, order, entry.amount_before)),
-            amount_before: entry.amount_before,
-            amount_after: order.left(),
-            currency: order.currency.clone(),
-            status_before: entry.state_before,
-            status_after: entry.state_after,
-            request: entry.request,
-        });
-    }
-
-    /// Moves a payment to another state, enters it and tells the merchant. Called under the lock of the book, so that
-    /// ledger and notices have the true order.
-    pub(super) fn move_to(&self, settings: Settings, order: &mut Order, change: Move<'_>) {
-        let state_before = Some(order.state_at(change.now).to_owned());
-        change.to.clone_into(&mut order.state);
-        let entry = Entry {
-            action: change.action,
-            refund: None,
-            amount_before: Some(order.left()),
-            state_before,
-            state_after: change.to.to_owned(),
-            request: change.request,
-        };
-        self.enter(order, entry, change.now);
-        self.notify_payment(settings, order, order.notify_url.as_deref(), change.now);
-    }
-}
-
-/// What a change of the payment itself moved: all that is captured or cancelled, or the reduction.
-fn part(action: &str, order: &Order, before: Option<i64>) -> Option<i64> {
-    match action {
-        "capture" | "cancel" => Some(order.left()),
-        "decrement" => before.map(|before| before.saturating_sub(order.left())),
-        _ => None,
+    /// Moves a payment to another state, enters it and tells the merchant. `request` is the number of the request that did it.
+    pub(super) fn move_to(
+        &self,
+        book: &Book,
+        settings: Settings,
+        order: &mut Order,
+        (action, to): (&str, &str),
+        request: Option<u64>,
+    ) {
+        let before = (order.left(), order.state_at(self.now()).to_owned());
+        to.clone_into(&mut order.state);
+        self.enter(book, Effect { request, ..order.effect(action, Some(before)) });
+        self.notify_payment(book, settings, order, order.notify_url.as_deref());
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Source: YabandPay v3 API, `v3.CreateRefund` and `v3.QueryRefundOrder`.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::members::Members;
 use super::methods::Session;
-use super::order::{Order, PAID, extend, later, new_id, new_number, seconds};
-use super::record::Entry;
-use super::{Right, YabandPay, amount, codes};
+use super::order::{Order, PAID, extend, new_id, new_number, seconds};
+use super::{Book, Right, YabandPay, amount, codes, members};
+use crate::clock::days_after;
+use crate::ledger::Effect;
+use crate::members::Members;
 use crate::platform::{Refusal, merge};
+
+const PARAMETERS: [&str; 6] =
+    ["trade_id", "refund_amount", "refund_currency", "refund_description", "m_refund_id", "notify_url"];
 
 // The states, in the spelling of the official list.
 
@@ -140,25 +144,17 @@ impl Refund {
 
 impl YabandPay {
     /// Takes a refund. A repeated `m_refund_id` makes a second refund: nothing says that it is refused.
-    pub(super) fn refund(&self, session: &Session<'_>, members: Members<'_>) -> Result<Value, Refusal> {
-        let known = [
-            "trade_id",
-            "refund_amount",
-            "refund_currency",
-            "refund_description",
-            "m_refund_id",
-            "notify_url",
-        ];
-        members.only(&[&known])?;
-        let trade_id = members.needed("trade_id")?;
-        let wanted = members.amount("refund_amount")?;
-        let currency = members.currency("refund_currency")?;
-        let description = members.needed("refund_description")?.to_owned();
-        let m_refund_id = members.text("m_refund_id")?.map(str::to_owned);
-        let notify_url = members.url("notify_url")?.map(str::to_owned);
-        let mut book = self.book();
-        let settings = book.settings;
-        let order = book.orders.get_mut(trade_id).ok_or_else(|| Refusal::new(codes::UNKNOWN_TRADE))?;
+    pub(super) fn refund(&self, session: &Session<'_>, members: &Members<'_>) -> Result<Value, Refusal> {
+        members::known(members, &[&PARAMETERS])?;
+        let trade_id = members::needed(members, "trade_id")?;
+        let wanted = members::amount(members, "refund_amount")?;
+        let currency = members::currency(members, "refund_currency")?;
+        let description = members::needed(members, "refund_description")?;
+        let m_refund_id = members::text(members, "m_refund_id")?;
+        let notify_url = members::url(members, "notify_url")?;
+        let mut orders = session.book.orders();
+        let settings = orders.rest.settings;
+        let order = orders.get_mut(&trade_id).ok_or_else(|| Refusal::new(codes::UNKNOWN_TRADE))?;
         let state = match settings.right {
             Right::Disabled => return Err(Refusal::new(codes::NO_REFUND_RIGHT)),
             Right::Approved => TO_BE_APPROVAL,
@@ -171,8 +167,7 @@ impl YabandPay {
         if order.currency != currency {
             return Err(Refusal::new(codes::BAD_CURRENCY));
         }
-        let end = later(order.created, SignedDuration::from_hours(REFUND_DAYS.saturating_mul(24)));
-        if end < session.now || order.refunds.len() >= MOST_REFUNDS {
+        if days_after(order.created, REFUND_DAYS) < session.now || order.refunds.len() >= MOST_REFUNDS {
             return Err(Refusal::new(codes::NOT_REFUNDABLE));
         }
         let left = order.left();
@@ -180,53 +175,45 @@ impl YabandPay {
             return Err(Refusal::new(codes::ABOVE_PAID));
         }
         let refund = Refund {
-            id: new_id(),
-            number: new_number(),
             state: state.to_owned(),
-            amount: wanted,
             description,
             m_refund_id,
             notify_url,
-            created: session.now,
-            patch: None,
+            ..Refund::of_portal(wanted, session.now)
         };
         order.refunds.push(refund.clone());
-        let entry = Entry {
-            action: "refund",
-            refund: Some((refund.id.clone(), wanted)),
-            amount_before: Some(left),
-            state_before: None,
-            state_after: state.to_owned(),
-            request: session.call.sequence,
-        };
-        self.enter(order, entry, session.now);
+        let effect = order.refund_effect(&refund, "refund", left, None);
+        self.enter(session.book, Effect { request: session.call.sequence, ..effect });
         if !refund.is_open() {
-            self.notify_refund(settings, order, &refund, session.now);
+            self.notify_refund(session.book, settings, order, &refund);
         }
         Ok(refund.taken(order))
     }
 
-    pub(super) fn query_refund(&self, members: Members<'_>) -> Result<Value, Refusal> {
-        members.only(&[&["refund_id"]])?;
-        let id = members.needed("refund_id")?;
-        let book = self.book();
-        let found = book.find_refund(id).map(|(order, refund)| refund.answer(order));
+    pub(super) fn query_refund(
+        &self,
+        session: &Session<'_>,
+        members: &Members<'_>,
+    ) -> Result<Value, Refusal> {
+        members::known(members, &[&["refund_id"]])?;
+        let id = members::needed(members, "refund_id")?;
+        let orders = session.book.orders();
+        let found = orders.find_refund(&id).map(|(order, refund)| refund.answer(order));
         found.ok_or_else(|| Refusal::new(codes::UNKNOWN_REFUND))
     }
 
     /// Moves the refunds that fit, of these payments or the one of this identifier; the number of those it moved.
     pub(super) fn move_refunds(
         &self,
+        book: &Book,
         of: Option<&str>,
         fits: impl Fn(&Refund) -> bool,
-        action: &'static str,
-        state: &str,
+        (action, state): (&str, &str),
     ) -> usize {
-        let now = self.frame.clock.now();
-        let mut book = self.book();
-        let settings = book.settings;
+        let mut orders = book.orders();
+        let settings = orders.rest.settings;
         let mut moved = 0_usize;
-        for order in book.orders.values_mut() {
+        for order in orders.all_mut() {
             let whole = of.is_none_or(|id| id == order.id);
             for place in 0..order.refunds.len() {
                 let left = order.left();
@@ -238,16 +225,8 @@ impl YabandPay {
                 }
                 let before = std::mem::replace(&mut refund.state, state.to_owned());
                 let refund = refund.clone();
-                let entry = Entry {
-                    action,
-                    refund: Some((refund.id.clone(), refund.amount)),
-                    amount_before: Some(left),
-                    state_before: Some(before),
-                    state_after: state.to_owned(),
-                    request: None,
-                };
-                self.enter(order, entry, now);
-                self.notify_refund(settings, order, &refund, now);
+                self.enter(book, order.refund_effect(&refund, action, left, Some(before)));
+                self.notify_refund(book, settings, order, &refund);
                 moved = moved.saturating_add(1);
             }
         }

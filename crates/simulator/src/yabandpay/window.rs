@@ -4,16 +4,14 @@
 //! Uncertain: whether that is fixed UTC+1 or local time with summer time. Chosen: local time of Amsterdam.
 
 use jiff::Timestamp;
-use jiff::tz::{TimeZone, offset};
 
-/// The rule of Europe/Amsterdam since 1996, written out so that no time zone database is needed.
-const AMSTERDAM: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+use crate::clock::central_european;
 
 /// The first moment at which a payment made at `created` can no longer be cancelled.
 pub(super) fn end(created: Timestamp) -> Timestamp {
-    let zone = TimeZone::posix(AMSTERDAM).unwrap_or_else(|_| TimeZone::fixed(offset(1)));
-    let day = created.to_zoned(zone.clone()).date();
-    let next_day = day.tomorrow().map(|next| next.at(0, 30, 0, 0).to_zoned(zone));
+    let there = central_european(created);
+    let next_day =
+        there.date().tomorrow().map(|next| next.at(0, 30, 0, 0).to_zoned(there.time_zone().clone()));
     // Only the last day that a calendar can hold has no tomorrow.
     next_day.ok().and_then(Result::ok).map_or(Timestamp::MAX, |end| end.timestamp())
 }
