@@ -16,18 +16,6 @@ use crate::{
 /// Room for an order as JSON: most fit, so that it is not moved while it grows.
 const JSON_BYTES: usize = 2048;
 
-/// An amount of money.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Money, example = json!({"value": 20000, "currency": "EUR"}))]
-pub(super) struct MoneyDto {
-    /// Minor units of the currency: cents for EUR, whole francs for XPF.
-    #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 20000)]
-    value: i64,
-    /// ISO 4217 code in capitals.
-    #[schema(example = "EUR")]
-    currency: String,
-}
-
 /// An amount shown in an answer, which may also be zero.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ShownMoney, example = json!({"value": 20000, "currency": "EUR"}))]

@@ -17,10 +17,11 @@ use serde_json::{Map, Value, json};
 use super::{
     body::{fingerprint, read_members},
     create,
-    cursor::{self, Cursors, read_limit},
+    cursor::{self, Cursors},
     events::Asked,
-    guard, jwt, movements, operations,
-    orders::{self, JSON_OR_MERGE_PATCH},
+    guard, jwt, movements, operations, orders,
+    query::read_limit,
+    requests::JSON_OR_MERGE_PATCH,
     webhooks,
 };
 use crate::{
@@ -130,6 +131,7 @@ pub fn change_body(data: &[u8]) {
 pub fn endpoint_body(data: &[u8]) {
     let Some(members) = members(data, "application/json") else { return };
     for problem in [
+        webhooks::read_new(&members).err(),
         webhooks::read_patch(&members).err(),
         webhooks::read_overlap(&members).err(),
         webhooks::read_selection(&members).err(),

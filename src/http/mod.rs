@@ -11,7 +11,7 @@ mod cursor;
 mod dto;
 mod error;
 mod events;
-mod forms;
+mod form;
 #[cfg(feature = "faults")]
 #[doc(hidden)]
 pub mod fuzz;
@@ -31,9 +31,12 @@ mod payer;
 mod peer;
 mod places;
 mod proof;
+mod query;
+mod requests;
 pub mod server;
 mod stall;
 mod streams;
+mod table;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;
