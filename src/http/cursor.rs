@@ -2,8 +2,11 @@
 //! altered, foreign or made up one is refused. All of them have one form: the text of a place and a MAC over it and its
 //! scope, in base64url.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
 use sha2::Sha256;
 
 use crate::{
@@ -23,9 +26,10 @@ const EVENT_DIGITS: usize = 16;
 /// The mark where there is no event.
 const NO_EVENT: &str = "-";
 
-/// What a list shows and to whom: everything a cursor is bound to.
-pub(super) fn scope(list: &str, caller: &Caller, filter: &str) -> String {
-    format!("{list}\n{:?}\n{filter}", caller.client)
+/// What a list shows and to whom: everything a cursor is bound to, by name. As JSON no two of them have one text.
+pub(super) fn scope(list: &str, caller: &Caller, filter: &[(&str, Option<&str>)]) -> String {
+    let filter: BTreeMap<&str, Option<&str>> = filter.iter().copied().collect();
+    json!({"list": list, "client": caller.client, "filter": filter}).to_string()
 }
 
 /// Writes cursors, and reads those that it wrote.

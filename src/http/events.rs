@@ -116,8 +116,8 @@ impl Asked {
     /// What a cursor of the feed is bound to: client and filter.
     pub(super) fn scope(&self, caller: &Caller) -> String {
         let types: Vec<&str> = self.types.entries().collect();
-        let account = self.account.as_deref().unwrap_or("*");
-        cursor::scope("feed", caller, &format!("{account} {}", types.join(",")))
+        let filter = [("account", self.account.as_deref()), ("types", Some(&*types.join(",")))];
+        cursor::scope("events", caller, &filter)
     }
 }
 

@@ -192,8 +192,8 @@ pub fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let asked = Asked::read(None).expect("the feed can be asked for without a query");
     refuses_or_gave(&asked, text);
-    let scopes =
-        ["orders", "operations", "deliveries"].map(|list| cursor::scope(list, &caller("shop"), "filter"));
+    let scopes = ["orders", "operations", "deliveries"]
+        .map(|list| cursor::scope(list, &caller("shop"), &[("filter", Some("value"))]));
     for scope in &scopes {
         if let Ok(place) = cursors().decode(text, scope) {
             assert_eq!(cursors().encode(&place, scope), text, "another spelling of a cursor");

@@ -48,7 +48,9 @@ pub(super) async fn list_operations(
         statuses: query.parsed("status", OperationStatus::from_word).into_iter().collect(),
         order: query.parsed("order_id", |id| id.parse().ok()),
     };
-    let scope = cursor::scope("operations", &caller, &format!("{filter:?} {sort:?}"));
+    let names = ["status", "account", "order_id"].map(|name| (name, query.get(name)));
+    let scope =
+        cursor::scope("operations", &caller, &[&names[..], &[("sort", Some(sort.as_str()))]].concat());
     let after = query.get("cursor").map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
     let page = api.orders.list_operations(&caller, filter, sort, after, query.limit()).await?;
     let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));

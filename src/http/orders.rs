@@ -132,7 +132,7 @@ pub(super) async fn list_order_events(
     let id = order_id(&api, &caller, &id)?;
     let query = query::LIST_ORDER_EVENTS.read(query.as_deref())?;
     let limit = query.limit();
-    let scope = cursor::scope("order events", &caller, &id.to_string());
+    let scope = cursor::scope("order events", &caller, &[("order", Some(&id.to_string()))]);
     let after = query.get("cursor").map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
     let after = after.map_or(0, |(sequence, _)| sequence);
     let events = api.orders.events(&caller, &id, after, limit.saturating_add(1)).await?;
@@ -165,7 +165,8 @@ pub(super) async fn list_orders(
         statuses: query.parsed("status", OrderStatus::from_word).into_iter().collect(),
         merchant_reference: query.get("merchant_reference").map(str::to_owned),
     };
-    let scope = cursor::scope("orders", &caller, &format!("{filter:?} {sort:?}"));
+    let names = ["account", "status", "merchant_reference"].map(|name| (name, query.get(name)));
+    let scope = cursor::scope("orders", &caller, &[&names[..], &[("sort", Some(sort.as_str()))]].concat());
     let after = query.get("cursor").map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
     let page = api.orders.list_orders(&caller, filter, sort, after, query.limit()).await?;
     let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));

@@ -298,7 +298,8 @@ pub(super) fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelectio
 
 /// What a cursor of deliveries is bound to.
 fn cursor_scope(caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> String {
-    cursor::scope("deliveries", caller, &format!("{id} {}", status.map_or("*", DeliveryStatus::as_str)))
+    let status = status.map(DeliveryStatus::as_str);
+    cursor::scope("deliveries", caller, &[("endpoint", Some(&id.to_string())), ("status", status)])
 }
 
 #[cfg(test)]
