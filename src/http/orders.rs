@@ -62,7 +62,8 @@ pub(super) async fn read_order(
     let id = order_id(&api, &caller, &id)?;
     let options = read_options(query.as_deref())?;
     let shown = api.orders.read(&caller, &id, options, deadline).await?;
-    let (json, etag) = OrderDto::new(&shown.order, shown.stale).to_json();
+    let order = OrderDto::new(&shown.order, shown.stale);
+    let (json, etag) = (order.to_json(), order.etag());
     let content_type = HeaderValue::from_static("application/json");
     let mut response = ([(header::CONTENT_TYPE, content_type)], json).into_response();
     if let Ok(value) = HeaderValue::from_str(&etag) {
@@ -215,7 +216,7 @@ pub(super) fn answer(changed: &Changed) -> Result<Response, Failed> {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
             let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
             let dto = OrderDto::new(order, operation.order_after.is_none());
-            let (_, etag) = dto.to_json();
+            let etag = dto.etag();
             let shown =
                 if changed.kept { OperationDto::new(operation) } else { OperationDto::not_kept(operation) };
             let body = ChangedOrderDto { order: dto, operation: shown };
@@ -302,7 +303,7 @@ pub(super) fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, 
     if wanted.is_empty() || wanted.iter().any(|tag| tag == "*") {
         return Ok(None);
     }
-    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).to_json().1))))
+    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).etag()))))
 }
 
 pub(super) fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
