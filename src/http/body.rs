@@ -9,15 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::arrival::{Arriving, NotWhole};
 use crate::{
-    adapter::{VIOLATIONS_MAX, Violation, member_pointer},
-    domain::{Currency, Field, Money, Timestamp, money::MAX_MINOR},
+    adapter::Violation,
     problem::{Problem, ProblemCode},
 };
 
 /// Deepest nesting: reading deeper JSON would use up the stack.
 const DEPTH_MAX: usize = 32;
-/// Longest name of an unknown member for which the nearest known one is looked for, in bytes.
-const GUESSED_MAX: usize = 64;
 
 /// Refuses a body that is compressed, whatever its bytes: read as they are they would be nonsense, and none of them would
 /// mean "all that is left".
@@ -219,148 +216,6 @@ pub(super) fn integer(number: &serde_json::Number) -> Option<i64> {
     })
 }
 
-/// Reads the members of one object and collects everything that is wrong with them.
-pub(super) struct Members<'a> {
-    object: &'a Map<String, Value>,
-    pointer: String,
-    known: BTreeSet<&'static str>,
-}
-
-impl std::fmt::Debug for Members<'_> {
-    /// Never the values: they name payers.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Members").field("pointer", &self.pointer).finish_non_exhaustive()
-    }
-}
-
-impl<'a> Members<'a> {
-    pub(super) fn new(object: &'a Map<String, Value>, pointer: &str) -> Self {
-        Self { object, pointer: pointer.to_owned(), known: BTreeSet::new() }
-    }
-
-    fn at(&self, name: &str) -> String {
-        member_pointer(&self.pointer, name)
-    }
-
-    /// A member read by `read`, which says what would be right.
-    pub(super) fn field<T>(
-        &mut self,
-        name: &'static str,
-        errors: &mut Vec<Violation>,
-        read: impl FnOnce(&'a Value, &str, &mut Vec<Violation>) -> Option<T>,
-    ) -> Field<T> {
-        self.known.insert(name);
-        match self.object.get(name) {
-            None => Field::Keep,
-            Some(Value::Null) => Field::Clear,
-            Some(value) => read(value, &self.at(name), errors).map_or(Field::Keep, Field::Set),
-        }
-    }
-
-    /// The known member that may be meant. Of a long name none is looked for: that costs time, and ours are short.
-    fn nearest(&self, name: &str) -> Option<&'static str> {
-        let known = self.known.iter().filter(|_| name.len() <= GUESSED_MAX);
-        known.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).copied()
-    }
-
-    /// Refuses what was not read: a typo must not change money.
-    pub(super) fn end(self, errors: &mut Vec<Violation>) {
-        for name in self.object.keys().filter(|name| !self.known.contains(name.as_str())) {
-            if errors.len() > VIOLATIONS_MAX {
-                return;
-            }
-            let hint = self
-                .nearest(name)
-                .map(|known| format!("; the nearest known one is `{known}`"))
-                .unwrap_or_default();
-            errors.push(Violation::invalid(&self.at(name), &format!("unknown member{hint}")));
-        }
-    }
-}
-
-/// A text of `min` to `max` characters without control characters other than line breaks.
-pub(super) fn text(min: usize, max: usize) -> impl Fn(&Value, &str, &mut Vec<Violation>) -> Option<String> {
-    move |value, pointer, errors| {
-        let text = value.as_str().filter(|text| {
-            (min..=max).contains(&text.chars().count())
-                && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        });
-        if text.is_none() {
-            errors.push(Violation::invalid(pointer, &format!("a text of {min} to {max} characters")));
-        }
-        text.map(str::to_owned)
-    }
-}
-
-/// A word from a list.
-pub(super) fn word<T>(
-    words: &'static [&'static str],
-    find: impl Fn(&str) -> Option<T>,
-) -> impl Fn(&Value, &str, &mut Vec<Violation>) -> Option<T> {
-    move |value, pointer, errors| {
-        let found = value.as_str().and_then(&find);
-        if found.is_none() {
-            errors.push(Violation::invalid(pointer, &format!("one of: {}", words.join(", "))));
-        }
-        found
-    }
-}
-
-/// An instant with an offset.
-pub(super) fn instant(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<Timestamp> {
-    let instant = value.as_str().and_then(|text| Timestamp::parse(text).ok());
-    if instant.is_none() {
-        errors.push(Violation::invalid(
-            pointer,
-            "an RFC 3339 date and time with an offset, such as 2026-12-01T00:00:00Z",
-        ));
-    }
-    instant
-}
-
-/// `{"value": 1250, "currency": "EUR"}`.
-pub(super) fn money(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<Money> {
-    let object = object(value, pointer, errors)?;
-    let mut members = Members::new(object, pointer);
-    let amount = members.field("value", errors, |value, pointer, errors| {
-        let whole = value.as_number().and_then(integer).filter(|value| (1..=MAX_MINOR).contains(value));
-        if whole.is_none() {
-            errors.push(Violation::invalid(
-                pointer,
-                "an integer from 1 to 999999999999, in minor units of the currency",
-            ));
-        }
-        whole
-    });
-    let currency = members.field("currency", errors, |value, pointer, errors| {
-        let currency = value.as_str().and_then(|code| Currency::new(code).ok());
-        if currency.is_none() {
-            errors.push(Violation::invalid(pointer, "an ISO 4217 currency code in capitals, such as EUR"));
-        }
-        currency
-    });
-    for name in ["value", "currency"] {
-        if object.get(name).is_none_or(Value::is_null) {
-            errors.push(Violation::invalid(&members.at(name), "is required"));
-        }
-    }
-    members.end(errors);
-    Money::new(*amount.value()?, *currency.value()?).ok()
-}
-
-/// An object.
-pub(super) fn object<'a>(
-    value: &'a Value,
-    pointer: &str,
-    errors: &mut Vec<Violation>,
-) -> Option<&'a Map<String, Value>> {
-    let object = value.as_object();
-    if object.is_none() {
-        errors.push(Violation::invalid(pointer, "a JSON object"));
-    }
-    object
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -395,22 +250,5 @@ mod tests {
         assert_eq!(plain, print(json!({"amount": {"currency": "EUR", "value": 5}, "x": null}), false));
         assert_ne!(plain, print(json!({"amount": {"currency": "EUR", "value": 6}}), false));
         assert_ne!(print(json!({}), true), print(json!({"locale": null}), true));
-    }
-
-    #[test]
-    fn money_names_every_violation() {
-        let check = |value: Value| {
-            let mut errors = Vec::new();
-            let money = money(&value, "/amount", &mut errors);
-            (money.is_some(), errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>())
-        };
-        assert_eq!(check(json!({"value": 1250, "currency": "EUR"})), (true, vec![]));
-        assert_eq!(check(json!({"value": 1250.0, "currency": "EUR"})), (true, vec![]));
-        assert_eq!(check(json!({"value": 12.5, "currency": "eur"})).1, ["/amount/value", "/amount/currency"]);
-        assert_eq!(check(json!({"value": "1250", "currency": "EUR"})).1, ["/amount/value"]);
-        assert_eq!(check(json!({"value": 0, "currency": "EUR"})).1, ["/amount/value"]);
-        assert_eq!(check(json!({"value": 1_000_000_000_000_i64, "currency": "EUR"})).1, ["/amount/value"]);
-        assert_eq!(check(json!({"currency": "EUR", "amount": 1})).1, ["/amount/value", "/amount/amount"]);
-        assert_eq!(check(json!(12)).1, ["/amount"]);
     }
 }

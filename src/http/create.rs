@@ -1,6 +1,6 @@
 //! `POST /orders`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension,
@@ -15,22 +15,18 @@ use super::{
     Api,
     arrival::Arriving,
     auth::Authenticated,
-    body::{Members, fingerprint, instant, money, object, read_object, text, word},
-    cursor::no_query,
+    body::fingerprint,
     dto::{ChangedOrderDto, OpenOperationDto},
     error::Failed,
-    forms::{customer, delivery, locale, metadata, return_url},
-    openapi::CreateBody,
-    orders::{JSON, REPLAYED, answer, idempotency_key},
+    orders::{REPLAYED, answer, idempotency_key},
+    query,
+    requests::{self, CUSTOMER, DELIVERY, NEW_ORDER},
     seats::Seat,
+    table::{Members, given},
 };
 use crate::{
-    adapter::Violation,
     config::Scope,
-    domain::{
-        AccountName, CaptureMode, Customer, DeliveryChannel, NewDelivery, NewOrder,
-        request::{CustomerPatch, DeliveryPatch},
-    },
+    domain::{AccountName, CaptureMode, Customer, DeliveryChannel, NewDelivery, NewOrder},
     orders::NewCreation,
     problem::{Problem, ProblemCode},
 };
@@ -45,7 +41,6 @@ use crate::{
     params(
         ("Idempotency-Key" = String, Header, description = "New for every order you want; the same key and body give the same answer again. 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$"),
     ),
-    request_body(content = CreateBody, description = "What the payer is asked for"),
     responses(
         (status = 201, description = "The order", body = ChangedOrderDto,
             headers(("Location" = String, description = "The order"), ("ETag" = String, description = "Digest of the order as shown, for `If-Match`"))),
@@ -66,8 +61,8 @@ pub(super) async fn create_order(
 ) -> Result<Response, Failed> {
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersCreate)?;
-    no_query(query.as_deref())?;
-    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    query::NONE.read(query.as_deref())?;
+    let body = requests::CREATE_ORDER.receive(&headers, body, api.body_bytes).await?;
     let (account, order) = read(&body)?;
     let account = api.orders.changes.route(&caller, account.as_ref(), &order);
     if let Ok(account) = &account {
@@ -85,68 +80,31 @@ pub(super) async fn create_order(
     Ok(response)
 }
 
-/// The order to be made, with every violation of its form.
+/// The order to be made, and the account that is named for it.
 pub(super) fn read(body: &Map<String, Value>) -> Result<(Option<AccountName>, NewOrder), Problem> {
-    let mut errors = Vec::new();
-    let e = &mut errors;
-    let mut members = Members::new(body, "");
-    let account = members.field("account", e, |value, pointer, errors| {
-        let name = value.as_str().and_then(|text| text.parse::<AccountName>().ok());
-        if name.is_none() {
-            errors.push(Violation::invalid(pointer, "the name of an account of the configuration"));
-        }
-        name
-    });
-    let amount = members.field("amount", e, money);
-    let merchant_reference = members.field("merchant_reference", e, text(1, 64));
-    let description = members.field("description", e, text(1, 255));
-    let capture = members.field("capture", e, word(&["automatic", "manual"], capture_mode));
-    let payment_method = members.field("payment_method", e, text(1, 64));
-    let expires_at = members.field("expires_at", e, instant);
-    let locale = members.field("locale", e, locale);
-    let delivery = members.field("delivery", e, delivery);
-    let customer = members.field("customer", e, customer);
-    let return_url = members.field("return_url", e, return_url);
-    let metadata = members.field("metadata", e, metadata);
-    let provider_options = members
-        .field("provider_options", e, |value, pointer, errors| object(value, pointer, errors).cloned());
-    for name in ["amount", "merchant_reference"] {
-        if body.get(name).is_none_or(Value::is_null) {
-            e.push(Violation::invalid(&format!("/{name}"), "is required"));
-        }
-    }
-    members.end(&mut errors);
+    let members = NEW_ORDER.read(body)?;
     let (Some(amount), Some(merchant_reference)) =
-        (amount.value().copied(), merchant_reference.value().cloned())
+        (given(members.money("amount")), given(members.text("merchant_reference")))
     else {
-        return Err(Problem::invalid(errors));
+        // The table requires both.
+        return Err(Problem::plain(ProblemCode::ValidationFailed));
     };
-    let delivery = new_delivery(delivery.value().cloned().unwrap_or_default(), &mut errors);
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors));
-    }
-    let labels: BTreeMap<String, String> = metadata
-        .value()
-        .cloned()
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(name, label)| Some((name, label?)))
-        .collect();
+    let labels = given(members.labels("metadata")).unwrap_or_default();
     let order = NewOrder {
         amount,
         merchant_reference,
-        description: description.value().cloned(),
-        capture: capture.value().copied().unwrap_or_default(),
-        payment_method: payment_method.value().cloned(),
-        expires_at: expires_at.value().copied(),
-        locale: locale.value().cloned(),
-        delivery,
-        customer: new_customer(&customer.value().cloned().unwrap_or_default()),
-        return_url: return_url.value().cloned(),
-        metadata: labels,
-        provider_options: provider_options.value().cloned().unwrap_or_default(),
+        description: given(members.text("description")),
+        capture: given(members.parsed("capture", capture_mode)).unwrap_or_default(),
+        payment_method: given(members.text("payment_method")),
+        expires_at: given(members.instant("expires_at")),
+        locale: given(members.text("locale")),
+        delivery: given(members.object("delivery", &DELIVERY)).map(new_delivery).unwrap_or_default(),
+        customer: given(members.object("customer", &CUSTOMER)).map(new_customer).unwrap_or_default(),
+        return_url: given(members.text("return_url")),
+        metadata: labels.into_iter().filter_map(|(name, label)| Some((name, label?))).collect(),
+        provider_options: given(members.map("provider_options")).unwrap_or_default(),
     };
-    Ok((account.value().cloned(), order))
+    Ok((given(members.parsed("account", |name| name.parse().ok())), order))
 }
 
 fn capture_mode(word: &str) -> Option<CaptureMode> {
@@ -157,33 +115,21 @@ fn capture_mode(word: &str) -> Option<CaptureMode> {
     }
 }
 
-/// How the payer is told; whoever is told by the provider must be named.
-fn new_delivery(read: DeliveryPatch, errors: &mut Vec<Violation>) -> NewDelivery {
-    let channel = read.channel.value().copied().unwrap_or(DeliveryChannel::Link);
-    let recipient = read.recipient.value().cloned();
-    if channel != DeliveryChannel::Link && recipient.is_none() {
-        errors.push(Violation::invalid("/delivery/recipient", "is required for this channel"));
-    }
-    if channel == DeliveryChannel::Link && recipient.is_some() {
-        errors.push(Violation::invalid(
-            "/delivery/recipient",
-            "is for the channels email, sms and whatsapp: nobody is told of a link",
-        ));
-    }
+fn new_delivery(read: Members<'_>) -> NewDelivery {
     NewDelivery {
-        channel,
-        recipient,
-        subject: read.subject.value().cloned(),
-        message: read.message.value().cloned(),
-        template: read.template.value().cloned(),
+        channel: given(read.parsed("channel", DeliveryChannel::from_word)).unwrap_or(DeliveryChannel::Link),
+        recipient: given(read.text("recipient")),
+        subject: given(read.text("subject")),
+        message: given(read.text("message")),
+        template: given(read.text("template")),
     }
 }
 
-fn new_customer(read: &CustomerPatch) -> Customer {
+fn new_customer(read: Members<'_>) -> Customer {
     Customer {
-        email: read.email.value().cloned(),
-        first_name: read.first_name.value().cloned(),
-        last_name: read.last_name.value().cloned(),
+        email: given(read.text("email")),
+        first_name: given(read.text("first_name")),
+        last_name: given(read.text("last_name")),
     }
 }
 

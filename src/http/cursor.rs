@@ -2,12 +2,14 @@
 //! altered, foreign or made up one is refused. All of them have one form: the text of a place and a MAC over it and its
 //! scope, in base64url.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
 use sha2::Sha256;
 
 use crate::{
-    adapter::{Violation, member_pointer},
     domain::EventId,
     orders::Caller,
     problem::{Problem, ProblemCode},
@@ -17,8 +19,6 @@ use crate::{
     },
 };
 
-/// Items of a page when the caller does not say.
-pub(super) const LIMIT: u32 = 50;
 /// Bytes of the MAC that are kept: 128 bits cannot be guessed.
 const MAC_BYTES: usize = 16;
 /// Hexadecimal digits of the mark of an event. Whoever could choose them would need the key as well.
@@ -26,32 +26,10 @@ const EVENT_DIGITS: usize = 16;
 /// The mark where there is no event.
 const NO_EVENT: &str = "-";
 
-/// Name and value of every query parameter.
-pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
-}
-
-/// A page size: at least 1, cut to 200 however large it is.
-pub(super) fn read_limit(text: &str) -> Option<u32> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.parse::<u64>().unwrap_or(u64::MAX).min(200);
-    (is_number && number >= 1).then(|| u32::try_from(number).unwrap_or(200))
-}
-
-pub(super) fn unknown_parameter(name: &str) -> Violation {
-    Violation::invalid(&member_pointer("", name), "unknown query parameter")
-}
-
-/// Refuses a query where there is none to give: an amount that is written into the address would not be read, and all that
-/// is left would be moved.
-pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
-    let unknown: Vec<Violation> = pairs(query).iter().map(|(name, _)| unknown_parameter(name)).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid(unknown)) }
-}
-
-/// What a list shows and to whom: everything a cursor is bound to.
-pub(super) fn scope(list: &str, caller: &Caller, filter: &str) -> String {
-    format!("{list}\n{:?}\n{filter}", caller.client)
+/// What a list shows and to whom: everything a cursor is bound to, by name. As JSON no two of them have one text.
+pub(super) fn scope(list: &str, caller: &Caller, filter: &[(&str, Option<&str>)]) -> String {
+    let filter: BTreeMap<&str, Option<&str>> = filter.iter().copied().collect();
+    json!({"list": list, "client": caller.client, "filter": filter}).to_string()
 }
 
 /// Writes cursors, and reads those that it wrote.
@@ -195,12 +173,5 @@ pub(super) mod tests {
         // What a client reads from a cursor tells it nothing of the event.
         let seen = String::from_utf8_lossy(&URL_SAFE_NO_PAD.decode(&cursor).unwrap()).into_owned();
         assert!(!seen.contains(&event.to_string()[4..12]), "{seen}");
-    }
-
-    #[test]
-    fn limits_are_cut_not_refused() {
-        let limits = ["1", "200", "201", "99999999999999999999"].map(read_limit);
-        assert_eq!(limits, [Some(1), Some(200), Some(200), Some(200)]);
-        assert_eq!(["0", "-1", "", "x", "1.5"].map(read_limit), [None; 5]);
     }
 }

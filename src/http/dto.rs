@@ -1,6 +1,6 @@
 //! The JSON of the API. Domain types do not derive schemas, so the API changes only on purpose.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -15,18 +15,6 @@ use crate::{
 
 /// Room for an order as JSON: most fit, so that it is not moved while it grows.
 const JSON_BYTES: usize = 2048;
-
-/// An amount of money.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Money, example = json!({"value": 20000, "currency": "EUR"}))]
-pub(super) struct MoneyDto {
-    /// Minor units of the currency: cents for EUR, whole francs for XPF.
-    #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 20000)]
-    value: i64,
-    /// ISO 4217 code in capitals.
-    #[schema(example = "EUR")]
-    currency: String,
-}
 
 /// An amount shown in an answer, which may also be zero.
 #[derive(Debug, Serialize, ToSchema)]
@@ -189,7 +177,6 @@ pub(super) struct OrderDto<'a> {
     /// The provider's own extra members.
     #[schema(value_type = Object)]
     provider_data: &'a Map<String, Value>,
-    // These two stay last: the tag is a digest of what stands before them.
     /// When the provider was asked.
     #[schema(example = "2026-11-22T10:00:00.000Z")]
     as_of: String,
@@ -269,16 +256,65 @@ impl<'a> OrderDto<'a> {
         }
     }
 
-    /// The body of an answer, and its tag: a digest of the order as shown, without the moment it was asked for, because
-    /// the provider owns its state.
-    pub(super) fn to_json(&self) -> (Vec<u8>, String) {
+    /// The body of an answer.
+    pub(super) fn to_json(&self) -> Vec<u8> {
         let mut json = Vec::with_capacity(JSON_BYTES);
         // Writing plain structs into memory does not fail.
         let _ = serde_json::to_writer(&mut json, self);
-        let last = format!(",\"as_of\":\"{}\",\"stale\":{}}}", self.as_of, self.stale);
-        let digest = Sha256::digest(json.strip_suffix(last.as_bytes()).unwrap_or(&json));
-        let hex = hex::encode(digest);
-        (json, format!("\"{}\"", hex.get(..32).unwrap_or(&hex)))
+        json
+    }
+
+    /// The tag of the order as shown: a digest of every member but the moment it was asked for, because the provider owns
+    /// its state.
+    pub(super) fn etag(&self) -> String {
+        let Self {
+            id,
+            account,
+            provider,
+            mode,
+            provider_reference,
+            merchant_reference,
+            status,
+            is_final,
+            provider_status,
+            amount,
+            amounts,
+            checkout,
+            delivery,
+            description,
+            locale,
+            metadata,
+            created_at,
+            updated_at,
+            expires_at,
+            available_actions,
+            provider_data,
+            as_of: _,
+            stale: _,
+        } = self;
+        let names = (id, account, provider, mode, provider_reference, merchant_reference);
+        let state = (status, is_final, provider_status, amount, amounts, available_actions);
+        let terms = (checkout, delivery, description, locale, metadata, provider_data);
+        let mut digest = Digesting(Sha256::new());
+        // Nor does writing them into a digest.
+        let _ =
+            serde_json::to_writer(&mut digest, &(names, state, terms, created_at, updated_at, expires_at));
+        let hex = hex::encode(digest.0.finalize());
+        format!("\"{}\"", hex.get(..32).unwrap_or(&hex))
+    }
+}
+
+/// A digest that is written to.
+struct Digesting(Sha256);
+
+impl io::Write for Digesting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -17,15 +17,15 @@ use tokio::sync::watch;
 use super::{
     Api,
     auth::Authenticated,
-    cursor::{self, pairs, read_limit, unknown_parameter},
+    cursor,
     dto::{EventDto, EventListDto},
     error::Failed,
     hangup::Hangup,
     proof::Proof,
+    query,
     streams::Stream as OpenStream,
 };
 use crate::{
-    adapter::Violation,
     config::Scope,
     domain::EventFilter,
     orders::Caller,
@@ -35,8 +35,6 @@ use crate::{
 
 /// Pause between signs of life on a stream; proxies close what is silent for longer.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Longest `types`, in characters.
-const TYPES_MAX: usize = 1_024;
 /// Events read at once for a stream; all that it holds of what its peer has not read yet. An event has at most 20 kB.
 const STREAM_BATCH: u32 = 20;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -60,11 +58,6 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 #[utoipa::path(
     get, path = "/events", operation_id = "listEvents", tag = "events",
     params(
-        ("account" = Option<String>, Query, description = "Only events of this account", example = "systempay"),
-        ("types" = Option<String>, Query, description = "Only these types, separated by commas; `refund.*` means all of a group",
-            pattern = "^[a-z_]{1,20}[.]([a-z_]{1,40}|[*])(,[a-z_]{1,20}[.]([a-z_]{1,40}|[*])){0,49}$", max_length = 1024, example = "order.paid,refund.*"),
-        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, or the `id` of a streamed event"),
         ("Last-Event-ID" = Option<String>, Header, description = "For a stream: the `id` of the last event seen; goes before `cursor`"),
     ),
     responses((status = 200, description = "A page of events, or the stream of them",
@@ -111,32 +104,20 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
-        let mut asked = Self { account: None, types: EventFilter::default(), limit: 50, cursor: None };
-        let mut errors = Vec::new();
-        for (name, value) in pairs(query) {
-            match name.as_str() {
-                "account" => asked.account = Some(value),
-                "types" => match EventFilter::new(value.split(',')) {
-                    Ok(types) if value.len() <= TYPES_MAX => asked.types = types,
-                    Ok(_) => errors.push(Violation::invalid("/types", "at most 1024 characters")),
-                    Err(wrong) => errors.push(Violation::invalid("/types", &wrong.to_string())),
-                },
-                "limit" => match read_limit(&value) {
-                    Some(number) => asked.limit = number,
-                    None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
-                },
-                "cursor" => asked.cursor = Some(value),
-                other => errors.push(unknown_parameter(other)),
-            }
-        }
-        if errors.is_empty() { Ok(asked) } else { Err(Problem::invalid(errors)) }
+        let query = query::LIST_EVENTS.read(query)?;
+        Ok(Self {
+            account: query.get("account").map(str::to_owned),
+            types: query.event_types(),
+            limit: query.limit(),
+            cursor: query.get("cursor").map(str::to_owned),
+        })
     }
 
     /// What a cursor of the feed is bound to: client and filter.
     pub(super) fn scope(&self, caller: &Caller) -> String {
         let types: Vec<&str> = self.types.entries().collect();
-        let account = self.account.as_deref().unwrap_or("*");
-        cursor::scope("feed", caller, &format!("{account} {}", types.join(",")))
+        let filter = [("account", self.account.as_deref()), ("types", Some(&*types.join(",")))];
+        cursor::scope("events", caller, &filter)
     }
 }
 

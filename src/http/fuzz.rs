@@ -17,10 +17,11 @@ use serde_json::{Map, Value, json};
 use super::{
     body::{fingerprint, read_members},
     create,
-    cursor::{self, Cursors, read_limit},
+    cursor::{self, Cursors},
     events::Asked,
-    every_request, jwt, movements, operations,
-    orders::{self, JSON_OR_MERGE_PATCH},
+    every_request, jwt, movements, operations, orders,
+    query::read_limit,
+    requests::JSON_OR_MERGE_PATCH,
     webhooks,
 };
 use crate::{
@@ -130,6 +131,7 @@ pub fn change_body(data: &[u8]) {
 pub fn endpoint_body(data: &[u8]) {
     let Some(members) = members(data, "application/json") else { return };
     for problem in [
+        webhooks::read_new(&members).err(),
         webhooks::read_patch(&members).err(),
         webhooks::read_overlap(&members).err(),
         webhooks::read_selection(&members).err(),
@@ -190,8 +192,8 @@ pub fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let asked = Asked::read(None).expect("the feed can be asked for without a query");
     refuses_or_gave(&asked, text);
-    let scopes =
-        ["orders", "operations", "deliveries"].map(|list| cursor::scope(list, &caller("shop"), "filter"));
+    let scopes = ["orders", "operations", "deliveries"]
+        .map(|list| cursor::scope(list, &caller("shop"), &[("filter", Some("value"))]));
     for scope in &scopes {
         if let Ok(place) = cursors().decode(text, scope) {
             assert_eq!(cursors().encode(&place, scope), text, "another spelling of a cursor");

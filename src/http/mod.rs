@@ -12,7 +12,7 @@ mod dto;
 mod error;
 mod events;
 mod every_request;
-mod forms;
+mod form;
 #[cfg(feature = "faults")]
 #[doc(hidden)]
 pub mod fuzz;
@@ -30,10 +30,13 @@ mod pages;
 mod payer;
 mod peer;
 mod proof;
+mod query;
+mod requests;
 mod seats;
 pub mod server;
 mod stall;
 mod streams;
+mod table;
 pub mod tls;
 mod webhooks;
 mod webhooks_dto;

@@ -12,14 +12,15 @@ use super::{
     Api,
     arrival::Arriving,
     auth::Authenticated,
-    body::{Members, fingerprint, money, read_object},
-    cursor::no_query,
+    body::fingerprint,
     dto::{ChangedOrderDto, OpenOperationDto},
     error::Failed,
-    openapi::PartBody,
-    orders::{JSON, change, idempotency_key, located},
+    orders::{change, idempotency_key, located},
+    query,
+    requests::{self, PART, Request},
+    table::given,
 };
-use crate::{adapter::Violation, config::Scope, domain::Money, orders::ChangeRequest, problem::Problem};
+use crate::{config::Scope, domain::Money, orders::ChangeRequest, problem::Problem};
 
 /// Cancel an order before the money moves.
 ///
@@ -34,7 +35,6 @@ use crate::{adapter::Violation, config::Scope, domain::Money, orders::ChangeRequ
         ("Idempotency-Key" = Option<String>, Header, description = "Required when an amount is named. 1 to 255 visible ASCII characters, new for every thing you want done", pattern = "^[!-~]{1,255}$"),
         ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
     ),
-    request_body(content = Option<PartBody>, description = "Nothing, or the part to cancel"),
     responses(
         (status = 200, description = "The order after the change", body = ChangedOrderDto),
         (status = 202, description = "Sent, the result is not known yet, or the provider does it later: look at the operation, do not repeat", body = OpenOperationDto,
@@ -53,6 +53,7 @@ pub(super) async fn cancel_order(
     let movement = Movement {
         scope: Scope::OrdersCancel,
         route: "/orders/{id}/cancel",
+        body: &requests::CANCEL_ORDER,
         key: KeyIs::RequiredWithAmount,
         request: |amount| ChangeRequest::Cancel { amount },
     };
@@ -71,7 +72,6 @@ pub(super) async fn cancel_order(
         ("Idempotency-Key" = Option<String>, Header, description = "Required when an amount is named. 1 to 255 visible ASCII characters, new for every thing you want done", pattern = "^[!-~]{1,255}$"),
         ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
     ),
-    request_body(content = Option<PartBody>, description = "Nothing, or the part to capture"),
     responses(
         (status = 200, description = "The order after the change", body = ChangedOrderDto),
         (status = 202, description = "Sent, the result is not known yet, or the provider does it later: look at the operation, do not repeat", body = OpenOperationDto,
@@ -90,6 +90,7 @@ pub(super) async fn capture_order(
     let movement = Movement {
         scope: Scope::OrdersCapture,
         route: "/orders/{id}/capture",
+        body: &requests::CAPTURE_ORDER,
         key: KeyIs::RequiredWithAmount,
         request: |amount| ChangeRequest::Capture { amount },
     };
@@ -108,7 +109,6 @@ pub(super) async fn capture_order(
         ("Idempotency-Key" = String, Header, description = "New for every refund you want; the same key and body give the same answer again. 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$"),
         ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
     ),
-    request_body(content = Option<PartBody>, description = "Nothing, or the part to refund"),
     responses(
         (status = 200, description = "The order after the change", body = ChangedOrderDto),
         (status = 202, description = "Sent, the result is not known yet, or the provider does it later: look at the operation, do not repeat", body = OpenOperationDto,
@@ -127,6 +127,7 @@ pub(super) async fn refund_order(
     let movement = Movement {
         scope: Scope::OrdersRefund,
         route: "/orders/{id}/refund",
+        body: &requests::REFUND_ORDER,
         key: KeyIs::Required,
         request: |amount| ChangeRequest::Refund { amount },
     };
@@ -144,6 +145,7 @@ enum KeyIs {
 struct Movement {
     scope: Scope,
     route: &'static str,
+    body: &'static Request,
     key: KeyIs,
     request: fn(Option<Money>) -> ChangeRequest,
 }
@@ -161,27 +163,16 @@ impl Movement {
         let deadline = Instant::now() + api.request_timeout;
         let caller = authenticated.with(self.scope)?;
         let order = located(api, &caller, id)?;
-        no_query(query)?;
-        let body = read_object(headers, body, api.body_bytes, JSON).await?;
+        query::NONE.read(query)?;
+        let body = self.body.receive(headers, body, api.body_bytes).await?;
         let amount = part(&body)?;
         let key = idempotency_key(headers, self.key == KeyIs::Required || amount.is_some())?;
-        let print = fingerprint("POST", self.route, &id.to_string(), &body, false);
+        let print = fingerprint("POST", self.route, &order.id.to_string(), &body, false);
         change(api, &caller, headers, order, (self.request)(amount), key, print, deadline).await
     }
 }
 
 /// The part that is to be moved; `None`: all that is left.
 pub(super) fn part(body: &Map<String, Value>) -> Result<Option<Money>, Problem> {
-    let mut errors = Vec::new();
-    let mut members = Members::new(body, "");
-    let amount = members.field("amount", &mut errors, money);
-    members.end(&mut errors);
-    if amount.is_cleared() {
-        // Most often a variable that was never set. To read it as "everything" would be a guess about money.
-        errors.push(Violation::invalid(
-            "/amount",
-            "must not be null: leave it out to ask for all that is left",
-        ));
-    }
-    if errors.is_empty() { Ok(amount.value().copied()) } else { Err(Problem::invalid(errors)) }
+    Ok(given(PART.read(body)?.money("amount")))
 }

@@ -11,19 +11,18 @@ use super::{
     Api,
     arrival::Arriving,
     auth::Authenticated,
-    body::{Members, read_object, text, word},
-    cursor::{self, pairs, read_limit, unknown_parameter},
+    cursor,
     dto::{OpenOperationDto, OperationDto, OperationListDto},
     error::Failed,
-    openapi::SettleBody,
-    orders::{JSON, wrong_sort},
+    query,
+    requests::{self, SETTLEMENT},
+    table::given,
 };
 use crate::{
-    adapter::Violation,
     config::Scope,
     domain::OperationStatus,
     problem::{Problem, ProblemCode},
-    store::{OperationFilter, Sort},
+    store::OperationFilter,
 };
 
 /// List operations.
@@ -32,15 +31,6 @@ use crate::{
 /// `orders:read`.
 #[utoipa::path(
     get, path = "/operations", operation_id = "listOperations", tag = "operations",
-    params(
-        ("status" = Option<String>, Query, description = "Only operations of this status, such as `unknown` or `needs_review`"),
-        ("account" = Option<String>, Query, description = "Only operations of this account", pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
-        ("order_id" = Option<String>, Query, description = "Only operations of this order"),
-        ("sort" = Option<String>, Query, description = "`created_at` for oldest first, `-created_at` for newest first; a cursor belongs to one of them",
-            pattern = "^-?created_at$", example = "-created_at"),
-        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ),
     responses((status = 200, description = "A page of operations", body = OperationListDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]
@@ -50,41 +40,19 @@ pub(super) async fn list_operations(
     RawQuery(query): RawQuery,
 ) -> Result<Json<OperationListDto>, Failed> {
     let caller = authenticated.with(Scope::OrdersRead)?;
-    let mut filter = OperationFilter::default();
-    let mut errors = Vec::new();
-    let (mut limit, mut cursor, mut sort) = (cursor::LIMIT, None, Sort::default());
-    for (name, value) in pairs(query.as_deref()) {
-        match name.as_str() {
-            "status" => match OperationStatus::from_word(&value) {
-                Some(status) => filter.statuses = vec![status],
-                None => errors.push(Violation::invalid("/status", "a status of operations, such as unknown")),
-            },
-            "account" => match value.parse() {
-                Ok(account) => filter.account = Some(account),
-                Err(_) => errors.push(Violation::invalid("/account", "the name of an account")),
-            },
-            "order_id" => match value.parse() {
-                Ok(order) => filter.order = Some(order),
-                Err(_) => errors.push(Violation::invalid("/order_id", "the id of an order")),
-            },
-            "sort" => match Sort::from_word(&value) {
-                Some(word) => sort = word,
-                None => errors.push(wrong_sort()),
-            },
-            "limit" => match read_limit(&value) {
-                Some(number) => limit = number,
-                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
-            },
-            "cursor" => cursor = Some(value),
-            other => errors.push(unknown_parameter(other)),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors).into());
-    }
-    let scope = cursor::scope("operations", &caller, &format!("{filter:?} {sort:?}"));
-    let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
-    let page = api.orders.reads.list_operations(&caller, filter, sort, after, limit).await?;
+    let query = query::LIST_OPERATIONS.read(query.as_deref())?;
+    let sort = query.sort();
+    let filter = OperationFilter {
+        accounts: None,
+        account: query.account(),
+        statuses: query.parsed("status", OperationStatus::from_word).into_iter().collect(),
+        order: query.parsed("order_id", |id| id.parse().ok()),
+    };
+    let names = ["status", "account", "order_id"].map(|name| (name, query.get(name)));
+    let scope =
+        cursor::scope("operations", &caller, &[&names[..], &[("sort", Some(sort.as_str()))]].concat());
+    let after = query.get("cursor").map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
+    let page = api.orders.reads.list_operations(&caller, filter, sort, after, query.limit()).await?;
     let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));
     let items = page.items.iter().map(|(_, operation)| OperationDto::new(operation)).collect();
     Ok(Json(OperationListDto { items, next_cursor }))
@@ -118,7 +86,6 @@ pub(super) async fn read_operation(
 #[utoipa::path(
     post, path = "/operations/{id}/settle", operation_id = "settleOperation", tag = "operations",
     params(("id" = String, Path, description = "Operation id", example = "op_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
-    request_body(content = SettleBody, description = "The decision"),
     responses((status = 200, description = "The operation as it is now", body = OpenOperationDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]
@@ -131,7 +98,7 @@ pub(super) async fn settle_operation(
 ) -> Result<Json<OpenOperationDto>, Failed> {
     let caller = authenticated.with(Scope::OperationsSettle)?;
     let id = id.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))?;
-    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let body = requests::SETTLE_OPERATION.receive(&headers, body, api.body_bytes).await?;
     let (status, reason) = decision(&body)?;
     let operation = api.orders.reconciler.review(&caller, id, status, reason).await?;
     Ok(Json(OpenOperationDto { operation: OperationDto::new(&operation) }))
@@ -139,21 +106,10 @@ pub(super) async fn settle_operation(
 
 /// What a person decided, and why.
 pub(super) fn decision(body: &Map<String, Value>) -> Result<(OperationStatus, String), Problem> {
-    let mut errors = Vec::new();
-    let mut members = Members::new(body, "");
-    let decisions = word(&["succeeded", "refused", "not_executed"], |word| {
-        OperationStatus::from_word(word).filter(|status| status.is_final())
-    });
-    let status = members.field("as", &mut errors, decisions);
-    let reason = members.field("reason", &mut errors, text(1, 1000));
-    for name in ["as", "reason"] {
-        if body.get(name).is_none_or(Value::is_null) {
-            errors.push(Violation::invalid(&format!("/{name}"), "is required"));
-        }
-    }
-    members.end(&mut errors);
-    match (status.value(), reason.value()) {
-        (Some(status), Some(reason)) if errors.is_empty() => Ok((*status, reason.clone())),
-        _ => Err(Problem::invalid(errors)),
+    let members = SETTLEMENT.read(body)?;
+    match (given(members.parsed("as", OperationStatus::from_word)), given(members.text("reason"))) {
+        (Some(status), Some(reason)) => Ok((status, reason)),
+        // The table requires both.
+        _ => Err(Problem::plain(ProblemCode::ValidationFailed)),
     }
 }

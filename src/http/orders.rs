@@ -14,28 +14,27 @@ use super::{
     Api,
     arrival::Arriving,
     auth::Authenticated,
-    body::{Members, fingerprint, instant, money, object, read_object, text},
-    cursor::{self, no_query, pairs, read_limit, unknown_parameter},
+    body::fingerprint,
+    cursor,
     dto::{ChangedOrderDto, EventDto, EventListDto, OpenOperationDto, OperationDto, OrderDto, OrderListDto},
     error::Failed,
-    forms::{customer, delivery, locale, metadata, return_url},
     logline::{Subject, about},
-    openapi::PatchBody,
+    query,
+    requests::{self, CUSTOMER, DELIVERY, ORDER_PATCH},
+    table::Members,
 };
 use crate::{
-    adapter::Violation,
     config::Scope,
-    domain::{Operation, OperationKind, OperationStatus, OrderPatch, OrderStatus},
+    domain::{
+        DeliveryChannel, Field, Operation, OperationKind, OperationStatus, OrderPatch, OrderStatus,
+        request::{CustomerPatch, DeliveryPatch},
+    },
     orders::{Caller, ChangeRequest, Changed, Located, NewChange, Precondition, ReadOptions},
     problem::{Problem, ProblemCode},
-    store::{OrderFilter, Sort},
+    store::OrderFilter,
 };
 
-pub(super) const JSON: &[&str] = &["application/json"];
-pub(super) const JSON_OR_MERGE_PATCH: &[&str] = &["application/json", "application/merge-patch+json"];
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-/// Longest age a caller may accept, in seconds: a day.
-const MAX_AGE_SECONDS: u64 = 86_400;
 
 /// Read an order as its provider sees it now.
 ///
@@ -47,8 +46,6 @@ const MAX_AGE_SECONDS: u64 = 86_400;
     params(
         ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
             example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
-        ("max_age_seconds" = Option<u64>, Query, description = "Accept a copy read at most so many seconds ago", minimum = 0, maximum = 86400),
-        ("allow_stale" = Option<bool>, Query, description = "Accept an old copy when the provider cannot be asked"),
     ),
     responses((status = 200, description = "The order", body = OrderDto,
         headers(("ETag" = String, description = "Digest of the order as shown, for `If-Match`")))),
@@ -65,7 +62,8 @@ pub(super) async fn read_order(
     let order = located(&api, &caller, &id)?;
     let options = read_options(query.as_deref())?;
     let shown = api.orders.reads.read(&order, options, deadline).await?;
-    let (json, etag) = OrderDto::new(&shown.order, shown.stale).to_json();
+    let order = OrderDto::new(&shown.order, shown.stale);
+    let (json, etag) = (order.to_json(), order.etag());
     let content_type = HeaderValue::from_static("application/json");
     let mut response = ([(header::CONTENT_TYPE, content_type)], json).into_response();
     if let Ok(value) = HeaderValue::from_str(&etag) {
@@ -87,7 +85,6 @@ pub(super) async fn read_order(
         ("Idempotency-Key" = Option<String>, Header, description = "New for every thing you want done; the same key and body give the same answer again. 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$"),
         ("If-Match" = Option<String>, Header, description = "`ETag` of the order as you saw it; 412 when it has changed since"),
     ),
-    request_body(content((PatchBody = "application/json"), (PatchBody = "application/merge-patch+json")), description = "What is to change"),
     responses(
         (status = 200, description = "The order after the change", body = ChangedOrderDto),
         (status = 202, description = "Sent, the result is not known yet: look at the operation, do not repeat", body = OpenOperationDto,
@@ -106,11 +103,11 @@ pub(super) async fn update_order(
     let deadline = Instant::now() + api.request_timeout;
     let caller = authenticated.with(Scope::OrdersUpdate)?;
     let order = located(&api, &caller, &id)?;
-    no_query(query.as_deref())?;
-    let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
+    query::NONE.read(query.as_deref())?;
+    let body = requests::UPDATE_ORDER.receive(&headers, body, api.body_bytes).await?;
     let patch = patch(&body)?;
     let key = idempotency_key(&headers, false)?;
-    let print = fingerprint("PATCH", "/orders/{id}", &id.to_string(), &body, true);
+    let print = fingerprint("PATCH", "/orders/{id}", &order.id.to_string(), &body, true);
     change(&api, &caller, &headers, order, ChangeRequest::Update(Box::new(patch)), key, print, deadline).await
 }
 
@@ -122,8 +119,6 @@ pub(super) async fn update_order(
     params(
         ("id" = String, Path, description = "Order id: `<account>_<provider reference>`",
             example = "systempay_d63e7f507a6f4dfa86cb40a833ecfd85"),
-        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses((status = 200, description = "A page of events", body = EventListDto)),
     security(("apiKey" = []), ("bearer" = []))
@@ -136,23 +131,10 @@ pub(super) async fn list_order_events(
 ) -> Result<Response, Failed> {
     let caller = authenticated.with(Scope::OrdersRead)?;
     let order = located(&api, &caller, &id)?;
-    let mut limit = cursor::LIMIT;
-    let mut after = None;
-    let mut errors = Vec::new();
-    let scope = cursor::scope("order events", &caller, &order.id.to_string());
-    for (name, value) in pairs(query.as_deref()) {
-        match name.as_str() {
-            "limit" => match read_limit(&value) {
-                Some(number) => limit = number,
-                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
-            },
-            "cursor" => after = Some(api.cursors.decode(&value, &scope)?),
-            other => errors.push(unknown_parameter(other)),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors).into());
-    }
+    let query = query::LIST_ORDER_EVENTS.read(query.as_deref())?;
+    let limit = query.limit();
+    let scope = cursor::scope("order events", &caller, &[("order", Some(&order.id.to_string()))]);
+    let after = query.get("cursor").map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
     let after = after.map_or(0, |(sequence, _)| sequence);
     let events = api.orders.reads.events(&order, after, limit.saturating_add(1)).await?;
     let places = events.into_iter().map(|event| ((event.sequence, String::new()), event)).collect();
@@ -167,15 +149,6 @@ pub(super) async fn list_order_events(
 /// them. Scope: `orders:read`.
 #[utoipa::path(
     get, path = "/orders", operation_id = "listOrders", tag = "orders",
-    params(
-        ("account" = Option<String>, Query, description = "Only orders of this account", pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
-        ("status" = Option<String>, Query, description = "Only orders of this status"),
-        ("merchant_reference" = Option<String>, Query, description = "Only orders with this merchant reference"),
-        ("sort" = Option<String>, Query, description = "`created_at` for oldest first, `-created_at` for newest first; a cursor belongs to one of them",
-            pattern = "^-?created_at$", example = "-created_at"),
-        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ),
     responses((status = 200, description = "A page of orders", body = OrderListDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]
@@ -185,45 +158,21 @@ pub(super) async fn list_orders(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
     let caller = authenticated.with(Scope::OrdersRead)?;
-    let mut filter = OrderFilter::default();
-    let mut errors = Vec::new();
-    let (mut limit, mut cursor, mut sort) = (cursor::LIMIT, None, Sort::default());
-    for (name, value) in pairs(query.as_deref()) {
-        match name.as_str() {
-            "account" => match value.parse() {
-                Ok(account) => filter.account = Some(account),
-                Err(_) => errors.push(Violation::invalid("/account", "the name of an account")),
-            },
-            "status" => match OrderStatus::from_word(&value) {
-                Some(status) => filter.statuses = vec![status],
-                None => errors.push(Violation::invalid("/status", "a status of orders, such as paid")),
-            },
-            "merchant_reference" => filter.merchant_reference = Some(value),
-            "sort" => match Sort::from_word(&value) {
-                Some(word) => sort = word,
-                None => errors.push(wrong_sort()),
-            },
-            "limit" => match read_limit(&value) {
-                Some(number) => limit = number,
-                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
-            },
-            "cursor" => cursor = Some(value),
-            other => errors.push(unknown_parameter(other)),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors).into());
-    }
-    let scope = cursor::scope("orders", &caller, &format!("{filter:?} {sort:?}"));
-    let after = cursor.map(|cursor| api.cursors.decode(&cursor, &scope)).transpose()?;
-    let page = api.orders.reads.list_orders(&caller, filter, sort, after, limit).await?;
+    let query = query::LIST_ORDERS.read(query.as_deref())?;
+    let sort = query.sort();
+    let filter = OrderFilter {
+        accounts: None,
+        account: query.account(),
+        statuses: query.parsed("status", OrderStatus::from_word).into_iter().collect(),
+        merchant_reference: query.get("merchant_reference").map(str::to_owned),
+    };
+    let names = ["account", "status", "merchant_reference"].map(|name| (name, query.get(name)));
+    let scope = cursor::scope("orders", &caller, &[&names[..], &[("sort", Some(sort.as_str()))]].concat());
+    let after = query.get("cursor").map(|cursor| api.cursors.decode(cursor, &scope)).transpose()?;
+    let page = api.orders.reads.list_orders(&caller, filter, sort, after, query.limit()).await?;
     let next_cursor = page.next.map(|place| api.cursors.encode(&place, &scope));
     let items = page.items.iter().map(|(_, order)| OrderDto::new(order, false)).collect();
     Ok(axum::Json(OrderListDto { items, next_cursor }).into_response())
-}
-
-pub(super) fn wrong_sort() -> Violation {
-    Violation::invalid("/sort", "created_at or -created_at")
 }
 
 /// The id in the path; what is no id is as absent as an unknown order.
@@ -266,7 +215,7 @@ pub(super) fn answer(changed: &Changed) -> Result<Response, Failed> {
             let told = operation.order_after.as_ref().or_else(|| operation.intent.before());
             let Some(order) = told else { return Ok(open(StatusCode::OK, operation)) };
             let dto = OrderDto::new(order, operation.order_after.is_none());
-            let (_, etag) = dto.to_json();
+            let etag = dto.etag();
             let shown =
                 if changed.kept { OperationDto::new(operation) } else { OperationDto::not_kept(operation) };
             let body = ChangedOrderDto { order: dto, operation: shown };
@@ -354,53 +303,59 @@ pub(super) fn precondition(headers: &HeaderMap) -> Result<Option<Precondition>, 
     if wanted.is_empty() || wanted.iter().any(|tag| tag == "*") {
         return Ok(None);
     }
-    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).to_json().1))))
+    Ok(Some(Box::new(move |order| wanted.contains(&OrderDto::new(order, false).etag()))))
 }
 
 pub(super) fn read_options(query: Option<&str>) -> Result<ReadOptions, Problem> {
-    let mut options = ReadOptions::default();
-    let mut errors = Vec::new();
-    for (name, value) in pairs(query) {
-        match (name.as_str(), value.as_str()) {
-            ("max_age_seconds", value) => match value.parse::<u64>() {
-                Ok(seconds) if seconds <= MAX_AGE_SECONDS => {
-                    options.max_age = Some(Duration::from_secs(seconds))
-                }
-                _ => errors.push(Violation::invalid("/max_age_seconds", "an integer from 0 to 86400")),
-            },
-            ("allow_stale", "true") => options.allow_stale = true,
-            ("allow_stale", "false") => options.allow_stale = false,
-            ("allow_stale", _) => errors.push(Violation::invalid("/allow_stale", "true or false")),
-            (other, _) => errors.push(unknown_parameter(other)),
-        }
-    }
-    if errors.is_empty() { Ok(options) } else { Err(Problem::invalid(errors)) }
+    let query = query::READ_ORDER.read(query)?;
+    Ok(ReadOptions {
+        max_age: query.seconds("max_age_seconds").map(Duration::from_secs),
+        allow_stale: query.is_true("allow_stale"),
+    })
 }
 
-/// The merge patch, with every violation of its form.
+/// The merge patch.
 pub(super) fn patch(body: &Map<String, Value>) -> Result<OrderPatch, Problem> {
-    let mut errors = Vec::new();
-    let e = &mut errors;
-    let mut members = Members::new(body, "");
-    let patch = OrderPatch {
-        amount: members.field("amount", e, money),
-        merchant_reference: members.field("merchant_reference", e, text(1, 64)),
-        description: members.field("description", e, text(1, 255)),
-        payment_method: members.field("payment_method", e, text(1, 64)),
-        expires_at: members.field("expires_at", e, instant),
-        locale: members.field("locale", e, locale),
-        delivery: members.field("delivery", e, delivery),
-        customer: members.field("customer", e, customer),
-        return_url: members.field("return_url", e, return_url),
-        metadata: members.field("metadata", e, metadata),
-        provider_options: members
-            .field("provider_options", e, |value, pointer, errors| object(value, pointer, errors).cloned()),
-    };
-    members.end(&mut errors);
-    if errors.is_empty() && patch == OrderPatch::default() {
-        errors.push(Violation::invalid("", "at least one member to change"));
+    let members = ORDER_PATCH.read(body)?;
+    Ok(OrderPatch {
+        amount: members.money("amount"),
+        merchant_reference: members.text("merchant_reference"),
+        description: members.text("description"),
+        payment_method: members.text("payment_method"),
+        expires_at: members.instant("expires_at"),
+        locale: members.text("locale"),
+        delivery: each(members.object("delivery", &DELIVERY), delivery_patch),
+        customer: each(members.object("customer", &CUSTOMER), customer_patch),
+        return_url: members.text("return_url"),
+        metadata: members.labels("metadata"),
+        provider_options: members.map("provider_options"),
+    })
+}
+
+fn each<T>(members: Field<Members<'_>>, read: fn(Members<'_>) -> T) -> Field<T> {
+    match members {
+        Field::Keep => Field::Keep,
+        Field::Clear => Field::Clear,
+        Field::Set(members) => Field::Set(read(members)),
     }
-    if errors.is_empty() { Ok(patch) } else { Err(Problem::invalid(errors)) }
+}
+
+fn delivery_patch(read: Members<'_>) -> DeliveryPatch {
+    DeliveryPatch {
+        channel: read.parsed("channel", DeliveryChannel::from_word),
+        recipient: read.text("recipient"),
+        subject: read.text("subject"),
+        message: read.text("message"),
+        template: read.text("template"),
+    }
+}
+
+fn customer_patch(read: Members<'_>) -> CustomerPatch {
+    CustomerPatch {
+        email: read.text("email"),
+        first_name: read.text("first_name"),
+        last_name: read.text("last_name"),
+    }
 }
 
 #[cfg(test)]

@@ -14,17 +14,17 @@ use super::{
     Api,
     arrival::Arriving,
     auth::Authenticated,
-    body::{Members, instant, integer, read_object, text, word},
-    cursor::{self, pairs, read_limit, unknown_parameter},
+    cursor,
     error::Failed,
-    orders::{JSON, JSON_OR_MERGE_PATCH},
+    form::event_types,
+    query,
+    requests::{self, ENDPOINT_PATCH, NEW_ENDPOINT, REPLAY, ROTATION},
+    table::given,
     webhooks_dto::{
-        DeliveryDto, DeliveryListDto, EndpointDto, EndpointListDto, EndpointPatchBody, NewEndpointBody,
-        ReplayBody, ReplayedDto, RotateBody, SecretEndpointDto, TestedDto,
+        DeliveryDto, DeliveryListDto, EndpointDto, EndpointListDto, ReplayedDto, SecretEndpointDto, TestedDto,
     },
 };
 use crate::{
-    adapter::Violation,
     config::Scope,
     domain::{EndpointId, EventFilter, Field},
     orders::Caller,
@@ -35,8 +35,6 @@ use crate::{
 
 /// How long the secret before signs too, in seconds, when nobody says: a day.
 const OVERLAP_DEFAULT: u64 = 86_400;
-/// The longest it may, in seconds: a week.
-const OVERLAP_MAX: u64 = 604_800;
 
 /// List the client's webhook endpoints.
 ///
@@ -62,7 +60,6 @@ pub(super) async fn list_endpoints(
 /// network is named in `webhooks.allow_networks`. Scope: `endpoints:admin`.
 #[utoipa::path(
     post, path = "/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "events",
-    request_body(content = NewEndpointBody, content_type = "application/json", description = "What it gets, and where"),
     responses((status = 201, description = "The endpoint with its secret", body = SecretEndpointDto,
         headers(("Location" = String, description = "The endpoint")))),
     security(("apiKey" = []), ("bearer" = []))
@@ -74,18 +71,8 @@ pub(super) async fn create_endpoint(
     body: Arriving,
 ) -> Result<Response, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
-    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
-    let patch = read_patch(&body)?;
-    let Some(url) = patch.url else {
-        return Err(Problem::invalid(vec![Violation::invalid("/url", "is required")]).into());
-    };
-    let new = NewEndpoint {
-        url,
-        description: patch.description.value().cloned(),
-        event_types: patch.event_types.unwrap_or_default(),
-        enabled: patch.enabled.unwrap_or(true),
-    };
-    let endpoint = api.outbox.create(&caller, new).await?;
+    let body = requests::CREATE_ENDPOINT.receive(&headers, body, api.body_bytes).await?;
+    let endpoint = api.outbox.create(&caller, read_new(&body)?).await?;
     let mut response = (StatusCode::CREATED, Json(SecretEndpointDto::new(&endpoint))).into_response();
     if let Ok(value) = HeaderValue::from_str(&format!("/webhook-endpoints/{}", endpoint.id)) {
         response.headers_mut().insert(header::LOCATION, value);
@@ -119,7 +106,6 @@ pub(super) async fn read_endpoint(
 #[utoipa::path(
     patch, path = "/webhook-endpoints/{id}", operation_id = "updateWebhookEndpoint", tag = "events",
     params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
-    request_body(content((EndpointPatchBody = "application/json"), (EndpointPatchBody = "application/merge-patch+json")), description = "What is to change"),
     responses((status = 200, description = "The endpoint after the change", body = EndpointDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]
@@ -132,10 +118,7 @@ pub(super) async fn update_endpoint(
 ) -> Result<Json<EndpointDto>, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
-    let body = read_object(&headers, body, api.body_bytes, JSON_OR_MERGE_PATCH).await?;
-    if body.is_empty() {
-        return Err(Problem::invalid(vec![Violation::invalid("", "at least one member to change")]).into());
-    }
+    let body = requests::UPDATE_ENDPOINT.receive(&headers, body, api.body_bytes).await?;
     let endpoint = api.outbox.update(&caller, id, read_patch(&body)?).await?;
     Ok(Json(EndpointDto::new(&endpoint)))
 }
@@ -166,7 +149,6 @@ pub(super) async fn delete_endpoint(
 #[utoipa::path(
     post, path = "/webhook-endpoints/{id}/rotate-secret", operation_id = "rotateWebhookSecret", tag = "events",
     params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
-    request_body(content = RotateBody, content_type = "application/json", description = "How long both sign; may be left out"),
     responses((status = 200, description = "The endpoint with its new secret", body = SecretEndpointDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]
@@ -179,7 +161,7 @@ pub(super) async fn rotate_secret(
 ) -> Result<Json<SecretEndpointDto>, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
-    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let body = requests::ROTATE_SECRET.receive(&headers, body, api.body_bytes).await?;
     let overlap = Duration::from_secs(read_overlap(&body)?);
     let endpoint = api.outbox.rotate(&caller, id, overlap).await?;
     Ok(Json(SecretEndpointDto::new(&endpoint)))
@@ -192,9 +174,6 @@ pub(super) async fn rotate_secret(
     get, path = "/webhook-endpoints/{id}/deliveries", operation_id = "listWebhookDeliveries", tag = "events",
     params(
         ("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c"),
-        ("status" = Option<String>, Query, description = "Only these: `pending`, `delivered` or `dead`", pattern = "^(pending|delivered|dead)$"),
-        ("limit" = Option<u64>, Query, description = "Most items of one page; above 200 is cut to 200", minimum = 1),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses((status = 200, description = "A page of deliveries", body = DeliveryListDto)),
     security(("apiKey" = []), ("bearer" = []))
@@ -207,28 +186,11 @@ pub(super) async fn list_deliveries(
 ) -> Result<Json<DeliveryListDto>, Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
-    let (mut limit, mut status, mut cursor) = (50_u32, None, None);
-    let mut errors = Vec::new();
-    for (name, value) in pairs(query.as_deref()) {
-        match name.as_str() {
-            "limit" => match read_limit(&value) {
-                Some(number) => limit = number,
-                None => errors.push(Violation::invalid("/limit", "an integer, at least 1")),
-            },
-            "status" => match DeliveryStatus::from_word(&value) {
-                Some(known) => status = Some(known),
-                None => errors.push(Violation::invalid("/status", "pending, delivered or dead")),
-            },
-            "cursor" => cursor = Some(value),
-            other => errors.push(unknown_parameter(other)),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors).into());
-    }
+    let query = query::LIST_DELIVERIES.read(query.as_deref())?;
+    let (limit, status) = (query.limit(), query.parsed("status", DeliveryStatus::from_word));
     let scope = cursor_scope(&caller, id, status);
-    let before = match cursor {
-        Some(cursor) => api.cursors.decode(&cursor, &scope)?.0,
+    let before = match query.get("cursor") {
+        Some(cursor) => api.cursors.decode(cursor, &scope)?.0,
         None => i64::MAX,
     };
     let found = api.outbox.deliveries(&caller, id, status, before, limit.saturating_add(1)).await?;
@@ -245,7 +207,6 @@ pub(super) async fn list_deliveries(
 #[utoipa::path(
     post, path = "/webhook-endpoints/{id}/replay", operation_id = "replayWebhookDeliveries", tag = "events",
     params(("id" = String, Path, description = "Endpoint id", example = "ep_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")),
-    request_body(content = ReplayBody, content_type = "application/json", description = "Which events"),
     responses((status = 202, description = "They will be delivered", body = ReplayedDto)),
     security(("apiKey" = []), ("bearer" = []))
 )]
@@ -258,7 +219,7 @@ pub(super) async fn replay(
 ) -> Result<(StatusCode, Json<ReplayedDto>), Failed> {
     let caller = authenticated.with(Scope::EndpointsAdmin)?;
     let id = endpoint_id(&id)?;
-    let body = read_object(&headers, body, api.body_bytes, JSON).await?;
+    let body = requests::REPLAY_DELIVERIES.receive(&headers, body, api.body_bytes).await?;
     let queued = api.outbox.replay(&caller, id, read_selection(&body)?).await?;
     Ok((StatusCode::ACCEPTED, Json(ReplayedDto { queued })))
 }
@@ -289,114 +250,56 @@ fn endpoint_id(text: &str) -> Result<EndpointId, Problem> {
     text.parse().map_err(|_| Problem::plain(ProblemCode::NotFound))
 }
 
-/// The members of create and PATCH, with every violation of their form.
+/// The endpoint to be made.
+pub(super) fn read_new(body: &Map<String, Value>) -> Result<NewEndpoint, Problem> {
+    let members = NEW_ENDPOINT.read(body)?;
+    Ok(NewEndpoint {
+        // The table requires it.
+        url: given(members.text("url")).ok_or_else(|| Problem::plain(ProblemCode::ValidationFailed))?,
+        description: given(members.text("description")),
+        event_types: given(members.field("event_types", |types| event_types(types).ok())).unwrap_or_default(),
+        enabled: given(members.flag("enabled")).unwrap_or(true),
+    })
+}
+
+/// What is to change of an endpoint.
 pub(super) fn read_patch(body: &Map<String, Value>) -> Result<EndpointPatch, Problem> {
-    let mut errors = Vec::new();
-    let e = &mut errors;
-    let mut members = Members::new(body, "");
-    let url = members.field("url", e, text(1, 2_048));
-    let description = members.field("description", e, text(1, 255));
-    let event_types = members.field("event_types", e, event_types);
-    let enabled = members.field("enabled", e, boolean);
-    members.end(&mut errors);
-    if matches!(url, Field::Clear) {
-        errors.push(Violation::invalid("/url", "a text: an endpoint has an address"));
-    }
-    if matches!(enabled, Field::Clear) {
-        errors.push(Violation::invalid("/enabled", "true or false"));
-    }
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors));
-    }
-    let event_types = match event_types {
+    let members = ENDPOINT_PATCH.read(body)?;
+    let event_types = match members.field("event_types", |types| event_types(types).ok()) {
         Field::Keep => None,
         Field::Clear => Some(EventFilter::default()),
         Field::Set(types) => Some(types),
     };
-    Ok(EndpointPatch { url: set(url), description, event_types, enabled: set(enabled) })
-}
-
-fn set<T>(field: Field<T>) -> Option<T> {
-    match field {
-        Field::Set(value) => Some(value),
-        Field::Keep | Field::Clear => None,
-    }
-}
-
-fn boolean(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<bool> {
-    if !value.is_boolean() {
-        errors.push(Violation::invalid(pointer, "true or false"));
-    }
-    value.as_bool()
-}
-
-fn event_types(value: &Value, pointer: &str, errors: &mut Vec<Violation>) -> Option<EventFilter> {
-    let entries: Option<Vec<&str>> =
-        value.as_array().and_then(|entries| entries.iter().map(Value::as_str).collect());
-    match entries.map(EventFilter::new) {
-        Some(Ok(filter)) => Some(filter),
-        Some(Err(wrong)) => {
-            errors.push(Violation::invalid(pointer, &wrong.to_string()));
-            None
-        }
-        None => {
-            errors.push(Violation::invalid(pointer, "a list of texts"));
-            None
-        }
-    }
+    Ok(EndpointPatch {
+        url: given(members.text("url")),
+        description: members.text("description"),
+        event_types,
+        enabled: given(members.flag("enabled")),
+    })
 }
 
 pub(super) fn read_overlap(body: &Map<String, Value>) -> Result<u64, Problem> {
-    let mut errors = Vec::new();
-    let mut members = Members::new(body, "");
-    let overlap = members.field("overlap_seconds", &mut errors, |value, pointer, errors| {
-        let seconds = value.as_number().and_then(integer).and_then(|seconds| u64::try_from(seconds).ok());
-        let seconds = seconds.filter(|seconds| *seconds <= OVERLAP_MAX);
-        if seconds.is_none() {
-            errors.push(Violation::invalid(pointer, &format!("an integer from 0 to {OVERLAP_MAX}")));
-        }
-        seconds
-    });
-    members.end(&mut errors);
-    if errors.is_empty() {
-        Ok(set(overlap).unwrap_or(OVERLAP_DEFAULT))
-    } else {
-        Err(Problem::invalid(errors))
-    }
+    let overlap = given(ROTATION.read(body)?.integer("overlap_seconds"));
+    Ok(overlap.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(OVERLAP_DEFAULT))
 }
 
 pub(super) fn read_selection(body: &Map<String, Value>) -> Result<ReplaySelection, Problem> {
-    let mut errors = Vec::new();
-    let e = &mut errors;
-    let mut members = Members::new(body, "");
-    let event = members.field("event_id", e, |value, pointer, errors| {
-        let id = value.as_str().and_then(|text| text.parse().ok());
-        if id.is_none() {
-            errors.push(Violation::invalid(pointer, "an event id: evt_ and a UUID"));
-        }
-        id
-    });
-    let (from, to) = (members.field("from", e, instant), members.field("to", e, instant));
-    let status = members.field("status", e, word(&["dead"], |text| (text == "dead").then_some(())));
-    members.end(&mut errors);
-    let (event, from, to, only_dead) = (set(event), set(from), set(to), set(status).is_some());
-    match (event, from) {
-        (Some(event), None) if errors.is_empty() && to.is_none() && !only_dead => {
-            Ok(ReplaySelection::Event(event))
-        }
-        (None, Some(from)) if errors.is_empty() => Ok(ReplaySelection::Range { from, to, only_dead }),
-        _ => {
-            if errors.is_empty() {
-                errors.push(Violation::invalid("", "either event_id alone, or from with to and status"));
-            }
-            Err(Problem::invalid(errors))
-        }
+    let members = REPLAY.read(body)?;
+    if let Field::Set(event) = members.parsed("event_id", |id| id.parse().ok()) {
+        return Ok(ReplaySelection::Event(event));
     }
+    Ok(ReplaySelection::Range {
+        // The table requires it where there is no event.
+        from: given(members.instant("from")).ok_or_else(|| Problem::plain(ProblemCode::ValidationFailed))?,
+        to: given(members.instant("to")),
+        only_dead: members.text("status").value().is_some(),
+    })
 }
 
 /// What a cursor of deliveries is bound to.
 fn cursor_scope(caller: &Caller, id: EndpointId, status: Option<DeliveryStatus>) -> String {
-    cursor::scope("deliveries", caller, &format!("{id} {}", status.map_or("*", DeliveryStatus::as_str)))
+    let status = status.map(DeliveryStatus::as_str);
+    cursor::scope("deliveries", caller, &[("endpoint", Some(&id.to_string())), ("status", status)])
 }
 
 #[cfg(test)]
@@ -422,6 +325,10 @@ mod tests {
             check(json!({"url": null, "enabled": "yes", "event_types": ["*"], "secret": "x"})),
             ["/event_types", "/enabled", "/secret", "/url"]
         );
+        assert_eq!(check(json!({})), [""]);
+        let create = |body: Value| pointers(read_new(body.as_object().unwrap()));
+        assert_eq!(create(json!({"url": "https://a.example", "event_types": null})), [""; 0]);
+        assert_eq!(create(json!({"enabled": null, "secret": "x"})), ["/url", "/secret", "/enabled"]);
     }
 
     #[test]

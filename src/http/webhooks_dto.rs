@@ -1,74 +1,13 @@
-//! Bodies of `/webhook-endpoints`, and the parts of their schemas that utoipa cannot say.
+//! Answers of `/webhook-endpoints`.
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::openapi::{put, say_what_texts_may_hold};
 use crate::{
     outbox::Tested,
     store::outbox::{Attempt, Delivery, Endpoint},
 };
-
-/// A webhook endpoint to be made.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = NewWebhookEndpoint,
-    example = json!({"url": "https://shop.example/hooks/payments", "description": "The shop", "event_types": ["order.*", "refund.*"]}))]
-pub(super) struct NewEndpointBody {
-    /// Where events are posted: https and public, unless its network is named in the configuration.
-    #[schema(
-        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[!-\"$-.0->A-\\[\\]-~]+([/?][!-\"$-\\[\\]-~]*)?$",
-        max_length = 2048,
-        example = "https://shop.example/hooks/payments"
-    )]
-    url: String,
-    /// For people.
-    #[schema(min_length = 1, max_length = 255, example = "The shop")]
-    description: Option<String>,
-    /// The types it gets, `order.*` for a group; without it everything.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["order.*", "refund.*"]))]
-    event_types: Option<Vec<String>>,
-    /// Whether events are sent; `true` unless you say otherwise. While it is `false` they wait.
-    #[schema(example = true)]
-    enabled: bool,
-}
-
-/// A merge patch of a webhook endpoint: what is absent stays.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookEndpointPatch, example = json!({"enabled": true, "event_types": null}))]
-pub(super) struct EndpointPatchBody {
-    /// New destination.
-    #[schema(
-        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[!-\"$-.0->A-\\[\\]-~]+([/?][!-\"$-\\[\\]-~]*)?$",
-        max_length = 2048,
-        example = "https://shop.example/hooks/payments"
-    )]
-    url: String,
-    /// New description; `null`: none.
-    #[schema(min_length = 1, max_length = 255, example = "The shop")]
-    description: Option<String>,
-    /// New choice of types; `null`: everything.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["order.*"]))]
-    event_types: Option<Vec<String>>,
-    /// On or off. Events of the time it was off are delivered when it is on again.
-    #[schema(example = true)]
-    enabled: bool,
-}
-
-/// How a secret is replaced.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RotateWebhookSecret, example = json!({"overlap_seconds": 3600}))]
-pub(super) struct RotateBody {
-    /// Seconds for which the secret before signs too; a day unless you say otherwise.
-    #[schema(minimum = 0, maximum = 604800, example = 3600)]
-    overlap_seconds: Option<u64>,
-}
-
-/// Which events are to be delivered again.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ReplayWebhooks)]
-pub(super) struct ReplayBody {}
 
 /// A webhook endpoint.
 #[derive(Debug, Serialize, ToSchema)]
@@ -267,46 +206,4 @@ impl TestedDto {
             duration_ms: tested.duration_ms,
         }
     }
-}
-
-/// Completes the schemas of the requests.
-pub(super) fn complete(document: &mut Value) {
-    for request in ["NewWebhookEndpoint", "WebhookEndpointPatch"] {
-        let types = json!({
-            "type": ["array", "null"], "minItems": 1, "maxItems": 50,
-            "items": {"type": "string", "pattern": "^[a-z_]{1,20}[.]([a-z_]{1,40}|[*])$"},
-            "examples": [["order.*", "refund.*"]],
-            "description": "The types it gets, `order.*` for a group; `null` for everything.",
-        });
-        put(document, &["components", "schemas", request, "properties", "event_types"], types);
-        put(document, &["components", "schemas", request, "additionalProperties"], json!(false));
-        say_what_texts_may_hold(document, request);
-    }
-    put(document, &["components", "schemas", "NewWebhookEndpoint", "required"], json!(["url"]));
-    let patch = document.pointer_mut("/components/schemas/WebhookEndpointPatch");
-    if let Some(patch) = patch.and_then(Value::as_object_mut) {
-        patch.remove("required");
-        patch.insert("minProperties".to_owned(), json!(1));
-    }
-    let rotation = "/paths/~1webhook-endpoints~1{id}~1rotate-secret/post/requestBody";
-    if let Some(rotation) = document.pointer_mut(rotation).and_then(Value::as_object_mut) {
-        rotation.insert("required".to_owned(), json!(false));
-    }
-    put(document, &["components", "schemas", "RotateWebhookSecret", "additionalProperties"], json!(false));
-    let replay = json!({
-        "description": "Either one event, or what occurred in a time.",
-        "oneOf": [
-            {"type": "object", "title": "One event", "required": ["event_id"], "additionalProperties": false, "properties": {
-                "event_id": {"type": "string", "description": "The event.",
-                    "pattern": "^evt_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-                    "examples": ["evt_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c"]}}},
-            {"type": "object", "title": "A time", "required": ["from"], "additionalProperties": false, "properties": {
-                "from": {"type": "string", "format": "date-time", "description": "Not before.", "examples": ["2026-11-22T10:00:00Z"]},
-                "to": {"type": ["string", "null"], "format": "date-time", "description": "Before this; without it, up to now.",
-                    "examples": ["2026-11-22T12:00:00Z"]},
-                "status": {"type": ["string", "null"], "enum": ["dead", null], "description": "`dead`: only what was given up."}}},
-        ],
-        "examples": [{"from": "2026-11-22T10:00:00Z", "to": "2026-11-22T12:00:00Z", "status": "dead"}],
-    });
-    put(document, &["components", "schemas", "ReplayWebhooks"], replay);
 }

@@ -7,6 +7,7 @@ mod codes;
 mod create;
 mod cursors;
 mod events;
+mod forbidden;
 mod framework;
 mod http;
 mod identity;

@@ -35,7 +35,9 @@ fn below(folder: &str) -> Vec<(String, String)> {
 /// The code without comments and without the examples of the API's document.
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
-    lines.filter(|line| !line.contains("example = ")).collect::<Vec<_>>().join("\n")
+    // Examples of the document, in the attributes of answers and in the tables of requests.
+    let examples = ["example = ", "example: ", ".example("];
+    lines.filter(|line| !examples.iter().any(|word| line.contains(word))).collect::<Vec<_>>().join("\n")
 }
 
 /// The first path segment after each `crate::`, groups included.

@@ -1,4 +1,5 @@
-//! Every answer the tests see, against the OpenAPI document: its status, its problem code, its body.
+//! Every answer the tests see, against the OpenAPI document: its status, its problem code, its body. And every request that
+//! was done: its query and its body.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -48,10 +49,20 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str, &'stati
     })
 }
 
-/// Fails when the document does not promise this answer. What it does not describe (pages, probes, addresses and
-/// methods that do not exist) is not looked at.
-pub fn check(method: &Method, path: &str, reply: &Reply) {
-    let path = path.split('?').next().unwrap_or_default();
+/// Validators of JSON bodies that are sent, by operation and media type.
+static BODIES: LazyLock<BTreeMap<(String, String), jsonschema::Validator>> = LazyLock::new(|| {
+    let mut all = BTreeMap::new();
+    for operation in operations().map(|(_, _, operation)| operation) {
+        let id = operation["operationId"].as_str().unwrap();
+        for (media, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            all.insert((id.to_owned(), media.clone()), validator(&content["schema"]));
+        }
+    }
+    all
+});
+
+/// The operation at this address, if the document describes it.
+fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let method = method.as_str().to_lowercase();
     let fits = |template: &str| {
         template.split('/').count() == path.split('/').count()
@@ -60,10 +71,70 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
                 .zip(path.split('/'))
                 .all(|(a, b)| a == b || (a.starts_with('{') && !b.is_empty()))
     };
-    let Some((_, _, operation)) = operations().find(|(template, verb, _)| *verb == method && fits(template))
-    else {
+    operations().find(|(template, verb, _)| *verb == method && fits(template)).map(|(_, _, found)| found)
+}
+
+/// A request, as the tests send it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'a> {
+    pub method: &'a Method,
+    pub path: &'a str,
+    pub media: Option<&'a str>,
+    pub body: Option<&'a str>,
+}
+
+/// Fails when the document does not promise this answer, or when the service took a request that the document does not
+/// take. What it does not describe (pages, probes, addresses and methods that do not exist) is not looked at.
+pub fn check(sent: Sent<'_>, reply: &Reply) {
+    let (path, query) = sent.path.split_once('?').unwrap_or((sent.path, ""));
+    let Some(operation) = operation(sent.method, path) else { return };
+    check_answer(operation, reply);
+    if (200..300).contains(&reply.status) {
+        check_query(operation, query);
+        check_body(operation, sent);
+    }
+}
+
+/// Every parameter is one of the document's, with a value that it takes.
+fn check_query(operation: &Value, query: &str) {
+    let id = operation["operationId"].as_str().unwrap();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let known = operation["parameters"].as_array().into_iter().flatten();
+        let mut known = known.filter(|parameter| parameter["in"] == "query" && parameter["name"] == *name);
+        let schema = &known.next().unwrap_or_else(|| panic!("{id} does not document {name}"))["schema"];
+        assert!(takes(schema, &value), "{id}: the document does not take {name}={value}");
+    }
+}
+
+/// Whether a parameter may have this text.
+pub fn takes(schema: &Value, text: &str) -> bool {
+    let value = match schema["type"].as_str() {
+        Some("string") => json!(text),
+        _ => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+    };
+    jsonschema::validator_for(schema).unwrap().is_valid(&value)
+}
+
+/// The body is one that the document takes.
+fn check_body(operation: &Value, sent: Sent<'_>) {
+    let id = operation["operationId"].as_str().unwrap();
+    let Some(body) = sent.body.filter(|body| !body.is_empty()) else {
+        assert!(operation["requestBody"]["required"] != true, "{id} was done without a body");
         return;
     };
+    let media = sent.media.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_lowercase();
+    let schema = BODIES
+        .get(&(id.to_owned(), media.clone()))
+        .unwrap_or_else(|| panic!("{id} does not document a body of {media}"));
+    if media.ends_with("json") {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let wrong: Vec<_> =
+            schema.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(wrong.is_empty(), "{id} took what the document does not take: {wrong:?} in {body}");
+    }
+}
+
+fn check_answer(operation: &Value, reply: &Reply) {
     let (id, status) = (operation["operationId"].as_str().unwrap(), reply.status.to_string());
     let response = &operation["responses"][&status];
     assert!(response.is_object(), "{id} does not document {status}: {reply:?}");

@@ -183,8 +183,10 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        let given = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let media = given.map(|(_, value)| *value).or(body.map(|_| "application/json"));
         if let Some(body) = body {
-            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            if given.is_none() {
                 request = request.header("content-type", "application/json");
             }
             request = request.body(body.to_owned());
@@ -194,7 +196,7 @@ impl Rig {
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let reply = Reply { status, headers, text, json };
-        crate::documented::check(&method, path, &reply);
+        crate::documented::check(crate::documented::Sent { method: &method, path, media, body }, &reply);
         reply
     }
 

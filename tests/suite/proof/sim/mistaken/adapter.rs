@@ -156,11 +156,7 @@ impl ProviderAdapter for MistakenAdapter {
         sent.map(|performed| self.performed(performed))
     }
 
-    async fn shows(        &self,
-        operation: &Operation,
-        memory: &dyn Recall,
-        deadline: Deadline,
-    ) -> Result<Verdict> {
+    async fn shows(&self, operation: &Operation, memory: &dyn Recall, deadline: Deadline) -> Result<Verdict> {
         // The first look after the answer was lost; one while it is being lost comes before.
         let is_first_check = operation.checks == 0 && operation.status != OperationStatus::Sending;
         if self.mistake == Mistake::RecoveryResends && is_first_check {
