@@ -29,7 +29,7 @@ pub use auth::{AllowedAccounts, AuthMode, AuthSettings, ClientSettings, JwtSetti
 pub use environment::Environment;
 pub use error::ConfigErrors;
 pub use gateway::GatewaySettings;
-pub use guichet_port::settings::{AccountMode, AccountSettings, KeyError};
+pub use guichet_port::settings::{AccountSettings, KeyError};
 pub use routes::RouteRule;
 pub use section::{Read, Reported, Section};
 pub use settings::{

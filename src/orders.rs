@@ -30,6 +30,7 @@ mod schedule;
 mod sending;
 mod shared_reads;
 mod stuck;
+mod under_way;
 mod watched;
 
 use std::{sync::Arc, time::Duration};

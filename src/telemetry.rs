@@ -14,7 +14,7 @@ use std::{fmt, io::Write};
 use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 
-pub use line::FIELDS;
+pub use line::{FIELDS, is_ours};
 pub use security::SecurityLog;
 pub use sparing::Sparing;
 
@@ -92,11 +92,6 @@ impl fmt::Debug for Logger {
             .field("format", &self.format)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a piece of code is ours.
-fn is_ours(target: &str) -> bool {
-    target == "guichet" || target.starts_with("guichet::")
 }
 
 impl Logger {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::openapi::put;
 use crate::{
     adapter::{Account, BreakerState},
-    domain::{DeliveryChannel, Event, Mode, Operation, OperationStatus, Order},
+    domain::{DeliveryChannel, Event, Operation, OperationStatus, Order},
 };
 
 /// Room for an order as JSON: most fit, so that it is not moved while it grows.
@@ -198,10 +198,7 @@ impl<'a> OrderDto<'a> {
             id: order.id.to_string(),
             account: order.id.account.as_str(),
             provider: &order.provider,
-            mode: match order.mode {
-                Mode::Test => "test",
-                Mode::Live => "live",
-            },
+            mode: order.mode.as_str(),
             provider_reference: order.id.reference.as_str(),
             merchant_reference: order.merchant_reference.as_deref(),
             status: order.status.as_str(),
@@ -617,10 +614,7 @@ impl AccountDto {
             name: account.name.to_string(),
             provider: account.adapter.provider().to_owned(),
             brand: account.adapter.brand().map(str::to_owned),
-            mode: match account.adapter.mode() {
-                Mode::Test => "test".to_owned(),
-                Mode::Live => "live".to_owned(),
-            },
+            mode: account.adapter.mode().as_str().to_owned(),
             capabilities: json!(account.adapter.capabilities()),
             health: HealthDto {
                 status,

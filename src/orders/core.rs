@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    caller::Caller, failure::not_found, numbers::Numbers, request::Located, shared_reads::UnderWay,
-    stuck::Stuck, watched::Clock,
+    caller::Caller, failure::not_found, numbers::Numbers, request::Located, stuck::Stuck,
+    under_way::UnderWay, watched::Clock,
 };
 use crate::{
     adapter::Registry, clock::TimeOfDay, config::RouteRule, domain::OrderId, problem::Problem, store::Store,

@@ -1,56 +1,19 @@
 //! Equal reads at the same moment share one call to the provider.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, FutureExt, Shared};
+use futures_util::future::FutureExt;
 use tokio::time::Instant;
 
-use super::core::Core;
+use super::{
+    core::Core,
+    under_way::{Leaving, Read},
+};
 use crate::{
     adapter::{Account, ErrorKind, ProviderError},
     domain::{OrderId, Reading},
     trace,
 };
-
-type Read = Shared<BoxFuture<'static, Result<Arc<Reading>, ProviderError>>>;
-
-/// The reads under way, by order.
-#[derive(Debug, Default)]
-pub(super) struct UnderWay {
-    under_way: Mutex<HashMap<OrderId, (u64, Read)>>,
-    started: std::sync::atomic::AtomicU64,
-}
-
-impl UnderWay {
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, (u64, Read)>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was asked before a change ended must not answer whoever asks after it.
-    pub(super) fn forget(&self, id: &OrderId) {
-        self.map().remove(id);
-    }
-}
-
-/// Takes a read off the list when one of its readers goes, with the answer or because its caller hung up: a read that
-/// nobody drives any more must not be joined.
-struct Leaving<'a> {
-    reads: &'a UnderWay,
-    id: &'a OrderId,
-    number: u64,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        let mut map = self.reads.map();
-        if map.get(self.id).is_some_and(|(current, _)| *current == self.number) {
-            map.remove(self.id);
-        }
-    }
-}
 
 impl Core {
     /// Reads an order at its provider, together with whoever reads it at this moment. Ends at the deadline of the

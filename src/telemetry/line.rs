@@ -7,8 +7,15 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use super::is_ours;
 use crate::{config::LogFormat, trace};
+
+/// Our crates. What they log may have the fields of the list; others may log warnings, and those have none.
+const OURS: [&str; 4] = ["guichet", "guichet_port", "guichet_providers", "guichet_sandbox"];
+
+/// Whether a piece of code is ours.
+pub fn is_ours(target: &str) -> bool {
+    target.split("::").next().is_some_and(|name| OURS.contains(&name))
+}
 
 /// Every field that a line may have, besides `timestamp`, `level`, `request_id` and `trace_id`. Others are left out.
 pub const FIELDS: [&str; 47] = [

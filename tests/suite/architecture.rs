@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use guichet::telemetry::{FIELDS, is_ours};
+
 const LINES_MAX: usize = 700;
 const PROVIDERS: [&str; 3] = ["lyra", "sips", "yabandpay"];
 
@@ -142,10 +144,19 @@ fn logged_fields(arguments: &str) -> Vec<String> {
 
 #[test]
 fn the_log_has_the_fields_of_its_list() {
-    let allowed: BTreeSet<&str> = guichet::telemetry::FIELDS.into_iter().collect();
+    let allowed: BTreeSet<&str> = FIELDS.into_iter().collect();
     let mut used = BTreeSet::from(["message".to_owned()]);
-    let product = ["src", "crates/port/src", "crates/providers/src"];
-    for (path, text) in product.into_iter().flat_map(below) {
+    let product = [
+        ("guichet", "src"),
+        ("guichet_port", "crates/port/src"),
+        ("guichet_providers", "crates/providers/src"),
+        ("guichet_sandbox", "crates/sandbox/src"),
+    ];
+    for (name, _) in product {
+        assert!(is_ours(&format!("{name}::some::module")), "fields of {name} would be left out");
+    }
+    assert!(!is_ours("hyper::client") && !is_ours("guichetier"));
+    for (path, text) in product.into_iter().flat_map(|(_, folder)| below(folder)) {
         let code = code(text.split("#[cfg(test)]").next().unwrap_or_default());
         for call in code.split("tracing::").skip(1) {
             let level = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];

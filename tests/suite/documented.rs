@@ -122,6 +122,10 @@ fn check_body(operation: &Value, sent: Sent<'_>) {
         assert!(operation["requestBody"]["required"] != true, "{id} was done without a body");
         return;
     };
+    if id == "receiveNotification" {
+        // What platforms send is theirs; the document names the usual media types.
+        return;
+    }
     let media = sent.media.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_lowercase();
     let schema = BODIES
         .get(&(id.to_owned(), media.clone()))

@@ -1,6 +1,7 @@
 //! Accounts and their secrets.
 
 use super::*;
+use guichet_port::domain::Mode;
 use secrecy::ExposeSecret;
 
 const CANARY: &str = "canary-4711";
@@ -64,7 +65,7 @@ fn an_account_may_come_from_variables_alone() {
     .unwrap();
     let account = &settings.accounts["my-shop"];
     assert_eq!((account.name.as_str(), account.provider.as_str()), ("my-shop", "p"));
-    assert_eq!(account.mode().unwrap(), Some(AccountMode::Live));
+    assert_eq!(account.mode().unwrap(), Some(Mode::Live));
     assert!(account.allow_http().unwrap());
 }
 

@@ -21,11 +21,11 @@ pub use error::{ErrorKind, ProviderError, Result};
 pub use gate::{BreakerState, GateSettings};
 pub use notification::{Acknowledgement, Notification, NotificationError, RawNotification};
 pub use observer::{Observer, Unobserved};
-pub use outbound::Outbound;
+pub use outbound::{Answer, Outbound};
 pub use payer_address::PayerAddresses;
 pub use registry::{Account, AdapterContext, ProviderDescription, Registry};
 pub use tables::{ErrorRow, StatusRow, Tables};
-pub use transport::{Answer, Deadline, Exchange, Purpose, Transport};
+pub use transport::{Deadline, Exchange, Purpose, Transport};
 
 use crate::domain::{
     Mode, NewOrder, Operation, OperationId, OperationKind, Order, OrderMemory, OrderPatch, Part,

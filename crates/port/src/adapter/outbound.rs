@@ -6,8 +6,6 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::transport::Answer;
-
 /// Longest answer read from a provider, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// How long an idle connection may be used for a change. Providers close idle connections after some
@@ -32,6 +30,27 @@ pub struct Outgoing {
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing").field("is_change", &self.is_change).finish_non_exhaustive()
+    }
+}
+
+/// What came back, whatever its HTTP status.
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The media type without parameters, in lower case.
+    pub content_type: Option<String>,
+    /// The exact bytes.
+    pub body: Bytes,
+}
+
+/// Shows no body: it may hold payer data.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish()
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     error::{ErrorKind, ProviderError, Result},
     gate::BreakerState,
     observer::{EndedCall, Leaving, Observer},
-    outbound::{CallFailure, Network, Outbound, Outgoing},
+    outbound::{Answer, CallFailure, Network, Outbound, Outgoing},
 };
 use crate::domain::Timestamp;
 
@@ -65,27 +65,6 @@ impl fmt::Debug for Exchange<'_> {
             .field("operation", &self.operation)
             .field("purpose", &self.purpose)
             .finish_non_exhaustive()
-    }
-}
-
-/// What came back, whatever its HTTP status.
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// The media type without parameters, in lower case.
-    pub content_type: Option<String>,
-    /// The exact bytes.
-    pub body: Bytes,
-}
-
-/// Shows no body: it may hold payer data.
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
-            .field("content_type", &self.content_type)
-            .field("bytes", &self.body.len())
-            .finish()
     }
 }
 

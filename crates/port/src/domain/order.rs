@@ -20,6 +20,21 @@ pub enum Mode {
     Live,
 }
 
+impl Mode {
+    /// Its word in the configuration and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Live => "live",
+        }
+    }
+
+    /// The mode of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Test, Self::Live].into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
 /// The provider's own word for the state of an order.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderStatus {

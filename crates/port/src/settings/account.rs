@@ -10,6 +10,7 @@ use super::address::check_provider_url;
 use super::error::{KeyError, unknown};
 use super::secret;
 use super::value::{Origin, RawValue, Table};
+use crate::domain::Mode;
 
 /// Keys that an account of any provider may have.
 const COMMON_KEYS: [&str; 5] = ["provider", "brand", "mode", "allow_http", "follow_reads_per_second"];
@@ -17,15 +18,6 @@ const COMMON_KEYS: [&str; 5] = ["provider", "brand", "mode", "allow_http", "foll
 const FOLLOW_READS_PER_SECOND: u32 = 5;
 /// An account's name is the first part of its order ids and has at most this many characters.
 const MAX_NAME_LENGTH: usize = 32;
-
-/// Whether an account's orders move money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountMode {
-    /// Nothing is real.
-    Test,
-    /// Money moves.
-    Live,
-}
 
 /// One `[accounts.<name>]` block as configured: what every account has, and the provider's own keys still untyped.
 ///
@@ -101,13 +93,18 @@ impl AccountSettings {
     ///
     /// # Errors
     /// It is neither `test` nor `live`.
-    pub fn mode(&self) -> Result<Option<AccountMode>, KeyError> {
-        match self.text("mode")?.as_deref() {
-            None => Ok(None),
-            Some("test") => Ok(Some(AccountMode::Test)),
-            Some("live") => Ok(Some(AccountMode::Live)),
-            Some(other) => Err(self.error("mode", format!("must be `test` or `live`, not `{other}`"))),
-        }
+    pub fn mode(&self) -> Result<Option<Mode>, KeyError> {
+        self.mode_at("mode")
+    }
+
+    /// The same by a key of the provider's own.
+    ///
+    /// # Errors
+    /// It is neither `test` nor `live`.
+    pub fn mode_at(&self, key: &str) -> Result<Option<Mode>, KeyError> {
+        let Some(word) = self.text(key)? else { return Ok(None) };
+        let wrong = || self.error(key, format!("must be `test` or `live`, not `{word}`"));
+        Mode::from_word(&word).map(Some).ok_or_else(wrong)
     }
 
     /// Whether `http://` provider addresses beyond loopback are permitted. They are not, unless it says so.

@@ -6,7 +6,7 @@ mod error;
 pub mod secret;
 mod value;
 
-pub use account::{AccountMode, AccountSettings};
+pub use account::AccountSettings;
 pub use address::{check_provider_url, is_loopback, plain_url};
 pub use error::{KeyError, nearest, unknown, unknown_value};
 pub use value::{Content, Origin, RawValue, Table, overlay};

@@ -2,7 +2,7 @@
 //!
 //! Source: Lyra REST API V4, `Transaction/CancelOrRefund`, `Transaction/Validate` and `Transaction/Update`.
 
-use super::{payments::Payment, status::DetailedStatus};
+use super::{payment::Payment, status::DetailedStatus};
 use guichet_port::domain::{Action, AvailableAction};
 
 impl Payment<'_> {

@@ -17,7 +17,11 @@ use super::{
     create,
     envelope::{self, Told, unusable},
     evidence::{self, Found},
-    mapping, news, notification, payments, settling,
+    mapping, news, notification, payments,
+    services::{
+        CANCEL, CANCEL_OR_REFUND, CREATE, GET, SDK_TEST, TRANSACTION_UPDATE, TRANSACTIONS, UPDATE, VALIDATE,
+    },
+    settling,
     status::{CreditState, DetailedStatus, PaymentOrderStatus},
     update,
     wire::{self, Transaction},
@@ -34,16 +38,6 @@ use guichet_port::{
         ProviderReference, Timestamp,
     },
 };
-
-const CREATE: &str = "Charge/CreatePaymentOrder";
-const GET: &str = "Charge/PaymentOrder/Get";
-const UPDATE: &str = "Charge/PaymentOrder/Update";
-pub(super) const CANCEL: &str = "Charge/PaymentOrder/Cancel";
-const SDK_TEST: &str = "Charge/SDKTest";
-const TRANSACTIONS: &str = "Order/Get";
-pub(super) const CANCEL_OR_REFUND: &str = "Transaction/CancelOrRefund";
-const VALIDATE: &str = "Transaction/Validate";
-const TRANSACTION_UPDATE: &str = "Transaction/Update";
 
 /// What an answer is that should have been a payment order.
 const NO_ORDER: &str = "the answer is not a payment order";

@@ -103,11 +103,7 @@ impl Settings {
 
     /// Server, shop and mode: the same number at two brands is two shops.
     pub(super) fn identity(&self) -> String {
-        let mode = match self.mode {
-            Mode::Test => "test",
-            Mode::Live => "live",
-        };
-        format!("{} {} {mode}", self.base_url, self.shop_id)
+        format!("{} {} {}", self.base_url, self.shop_id, self.mode.as_str())
     }
 }
 
@@ -154,12 +150,7 @@ fn mode(account: &AccountSettings, password: &SecretString) -> Result<Mode, KeyE
     } else {
         None
     };
-    let named = match account.text("mode")?.as_deref() {
-        None => None,
-        Some("test") => Some(Mode::Test),
-        Some("live") => Some(Mode::Live),
-        Some(_) => return Err(account.error("mode", "must be `test` or `live`")),
-    };
+    let named = account.mode()?;
     match (by_password, named) {
         (Some(told), Some(named)) if told != named => {
             Err(account.error("mode", "contradicts the password, which is of the other mode"))

@@ -253,7 +253,7 @@ pub const ERROR_CODES: &[CodeRow] = &[
 
 /// The services of which "already cancelled" says that what is asked for is done. Asked of another one it is a state
 /// that does not allow it.
-const CANCELS: [&str; 2] = [super::adapter::CANCEL, super::adapter::CANCEL_OR_REFUND];
+const CANCELS: [&str; 2] = [super::services::CANCEL, super::services::CANCEL_OR_REFUND];
 
 /// Longest code kept of those not known here.
 const CODE_CHARS_MAX: usize = 16;

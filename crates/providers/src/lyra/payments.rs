@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::{
+    payment::Payment,
     settling,
     status::{CreditState, DetailedStatus},
     wire::Transaction,
@@ -22,13 +23,6 @@ pub(super) const DETAILED_STATUS: &str = "detailedStatus";
 /// Where it keeps the numbers of all credits that a read showed: what is new after a change is recognised by them,
 /// not by a date.
 pub(super) const CREDITS: &str = "creditUuids";
-
-/// The one payment of an order, with what was given back of it.
-pub(super) struct Payment<'a> {
-    pub(super) debit: &'a Transaction,
-    pub(super) status: DetailedStatus,
-    pub(super) credits: Vec<&'a Transaction>,
-}
 
 /// The payment that stands behind the order, when exactly one fits: a debit of the same currency, not above the order's
 /// amount (a partial cancel lowers it), and of the creation when it was made here.

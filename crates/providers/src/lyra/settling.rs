@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    payments::Payment,
+    payment::Payment,
     status::{CreditState, DetailedStatus},
     wire::Transaction,
 };

@@ -1,11 +1,15 @@
 //! What the platform and guichet's memory tell of the money of a transaction.
 
 use super::{
-    mapping::current_amount,
     status::{self, Phase, StatusRow},
     wire,
 };
-use guichet_port::domain::{Amounts, OperationKind, OperationStatus, OrderMemory};
+use guichet_port::domain::{Amounts, OperationKind, OperationStatus, Order, OrderMemory};
+
+/// What is left of the amount, as an order tells it that was read before.
+pub(super) fn current_amount(order: &Order) -> Option<i64> {
+    wire::amount(order.provider_data.get("currentAmount")?)
+}
 
 /// Cumulative amounts, and whether money was given back.
 ///

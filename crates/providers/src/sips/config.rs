@@ -209,11 +209,7 @@ impl Settings {
 
     /// Host, shop and environment. How transactions are named is not part of it: it would give one order two ids.
     pub(super) fn identity(&self) -> String {
-        let mode = match self.mode {
-            Mode::Test => "test",
-            Mode::Live => "live",
-        };
-        format!("{} {} {mode}", self.office_url, self.merchant_id)
+        format!("{} {} {}", self.office_url, self.merchant_id, self.mode.as_str())
     }
 }
 
@@ -238,13 +234,7 @@ fn find(account: &AccountSettings, brand: Option<&str>) -> Result<Option<Brand>,
 
 /// `environment`; `mode`, which every account may have, says the same.
 fn mode(account: &AccountSettings) -> Result<Mode, KeyError> {
-    let read = |key: &str| match account.text(key)?.as_deref() {
-        None => Ok(None),
-        Some("test") => Ok(Some(Mode::Test)),
-        Some("live") => Ok(Some(Mode::Live)),
-        Some(_) => Err(account.error(key, "must be `test` or `live`")),
-    };
-    match (read("environment")?, read("mode")?) {
+    match (account.mode_at("environment")?, account.mode()?) {
         (Some(environment), Some(mode)) if environment != mode => {
             Err(account.error("mode", "contradicts `environment`"))
         }

@@ -9,10 +9,7 @@
 
 use std::time::Duration;
 
-use super::{
-    mapping::{current_amount, last_operation},
-    status, wire,
-};
+use super::{amounts::current_amount, mapping::last_operation, status, wire};
 use guichet_port::domain::{Order, OrderStatus, Part, Timestamp};
 
 /// How far our clock may be ahead of the platform's. An operation that is older still than what was asked for was not

@@ -39,11 +39,6 @@ pub(super) fn asks_memory(reference: &ProviderReference, wire: &wire::Transactio
     may_be_undone || reference::operation_of(reference).is_some()
 }
 
-/// What is left of the amount, as an order tells it that was read before.
-pub(super) fn current_amount(order: &Order) -> Option<i64> {
-    wire::amount(order.provider_data.get("currentAmount")?)
-}
-
 /// Name and time of the platform's last operation on an order that was read before.
 pub(super) fn last_operation(order: &Order) -> (Option<&str>, Option<&str>) {
     let told = |name: &str| order.provider_data.get(name).and_then(Value::as_str);

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::{
-    mapping::current_amount,
+    amounts::current_amount,
     status::{self, Phase, StatusRow},
 };
 use guichet_port::domain::{Fate, Movement, OperationKind, OperationNews, OperationStatus, OrderMemory};

@@ -64,11 +64,7 @@ impl Settings {
 
     /// Address, cashier and mode.
     pub(super) fn identity(&self) -> String {
-        let mode = match self.mode {
-            Mode::Test => "test",
-            Mode::Live => "live",
-        };
-        format!("{} {} {mode}", self.base_url, self.user)
+        format!("{} {} {}", self.base_url, self.user, self.mode.as_str())
     }
 }
 
@@ -77,11 +73,7 @@ fn keep<T>(result: Result<T, KeyError>, problems: &mut Vec<KeyError>) -> Option<
 }
 
 fn mode(account: &AccountSettings) -> Result<Mode, KeyError> {
-    match account.text("mode")?.as_deref() {
-        None | Some("live") => Ok(Mode::Live),
-        Some("test") => Ok(Mode::Test),
-        Some(_) => Err(account.error("mode", "must be `test` or `live`")),
-    }
+    Ok(account.mode()?.unwrap_or(Mode::Live))
 }
 
 #[cfg(test)]
