@@ -95,24 +95,20 @@ impl Core {
         }
     }
 
-    /// What evidence makes of an operation; the evidence again where it makes nothing of it.
+    /// What evidence makes of an operation; nothing where it proves nothing. The order it was read with goes along.
     pub(super) fn ruled(
         &self,
         operation: &Operation,
-        evidence: Evidence,
+        evidence: &mut Evidence,
         absence_proves: bool,
-    ) -> Result<Settlement, Evidence> {
-        let Some(Ruling { status, already_done, failure }) =
-            rule(operation, &evidence.verdict, absence_proves)
-        else {
-            return Err(evidence);
-        };
+    ) -> Option<Settlement> {
+        let Ruling { status, already_done, failure } = rule(operation, &evidence.verdict, absence_proves)?;
         let mut settlement = self.settlement(operation, status, "read");
         settlement.already_done = already_done;
         settlement.failure = failure;
-        settlement.order_after = evidence.reading;
+        settlement.order_after = evidence.reading.take();
         settlement.next_check_at =
             (status == OperationStatus::Accepted).then(|| next_check(0, self.clock.now()));
-        Ok(settlement)
+        Some(settlement)
     }
 }

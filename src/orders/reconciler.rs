@@ -73,7 +73,7 @@ impl Reconciler {
             return false;
         };
         let absence_proves = self.absence_proves(account, &operation);
-        let evidence = match self.core.evidence(account, &operation, Instant::now() + READ_TIME).await {
+        let mut evidence = match self.core.evidence(account, &operation, Instant::now() + READ_TIME).await {
             Ok(evidence) => evidence,
             Err(error) => {
                 if error.kind == ErrorKind::Misconfigured {
@@ -83,9 +83,9 @@ impl Reconciler {
                 return false;
             }
         };
-        match self.core.ruled(&operation, evidence, absence_proves) {
-            Ok(settlement) => self.core.commit(settlement).await.is_some(),
-            Err(evidence) => {
+        match self.core.ruled(&operation, &mut evidence, absence_proves) {
+            Some(settlement) => self.core.commit(settlement).await.is_some(),
+            None => {
                 self.look_later(&operation, evidence.reading).await;
                 true
             }

@@ -116,9 +116,9 @@ async fn settle_at_once(
 ) -> Settlement {
     tracing::warn!(operation_id = %operation.id, error = %error, "the outcome of a change is unknown");
     let read_until = deadline.max(Instant::now() + READ_FOR_EVIDENCE);
-    let evidence = core.evidence(account, operation, read_until).await.ok();
+    let evidence = core.evidence(account, operation, read_until).await;
     // Absence proves nothing yet: a late request may still arrive.
-    let ruled = evidence.and_then(|evidence| core.ruled(operation, evidence, false).ok());
+    let ruled = evidence.ok().and_then(|mut evidence| core.ruled(operation, &mut evidence, false));
     ruled.unwrap_or_else(|| unknown(core, operation))
 }
 
