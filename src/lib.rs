@@ -8,9 +8,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod faults;
-#[cfg(feature = "faults")]
-#[doc(hidden)]
-pub mod fuzz;
 pub mod http;
 pub mod metrics;
 pub mod observer;

@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    assert!(guichet::fuzz::run("change_body", data));
+    assert!(guichet_fuzz::run("change_body", data));
 });

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -43,21 +44,17 @@ impl StoreUrl {
 
 /// A network, such as `10.0.0.0/8` or `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u32,
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Whether an address is in it. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) counts as the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
-        masked(address.to_canonical(), self.prefix) == Some(self.address)
-            && self.address.is_ipv4() == address.to_canonical().is_ipv4()
+        self.0.contains(&address.to_canonical())
     }
 
     /// Whether every address is in it.
     pub(super) fn is_everybody(&self) -> bool {
-        self.prefix == 0
+        self.0.prefix_len() == 0
     }
 
     /// Understands `address/prefix`, and an address alone as a network of one.
@@ -66,36 +63,18 @@ impl Network {
     /// Words that say what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("must be networks such as 10.0.0.0/8 or fd00::/8, not `{text}`");
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
+        let Some((address, prefix)) = text.split_once('/') else {
+            return text.parse::<IpAddr>().map(|address| Self(address.into())).map_err(|_| wrong());
         };
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(prefix) => prefix.parse().map_err(|_| wrong())?,
-            None => longest,
-        };
-        match masked(address, prefix) {
-            Some(network) if network == address => Ok(Self { address, prefix }),
-            Some(network) => {
-                Err(format!("`{text}` is an address in a network; write {network}/{prefix} or {address}"))
-            }
-            None => Err(format!("{}; the prefix is at most {longest}", wrong())),
+        let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
+        let longest = IpNet::from(address).max_prefix_len();
+        let network = IpNet::new(address, prefix)
+            .map_err(|_| format!("{}; the prefix is at most {longest}", wrong()))?;
+        let first = network.network();
+        if first != address {
+            return Err(format!("`{text}` is an address in a network; write {first}/{prefix} or {address}"));
         }
-    }
-}
-
-/// The address with all bits after the prefix cleared; nothing when the prefix is too long for it.
-fn masked(address: IpAddr, prefix: u32) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32_u32.checked_sub(prefix)?).unwrap_or(0);
-            Some(IpAddr::from((u32::from(address) & mask).to_be_bytes()))
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128_u32.checked_sub(prefix)?).unwrap_or(0);
-            Some(IpAddr::from((u128::from(address) & mask).to_be_bytes()))
-        }
+        Ok(Self(network))
     }
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use guichet::fuzz::{Check, TARGETS};
+use super::fuzz::{Check, TARGETS};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::rig::crypto;
@@ -73,7 +73,7 @@ fn every_target_has_a_program_and_a_corpus_and_no_other_has() {
     let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
     for name in &targets {
         let program = fs::read_to_string(folder().join(format!("fuzz_targets/{name}.rs"))).unwrap();
-        assert!(program.contains(&format!("guichet::fuzz::run(\"{name}\", data)")), "{name}: {program}");
+        assert!(program.contains(&format!("guichet_fuzz::run(\"{name}\", data)")), "{name}: {program}");
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
         assert!(!files(name).is_empty(), "{name} has no corpus");
     }

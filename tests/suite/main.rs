@@ -19,6 +19,9 @@ mod crash;
 mod docs;
 mod documented;
 mod edge;
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code, missing_docs, reason = "a package of its own, which is not built here")]
+mod fuzz;
 mod openapi;
 mod rig;
 mod store;

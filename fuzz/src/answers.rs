@@ -13,7 +13,7 @@ use sha2::Sha256;
 use tokio::time::Instant;
 
 use super::world::{Remembered, SIPS_KEY, answered, check_order, object, world};
-use crate::{
+use guichet::{
     adapter::{ErrorKind, Performed, ProviderError, Verdict},
     domain::{
         Creation, Currency, Intent, Money, Operation, OperationId, OperationKind, OperationStatus, Order,

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded::{Serializer, parse};
 
 use super::world::{LYRA_KEY, SIPS_KEY, YABANDPAY_KEY, world};
-use crate::{
+use guichet::{
     adapter::{Notification, NotificationError, RawNotification},
     domain::money::MAX_MINOR,
 };

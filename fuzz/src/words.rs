@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::world::{is_a_place_to_pay, stays, world};
 use guichet_providers::yabandpay;
 
-use crate::domain::{
+use guichet::domain::{
     AccountName, Currency, EndpointId, EventId, Money, OperationId, OrderId, PayerAddress, ProviderReference,
     Timestamp, money::MAX_MINOR, payer_address::Schemes,
 };

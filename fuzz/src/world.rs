@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{
+use guichet::{
     adapter::{
         AccountSettings, AdapterContext, Answer, ProviderAdapter, Recall, Registry, Result,
         outbound::{CallFailure, Outbound, Outgoing},

@@ -1,5 +1,5 @@
 //! One plain function per parser of foreign bytes, with what must hold of it. `make fuzz` feeds them what a fuzzer
-//! invents, `make test` what was kept of that in `fuzz/corpus`. Only with the cargo feature `faults`.
+//! invents, `make test` what was kept of that in `fuzz/corpus`.
 //!
 //! A function panics when a property does not hold. What is refused is fine; what is taken must be within bounds, be
 //! about what was asked, and stay the same when it is written and read again.
@@ -16,7 +16,7 @@ mod notifications;
 mod words;
 mod world;
 
-use crate::{
+use guichet::{
     adapter::ProviderAdapter,
     domain::{OperationId, Timestamp},
     http::fuzz as http,
