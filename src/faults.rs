@@ -27,11 +27,9 @@ pub fn hurried(pause: Duration) -> Duration {
 
 #[cfg(feature = "faults")]
 mod active {
-    use std::{
-        collections::HashMap,
-        sync::{LazyLock, Mutex, PoisonError},
-        time::Duration,
-    };
+    use std::{collections::HashMap, sync::LazyLock, time::Duration};
+
+    use parking_lot::Mutex;
 
     struct Plan {
         /// Visits left before the kill, by point.
@@ -63,7 +61,7 @@ mod active {
         if let Some(time) = PLAN.slow.get(point) {
             std::thread::sleep(*time);
         }
-        let mut kills = PLAN.kills.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kills = PLAN.kills.lock();
         if let Some(visits) = kills.get_mut(point) {
             *visits = visits.saturating_sub(1);
             if *visits == 0 {

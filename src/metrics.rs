@@ -4,10 +4,11 @@
 //! providers, words of ours), never from a request.
 
 use std::{
-    sync::{LazyLock, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{LazyLock, atomic::AtomicU64},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -475,7 +476,7 @@ pub struct Standing {
 /// All metrics as text. Without a backlog (the store cannot be read) what it would tell stays as it was.
 pub fn render(backlog: Option<&Backlog>, standing: &Standing) -> String {
     let breakers = &standing.breakers;
-    let _one = METRICS.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = METRICS.scrape.lock();
     let label = |provider: &str| ProviderLabel { provider: provider.to_owned() };
     METRICS.breakers.clear();
     for (provider, state) in breakers {

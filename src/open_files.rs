@@ -1,10 +1,8 @@
 //! How many files this process may have open: every connection is one.
 
-use std::{
-    fs::File,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::fs::File;
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Enough for anything guichet opens.
@@ -62,7 +60,7 @@ impl SpareFiles {
     }
 
     fn held(&self) -> MutexGuard<'_, Vec<File>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     /// Closes one. Whether there was one.

@@ -16,11 +16,9 @@ mod sender;
 mod tests;
 mod worker;
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
@@ -131,7 +129,7 @@ pub struct Tested {
 #[derive(Debug)]
 pub struct Outbox {
     store: Arc<dyn OutboxStore>,
-    clients: RwLock<Arc<Clients>>,
+    clients: ArcSwap<Clients>,
     sender: Sender,
     schedule: Schedule,
     tracer: Tracer,
@@ -157,7 +155,7 @@ impl Outbox {
         let (stopping, stopped) = watch::channel(false);
         let outbox = Arc::new(Self {
             store,
-            clients: RwLock::new(Arc::new(options.clients)),
+            clients: ArcSwap::from_pointee(options.clients),
             sender: Sender::new(rules, &options.resolver, options.webhooks.timeout)?,
             schedule: options.schedule,
             tracer: options.tracer,
@@ -188,7 +186,7 @@ impl Outbox {
 
     /// Puts other clients in force.
     pub fn replace_clients(&self, clients: Clients) {
-        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clients);
+        self.clients.store(Arc::new(clients));
         self.changed.notify_one();
     }
 
@@ -198,7 +196,7 @@ impl Outbox {
     }
 
     fn clients(&self) -> Arc<Clients> {
-        Arc::clone(&self.clients.read().unwrap_or_else(PoisonError::into_inner))
+        self.clients.load_full()
     }
 
     /// Events of `accounts`, as far as the caller may use them now, after a position.

@@ -1,9 +1,8 @@
 //! Places for work that takes long: so many for everybody, and so many for each client.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::problem::{Problem, ProblemCode};
 
@@ -44,7 +43,7 @@ impl Places {
     /// # Errors
     /// The client has its share already, or no place is free. Nothing waits.
     pub fn take(self: &Arc<Self>, client: &str) -> Result<Place, Full> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock();
         let own = taken.by_client.get(client).copied().unwrap_or(0);
         if own >= self.each {
             return Err(Full::Client);
@@ -74,7 +73,7 @@ impl Places {
 
     /// How many are taken.
     pub fn taken(&self) -> usize {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).all
+        self.taken.lock().all
     }
 }
 
@@ -87,7 +86,7 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.taken.lock();
         taken.all = taken.all.saturating_sub(1);
         if let Some(own) = taken.by_client.get_mut(&self.client) {
             *own = own.saturating_sub(1);
@@ -115,7 +114,7 @@ mod tests {
         assert_eq!(places.taken(), 3);
         drop(held);
         assert_eq!(places.taken(), 1);
-        assert_eq!(places.taken.lock().unwrap().by_client.len(), 1, "a client without a place is forgotten");
+        assert_eq!(places.taken.lock().by_client.len(), 1, "a client without a place is forgotten");
     }
 
     #[test]

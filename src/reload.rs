@@ -2,9 +2,10 @@
 
 mod credentials;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use credentials::Credentials;
+use parking_lot::Mutex;
 
 use crate::{
     app,
@@ -77,7 +78,7 @@ impl Reload {
     }
 
     fn replace_credentials(&self, now: Credentials) {
-        let mut before = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.credentials.lock();
         for change in now.since(&before) {
             tracing::warn!(
                 security = "key_change",

@@ -1,11 +1,8 @@
 //! How often each client may call. What is too often is refused at once and never queued.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::metrics::{self, Shed};
@@ -36,7 +33,7 @@ impl Limits {
     /// Whether this client may send one more request now.
     pub(super) fn allows(&self, client: &str) -> bool {
         let now = Instant::now();
-        let mut clients = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.paid_until.lock();
         if clients.len() >= CLIENTS_MAX {
             clients.retain(|_, paid_until| *paid_until > now);
         }

@@ -44,12 +44,13 @@ mod words;
 
 use std::{
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -64,7 +65,7 @@ use crate::{config::Scope, orders::Orders, outbox::Outbox, telemetry::SecurityLo
 pub struct Api {
     orders: Arc<Orders>,
     outbox: Arc<Outbox>,
-    identities: Arc<RwLock<Arc<Identities>>>,
+    identities: Arc<ArcSwap<Identities>>,
     request_timeout: Duration,
     body_bytes: usize,
     limits: Arc<limits::Limits>,
@@ -130,7 +131,7 @@ impl Api {
         Self {
             orders,
             outbox,
-            identities: Arc::new(RwLock::new(Arc::new(identities))),
+            identities: Arc::new(ArcSwap::from_pointee(identities)),
             request_timeout: options.request_timeout,
             body_bytes: options.body_bytes,
             limits: Arc::new(limits::Limits::new(options.rate_per_second, options.burst)),
@@ -150,11 +151,8 @@ impl Api {
     /// Puts other clients in force. Streams of callers that may not follow events as before any more are ended.
     pub fn replace_identities(&self, identities: Identities) {
         let identities = Arc::new(identities);
-        {
-            let mut current = self.identities.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            identities.begin_with(&current);
-            *current = Arc::clone(&identities);
-        }
+        identities.begin_with(&self.identities.load());
+        self.identities.store(Arc::clone(&identities));
         self.streams.end_unless(|proof, caller| identities.still_allow(proof, caller, Scope::EventsRead));
     }
 
@@ -178,7 +176,7 @@ impl Api {
     }
 
     fn identities(&self) -> Arc<Identities> {
-        Arc::clone(&self.identities.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        self.identities.load_full()
     }
 
     /// The path under which callers see this service, without a slash at its end.

@@ -6,11 +6,9 @@
 //! most, and so has an account: a slow provider, and whoever asks for one order again and again, leave the rest to the
 //! others.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     domain::AccountName,
@@ -99,7 +97,7 @@ impl Pool {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock()
     }
 
     fn take(&self, whose: &Whose) -> Result<(), Problem> {
@@ -203,7 +201,7 @@ impl Seat {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Counts the request in this client's share.

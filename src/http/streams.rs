@@ -6,12 +6,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +88,7 @@ impl Streams {
         let end = CancellationToken::new();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let entry = Entry { caller: caller.clone(), proof, end: end.clone() };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if open.is_stopping {
             return Err(Problem::plain(ProblemCode::Draining));
         }
@@ -100,7 +101,7 @@ impl Streams {
 
     /// Ends the streams of callers for whom `is_allowed` says no.
     pub(super) fn end_unless(&self, is_allowed: impl Fn(&Proof, &Caller) -> bool) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self.open.lock();
         for entry in open.streams.values().filter(|entry| !is_allowed(&entry.proof, &entry.caller)) {
             tracing::warn!(security = "stream_ended", client = %entry.caller.client, "an event stream was ended, because its credential was withdrawn");
             entry.end.cancel();
@@ -109,7 +110,7 @@ impl Streams {
 
     /// Ends all streams and opens no more.
     pub(super) fn stop(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         open.is_stopping = true;
         for entry in open.streams.values() {
             entry.end.cancel();
@@ -144,7 +145,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.streams.open.lock().unwrap_or_else(PoisonError::into_inner).streams.remove(&self.number);
+        self.streams.open.lock().streams.remove(&self.number);
         self.end.cancel();
         metrics::stream_closed();
     }

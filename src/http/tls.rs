@@ -1,7 +1,8 @@
 //! TLS of the API's listener, which can be replaced while it runs.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustls::{
     Error, RootCertStore, ServerConfig,
     crypto::ring,
@@ -47,14 +48,14 @@ impl Tls {
 
     /// Puts another certificate in force for new connections. Sessions of the old one are not resumed.
     pub fn replace(&self, with: Self) {
-        let with = with.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let with = with.0.into_inner();
+        let mut in_force = self.0.write();
         std::mem::replace(&mut *in_force, with).replaced.cancel();
     }
 
     /// Shakes hands; gives what that told of the caller.
     pub(super) async fn accept(&self, stream: Moving) -> std::io::Result<(TlsStream<Moving>, Shaken)> {
-        let InForce { config, replaced } = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let InForce { config, replaced } = self.0.read().clone();
         let stream = TlsAcceptor::from(config).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(certificate_ids).unwrap_or_default();

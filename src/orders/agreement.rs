@@ -1,7 +1,8 @@
 //! Work that does not end with its caller, and the moment at which the caller is answered without it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use super::{core::Core, request::Changed};
@@ -37,7 +38,7 @@ impl Agreement {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The change waits for the provider.

@@ -1,11 +1,9 @@
 //! Asking a provider for an order, with what orders the answer among others.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{core::Core, failure::MEMORY};
@@ -40,7 +38,7 @@ impl<'a> StoreMemory<'a> {
 
     /// The change count under which the adapter saw the order; read now where it did not ask for the memory.
     async fn change_count(&self, id: &OrderId) -> Option<i64> {
-        let seen = *self.change_count.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *self.change_count.lock();
         match seen {
             Some(count) => Some(count),
             // Where the store is away the reading is shown and not kept.
@@ -57,7 +55,7 @@ impl Recall for StoreMemory<'_> {
             tracing::error!(%error, "the store failed");
             ProviderError::new(MEMORY, "recall", ErrorKind::NotExecuted, "the store could not be read")
         })?;
-        self.change_count.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(memory.change_count);
+        self.change_count.lock().get_or_insert(memory.change_count);
         Ok(memory)
     }
 }

@@ -1,12 +1,9 @@
 //! Copies of orders, written behind the reads in batches. They may be lost in a crash: the provider still has
 //! the order.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -74,7 +71,7 @@ impl WriteBehind {
     /// Keeps a copy of an order as read, when it changed or its copy is getting old.
     pub(super) fn keep(&self, reading: &Reading) {
         let order = &reading.order;
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.written.lock();
         let now = Written {
             status: order.status,
             is_final: order.is_final,

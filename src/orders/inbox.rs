@@ -1,12 +1,9 @@
 //! Notifications: verify, keep, acknowledge; then apply by reading the provider.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::MissedTickBehavior};
 
 use super::{
@@ -325,12 +322,12 @@ pub(super) struct Filled {
 
 impl Filled {
     fn add(&self, account: &AccountName) {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone());
+        self.accounts.lock().insert(account.clone());
         self.wake.notify_one();
     }
 
     fn take(&self) -> BTreeSet<AccountName> {
-        std::mem::take(&mut *self.accounts.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.accounts.lock())
     }
 }
 

@@ -1,11 +1,9 @@
 //! The reads under way, by order.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
 use crate::{
     adapter::ProviderError,
@@ -23,8 +21,8 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    pub(super) fn map(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, (u64, Read)>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn map(&self) -> parking_lot::MutexGuard<'_, HashMap<OrderId, (u64, Read)>> {
+        self.under_way.lock()
     }
 
     /// What was asked before a change ended must not answer whoever asks after it.

@@ -1,11 +1,8 @@
 //! The time of day and the clock of schedules, with how long this process has watched an operation.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
@@ -90,8 +87,8 @@ impl Clock {
         self.watched_map().insert(id, known);
     }
 
-    fn watched_map(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watched_map(&self) -> parking_lot::MutexGuard<'_, HashMap<OperationId, Watched>> {
+        self.watched.lock()
     }
 }
 

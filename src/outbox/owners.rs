@@ -5,10 +5,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::Outbox;
@@ -37,7 +38,7 @@ pub(super) struct Sightings {
 impl Sightings {
     /// A client showed a valid credential. Costs a look into a small map; the store is written by [`run`].
     pub(super) fn saw(&self, client: &str) {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut awaited = self.awaited.lock();
         if let Some(seen) = awaited.get_mut(client).filter(|seen| !**seen) {
             *seen = true;
             drop(awaited);
@@ -46,12 +47,12 @@ impl Sightings {
     }
 
     fn was_seen(&self, client: &str) -> bool {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).get(client).is_some_and(|seen| *seen)
+        self.awaited.lock().get(client).is_some_and(|seen| *seen)
     }
 
     /// Waits for these from now on. A client that was seen stays seen.
     fn wait_for(&self, clients: Vec<String>) {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut awaited = self.awaited.lock();
         let next = clients.into_iter().map(|client| {
             let seen = awaited.get(&client).copied().unwrap_or(false);
             (client, seen)

@@ -27,13 +27,10 @@ pub mod watch;
 mod webhooks;
 mod writer;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use self::{
     known::{Known, Loading},
@@ -183,13 +180,13 @@ impl Inner {
     /// Readers go first: the writer empties its log at the end, which a reader would hold up. The lock
     /// goes last.
     fn stop(&self) {
-        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let loading = self.loading.lock().take();
         if let Some(loading) = loading {
             loading.stop();
         }
         self.readers.stop();
         self.writer.stop();
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.lock.lock().take());
     }
 }
 

@@ -6,9 +6,11 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, mpsc},
     time::Duration,
 };
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::metrics;
 
@@ -36,7 +38,7 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -113,7 +115,7 @@ fn run(shared: &Shared, mut out: impl Write) {
     loop {
         let mut state = shared.state();
         while state.waiting.is_empty() && !state.is_closed {
-            state = shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            shared.filled.wait(&mut state);
         }
         if state.waiting.is_empty() {
             return;

@@ -1,12 +1,8 @@
 //! Lines that anybody can cause, as often as they like: the first ones of each kind are written, then a few a second.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, hash::Hash, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Says which lines are written. `K`: the kinds that are told apart; they must be few.
@@ -36,7 +32,7 @@ impl<K: Eq + Hash> Sparing<K> {
     /// Whether a line of this kind is written now, and how many were left out before it.
     pub fn admits(&self, kind: K) -> Option<u64> {
         let now = Instant::now();
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds.lock();
         let kind = kinds.entry(kind).or_insert(Kind { paid_until: now, left_out: 0 });
         let paid_until = kind.paid_until.max(now);
         if paid_until.duration_since(now) > self.ahead {

@@ -1,13 +1,10 @@
 //! Where finished spans go: to a collector, by OTLP over HTTP in protobuf. A queue that never makes anybody wait, one
 //! task that sends, and what cannot be sent is counted and forgotten.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -114,7 +111,7 @@ impl Tracer {
     pub async fn stop(&self, grace: Duration) {
         let Some(exporter) = &self.0 else { return };
         let _ = exporter.stopping.send(true);
-        let task = exporter.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = exporter.task.lock().take();
         if let Some(mut task) = task
             && tokio::time::timeout(grace.min(STOP_MAX), &mut task).await.is_err()
         {

@@ -1,15 +1,15 @@
 //! The fault plan: what shall go wrong, where, and how often.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::delivery::NOTIFICATION;
 use super::platform::Call;
-use super::records::lock;
 
 /// Before or after the effect of the request takes place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -300,7 +300,7 @@ pub(crate) struct FaultPlan {
 
 impl FaultPlan {
     pub(crate) fn add(&self, fault: Fault) -> FaultId {
-        let mut armed = lock(&self.armed);
+        let mut armed = self.armed.lock();
         let id = FaultId(self.last.fetch_add(1, Ordering::SeqCst).saturating_add(1));
         let gate = Arc::new(Gate { held: watch::Sender::new(0), open: watch::Sender::new(false) });
         armed.push(Armed { id, fault, used: 0, gate });
@@ -309,7 +309,7 @@ impl FaultPlan {
 
     /// The first fault that hits this call; counts as used from now on.
     pub(crate) fn take(&self, provider: &str, call: &Call) -> Option<(Option<FaultId>, FaultKind)> {
-        let mut armed = lock(&self.armed);
+        let mut armed = self.armed.lock();
         let hit = armed.iter_mut().find(|entry| !entry.is_spent() && entry.fault.hits(provider, call))?;
         hit.used = hit.used.saturating_add(1);
         Some((Some(hit.id), hit.fault.kind.clone()))
@@ -322,11 +322,11 @@ impl FaultPlan {
             used: entry.used,
             held: *entry.gate.held.borrow(),
         };
-        lock(&self.armed).iter().map(listed).collect()
+        self.armed.lock().iter().map(listed).collect()
     }
 
     fn gate(&self, id: FaultId) -> Option<Arc<Gate>> {
-        lock(&self.armed).iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.gate))
+        self.armed.lock().iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.gate))
     }
 
     /// Parks the caller until the fault is released.
@@ -352,7 +352,7 @@ impl FaultPlan {
 
     /// Forgets all faults and lets every parked request go on.
     pub(crate) fn clear(&self) {
-        for entry in lock(&self.armed).drain(..) {
+        for entry in self.armed.lock().drain(..) {
             entry.gate.open.send_replace(true);
         }
     }

@@ -2,14 +2,13 @@
 //!
 //! Only service calls are logged: the payment page is the payer's browser, not the client under test.
 
-use std::sync::Mutex;
-
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::records::{Records, lock};
+use super::records::Records;
 
 /// Requests kept in the log; counters go on counting.
 const KEPT: usize = 10_000;
@@ -62,7 +61,7 @@ impl Default for Journal {
 impl Journal {
     /// Logs the request and returns its number.
     pub(crate) fn record(&self, request: LoggedRequest) -> u64 {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         let count = counts.entry(request.service.clone()).or_default();
         *count = count.saturating_add(1);
         let body = redacted(request.body);
@@ -70,11 +69,11 @@ impl Journal {
     }
 
     pub(crate) fn counts(&self) -> IndexMap<String, u64> {
-        lock(&self.counts).clone()
+        self.counts.lock().clone()
     }
 
     pub(crate) fn reset(&self) {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         counts.clear();
         self.requests.reset();
     }

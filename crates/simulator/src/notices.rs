@@ -3,18 +3,18 @@
 //! A platform makes a [`Notice`] with everything decided, signature included, and hands it to
 //! `Frame::notices`; the frame knows no protocol. Here are the records and the queue; `delivery.rs` posts them.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::faults::FaultKind;
 use super::platform::ControlError;
-use super::records::{Count, Recent, lock};
+use super::records::{Count, Recent};
 
 /// Notices kept for the control API.
 const KEPT: usize = 10_000;
@@ -188,7 +188,7 @@ impl State {
 impl Notices {
     /// Takes a notice; its delivery is the frame's business and nobody waits for it.
     pub(crate) fn send(&self, notice: Notice, at: Timestamp) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let url = state.url(&notice);
         let has_address = !url.is_empty();
         let (fault, attempts) = (None, Vec::new());
@@ -205,7 +205,7 @@ impl Notices {
 
     /// Sends a notice again: the true body, once, whatever the fault plan says.
     pub(crate) fn resend(&self, sequence: u64) -> Result<(), ControlError> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let job = Job { age: state.age, sequence, way: Way::Resend };
         let made = state.made(job).ok_or_else(|| ControlError::NotFound(format!("notice {sequence}")))?;
         let notice = made.notice.clone();
@@ -218,12 +218,12 @@ impl Notices {
 
     /// The queue, for the one task that delivers.
     pub(crate) fn take_jobs(&self) -> Option<mpsc::UnboundedReceiver<Job>> {
-        lock(&self.jobs).take()
+        self.jobs.lock().take()
     }
 
     /// The notice with the address it has now; `None` when it is gone, by a reset for instance.
     pub(crate) fn get(&self, job: Job) -> Option<Notice> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let notice = state.made(job)?.notice.clone();
         let url = state.url(&notice);
         state.made(job)?.url.clone_from(&url);
@@ -232,14 +232,14 @@ impl Notices {
 
     /// Notes the fault that hits a notice.
     pub(crate) fn hit(&self, job: Job, fault: &FaultKind) {
-        if let Some(made) = lock(&self.state).made(job) {
+        if let Some(made) = self.state.lock().made(job) {
             made.fault = Some(fault.clone());
         }
     }
 
     /// Keeps a notice until the next one of its order was sent; false when another one of the order waits already.
     pub(crate) fn hold(&self, job: Job) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let Some(made) = state.made(job) else { return false };
         let order = made.order();
         let is_first = !state.held.contains_key(&order);
@@ -251,7 +251,7 @@ impl Notices {
 
     /// Enters an attempt, and lets the notice go on that waited for it.
     pub(crate) fn attempted(&self, job: Job, attempt: Attempt) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let Some(made) = state.made(job) else { return };
         made.attempts.push(attempt);
         let order = made.order();
@@ -265,25 +265,25 @@ impl Notices {
     /// Where the notices of a brand go that name no address; an empty one takes the address away.
     pub(crate) fn set_address(&self, provider: &str, brand: &str, url: &str) {
         let shop = (provider.to_owned(), brand.to_owned());
-        lock(&self.state).addresses.insert(shop, url.to_owned());
+        self.state.lock().addresses.insert(shop, url.to_owned());
     }
 
     pub(crate) fn pauses(&self) -> Vec<Duration> {
-        lock(&self.state).pauses.clone()
+        self.state.lock().pauses.clone()
     }
 
     /// Replaces the pauses between attempts; none means one attempt.
     pub(crate) fn set_pauses(&self, pauses: &[Duration]) {
-        lock(&self.state).pauses = pauses.to_vec();
+        self.state.lock().pauses = pauses.to_vec();
     }
 
     pub(crate) fn list(&self) -> Vec<SentNotice> {
-        lock(&self.state).made.list().into_iter().map(Made::listed).collect()
+        self.state.lock().made.list().into_iter().map(Made::listed).collect()
     }
 
     /// Forgets all notices, those under way included; addresses and pauses stay.
     pub(crate) fn reset(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.made.clear();
         state.held.clear();
         state.age = state.age.wrapping_add(1);

@@ -1,14 +1,9 @@
 //! Lists of what happened, newest entries only, with a way to wait for the next one.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
-
-/// Locks even after a panic elsewhere: the data are test records, worth reading after a failure.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The newest entries, each numbered from 1 without gaps, so that a simulator may run for days under load.
 #[derive(Debug)]
@@ -91,7 +86,7 @@ impl<T: Clone> Records<T> {
 
     /// Adds the entry made from its number, and returns that number.
     pub(crate) fn push(&self, make: impl FnOnce(u64) -> T) -> u64 {
-        let mut recent = lock(&self.recent);
+        let mut recent = self.recent.lock();
         let number = recent.push(make);
         // Under the lock, so that a waiter finds the entry it waited for and numbers never go back.
         self.entered.set(number);
@@ -99,7 +94,7 @@ impl<T: Clone> Records<T> {
     }
 
     pub(crate) fn list(&self) -> Vec<T> {
-        lock(&self.recent).list()
+        self.recent.lock().list()
     }
 
     pub(crate) fn total(&self) -> u64 {
@@ -111,7 +106,7 @@ impl<T: Clone> Records<T> {
     }
 
     pub(crate) fn reset(&self) {
-        let mut recent = lock(&self.recent);
+        let mut recent = self.recent.lock();
         recent.clear();
         self.entered.set(0);
     }

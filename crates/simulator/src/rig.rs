@@ -1,12 +1,13 @@
 //! What the tests of the simulators share: a running one, and a client that keeps connections as a service does.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::lyra::demo_shop;
@@ -123,7 +124,7 @@ impl Inbox {
     }
 
     pub(crate) fn received(&self) -> Vec<(String, String)> {
-        self.kept.lock().unwrap().received.clone()
+        self.kept.lock().received.clone()
     }
 
     pub(crate) fn bodies(&self) -> Vec<String> {
@@ -136,7 +137,7 @@ async fn receive(
     headers: HeaderMap,
     body: String,
 ) -> (StatusCode, &'static str) {
-    let mut kept = kept.lock().unwrap();
+    let mut kept = kept.lock();
     kept.received.push((headers[CONTENT_TYPE].to_str().unwrap().to_owned(), body));
     let (status, text) = kept.answers.pop_front().unwrap_or((200, "ok"));
     (StatusCode::from_u16(status).unwrap(), text)

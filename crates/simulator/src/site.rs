@@ -2,10 +2,11 @@
 //!
 //! A platform is a `Site` of its own orders; what it does is written as methods of that type, in its folder.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ use super::exchange::Frame;
 use super::ledger::Effect;
 use super::notices::Notice;
 use super::platform::ControlError;
-use super::records::lock;
 
 /// An order as a platform keeps it.
 pub(crate) trait Kept: std::fmt::Debug {
@@ -116,7 +116,7 @@ pub(crate) struct Book<O: Kept> {
 
 impl<O: Kept> Book<O> {
     pub(crate) fn orders(&self) -> MutexGuard<'_, Orders<O>> {
-        lock(&self.orders)
+        self.orders.lock()
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock, Weak,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, Jwk, KeyAlgorithm, PublicKeyUse},
@@ -46,7 +47,7 @@ struct Key {
 /// The keys of one issuer.
 pub(super) struct IssuerKeys {
     url: String,
-    keys: RwLock<Arc<Vec<Key>>>,
+    keys: ArcSwap<Vec<Key>>,
     /// When the last fetch began. Held while fetching, so that there is one at a time.
     fetched: Arc<Mutex<Option<Instant>>>,
     /// Requests that wait for a fetch.
@@ -71,23 +72,20 @@ impl std::fmt::Debug for IssuerKeys {
 impl IssuerKeys {
     /// Begins to fetch, and goes on until the keys are dropped.
     pub(super) fn start(url: String) -> Arc<Self> {
-        let keys = Arc::new(Self::of(url, RwLock::default(), None));
+        let keys = Arc::new(Self::of(url, ArcSwap::default(), None));
         tokio::spawn(keep_fresh(Arc::downgrade(&keys)));
         keys
     }
 
-    fn of(url: String, keys: RwLock<Arc<Vec<Key>>>, fetched: Option<Instant>) -> Self {
+    fn of(url: String, keys: ArcSwap<Vec<Key>>, fetched: Option<Instant>) -> Self {
         Self { url, keys, fetched: Arc::new(Mutex::new(fetched)), waiting: AtomicUsize::default() }
     }
 
     /// Takes over what these know of the same issuer, until the first fetch. A reload must not make every key unknown.
     pub(super) fn begin_with(&self, before: &Self) {
         if self.url == before.url {
-            let known = Arc::clone(&before.keys.read().unwrap_or_else(PoisonError::into_inner));
-            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            if keys.is_empty() {
-                *keys = known;
-            }
+            let known = before.keys.load_full();
+            self.keys.rcu(|keys| Arc::clone(if keys.is_empty() { &known } else { keys }));
         }
     }
 
@@ -96,14 +94,14 @@ impl IssuerKeys {
     pub(super) fn fixed(set: &[u8]) -> Result<Arc<Self>, &'static str> {
         // Fetched in the far future, so never due.
         let fetched = Instant::now() + Duration::from_secs(1_000_000_000);
-        let keys = RwLock::new(Arc::new(keys_of(set)?));
+        let keys = ArcSwap::from_pointee(keys_of(set)?);
         Ok(Arc::new(Self::of(String::new(), keys, Some(fetched))))
     }
 
     /// How many there are.
     #[cfg(feature = "faults")]
     pub(super) fn count(&self) -> usize {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.keys.load().len()
     }
 
     /// The key with this id that is for this algorithm. Asks the issuer when it is not known; while one request waits for
@@ -134,7 +132,7 @@ impl IssuerKeys {
 
     /// Whether one more request may wait for a fetch.
     fn wait(&self) -> Option<Waits<'_>> {
-        let is_first = self.keys.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_first = self.keys.load().is_empty();
         let most = if is_first { WAITING_AT_FIRST } else { WAITING_MAX };
         let one_more = |waiting: usize| (waiting < most).then_some(waiting.saturating_add(1));
         self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
@@ -142,7 +140,7 @@ impl IssuerKeys {
     }
 
     fn known(&self, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
-        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let keys = self.keys.load();
         let is_for = |key: &&Key| {
             key.id == id
                 && key.key.family() == algorithm.family()
@@ -155,7 +153,7 @@ impl IssuerKeys {
     async fn fetch(&self) -> bool {
         match tokio::time::timeout(FETCH_TIME, read(&self.url)).await {
             Ok(Ok(keys)) => {
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+                self.keys.store(Arc::new(keys));
                 true
             }
             Ok(Err(problem)) => failed(problem),
@@ -257,7 +255,7 @@ mod tests {
 
     fn keys(url: &str, known: Option<&str>) -> Arc<IssuerKeys> {
         let known = known.map(|id| keys_of(&set(id)).unwrap()).unwrap_or_default();
-        Arc::new(IssuerKeys::of(url.to_owned(), RwLock::new(Arc::new(known)), None))
+        Arc::new(IssuerKeys::of(url.to_owned(), ArcSwap::from_pointee(known), None))
     }
 
     /// Polls once; whether it is over.

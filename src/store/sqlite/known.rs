@@ -4,7 +4,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, params};
 
 use super::connection;
@@ -43,12 +44,11 @@ impl Known {
     }
 
     fn insert(&self, digest: u64) {
-        self.filter.write().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        self.filter.write().insert(digest);
     }
 
     pub(super) fn may_hold(&self, id: &OrderId) -> bool {
-        !self.is_complete.load(Ordering::Acquire)
-            || self.filter.read().unwrap_or_else(PoisonError::into_inner).may_hold(digest(&id.to_string()))
+        !self.is_complete.load(Ordering::Acquire) || self.filter.read().may_hold(digest(&id.to_string()))
     }
 
     /// Takes in the next orders of the file after a place. Answers the place to go on from, `None` at the end.

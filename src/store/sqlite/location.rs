@@ -5,8 +5,9 @@ use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::store::StoreError;
 
@@ -117,7 +118,7 @@ type FileId = (u64, u64);
 static HELD: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
 
 fn held() -> MutexGuard<'static, BTreeSet<FileId>> {
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+    HELD.lock()
 }
 
 /// The exclusive lock (`flock`) on the file of a store; released when it is dropped, and by the system when the process

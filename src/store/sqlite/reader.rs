@@ -4,11 +4,12 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     sync::mpsc::{self, Receiver, SyncSender, TrySendError},
-    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{sync::oneshot, time::timeout_at};
 
@@ -106,7 +107,7 @@ impl Queue {
     }
 
     fn send(&self, read: Read) -> Result<(), StoreError> {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = self.sender.lock();
         match sender.as_ref().ok_or_else(stopped)?.try_send(read) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
@@ -117,8 +118,8 @@ impl Queue {
     }
 
     fn stop(&self) {
-        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.sender.lock().take());
+        let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             let _ = thread.join();
         }
@@ -149,7 +150,7 @@ fn serve(mut connection: Connection, queue: &Mutex<Receiver<Read>>) {
     connection::watched(&connection);
     loop {
         // The lock is held while waiting and released before the work: the readers take turns waiting.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = queue.lock().recv();
         match next {
             Ok(read) => read(&mut connection),
             Err(_) => return,

@@ -4,9 +4,10 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
     path::Path,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::LazyLock,
 };
 
+use parking_lot::Mutex;
 use rusqlite::{
     Connection, StatementStatus,
     trace::{StmtRef, TraceEvent, TraceEventCodes},
@@ -40,20 +41,20 @@ thread_local! {
 
 /// Begins to watch the store in this file. To be called before it is opened.
 pub fn begin(path: &Path) {
-    let mut all = COSTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = COSTS.lock();
     all.entry(path.display().to_string()).or_default();
 }
 
 /// What ran since [`begin`], or since this was asked last.
 pub fn take(path: &Path) -> Costs {
-    let mut all = COSTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = COSTS.lock();
     all.get_mut(&path.display().to_string()).map(std::mem::take).unwrap_or_default()
 }
 
 /// Says that this thread uses this connection from now on.
 pub(super) fn here(connection: &Connection) {
     let path = connection.path().unwrap_or_default();
-    if COSTS.lock().unwrap_or_else(PoisonError::into_inner).contains_key(path) {
+    if COSTS.lock().contains_key(path) {
         HERE.with_borrow_mut(|here| *here = Some((path.to_owned(), HashMap::new())));
         connection.trace_v2(TraceEventCodes::SQLITE_TRACE_PROFILE, Some(ended));
     }
@@ -77,7 +78,7 @@ fn count(path: &str, before: &mut Before, statement: &StmtRef<'_>) {
     let last = before.insert(sql.clone(), now).filter(|last| last <= &now).unwrap_or_default();
     let [steps, scanned, sorts] =
         std::array::from_fn(|index| now.get(index).unwrap_or(&0) - last.get(index).unwrap_or(&0));
-    let mut all = COSTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = COSTS.lock();
     let Some(costs) = all.get_mut(path) else { return };
     let cost = costs.entry(sql).or_default();
     cost.runs = cost.runs.saturating_add(1);

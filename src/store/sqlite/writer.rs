@@ -4,13 +4,14 @@
 use std::{
     sync::mpsc::{self, Receiver, SyncSender, TrySendError},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{
     sync::{oneshot, watch},
@@ -182,14 +183,14 @@ impl Writer {
     /// reader holds it up: nobody waits for readers here.
     pub(super) async fn empty_log(&self) -> Result<bool, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.empties.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
+        self.empties.lock().push(reply);
         // The writer looks for such wishes after each group, and an empty group wakes it.
         self.run(|_| Ok(Step::Keep(()))).await?;
         answer.await.map_err(|_| stopped())
     }
 
     fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = self.queue.lock();
         match queue.as_ref().ok_or_else(stopped)?.try_send(job) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
@@ -201,8 +202,8 @@ impl Writer {
 
     /// Lets what is queued finish, then ends the thread. Blocks.
     pub(super) fn stop(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.queue.lock().take());
+        let thread = self.thread.lock().take();
         // A writer that panicked has already told its callers by hanging up.
         let _ = thread.map(JoinHandle::join);
     }
@@ -223,7 +224,7 @@ fn serve(
         let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP_LIMIT).collect();
         process(&connection, group);
         announce(&connection, newest);
-        let wishes = std::mem::take(&mut *empties.lock().unwrap_or_else(PoisonError::into_inner));
+        let wishes = std::mem::take(&mut *empties.lock());
         if !wishes.is_empty() {
             let is_empty = empty_log(&connection);
             for wish in wishes {

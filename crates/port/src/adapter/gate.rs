@@ -3,11 +3,9 @@
 //! Both refuse at once and send nothing, so that a provider that is dead or slow costs its own callers little and the
 //! other accounts nothing.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::Instant,
@@ -137,8 +135,8 @@ impl Gate {
         opened_at.elapsed() >= self.settings.breaker_open
     }
 
-    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self) -> parking_lot::MutexGuard<'_, Breaker> {
+        self.breaker.lock()
     }
 
     fn judge(&self, is_probe: bool, end: CallEnd) {

@@ -1,14 +1,10 @@
 //! The one way out to providers: deadlines, pools, size caps, redaction, and the rule that a change is sent once.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use parking_lot::{Mutex, RwLock};
 use rand::Rng;
 use tokio::time::Instant;
 
@@ -126,7 +122,7 @@ impl Transport {
 
     /// What the calls made so far say about the link.
     pub fn link(&self) -> LinkHealth {
-        *self.link.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.link.lock()
     }
 
     /// Sends a request and reads the whole answer.
@@ -225,11 +221,11 @@ impl Transport {
 
     /// An address in parsed form. One that is none leads nowhere.
     fn address(&self, text: &str) -> std::result::Result<reqwest::Url, CallFailure> {
-        if let Some(url) = self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+        if let Some(url) = self.addresses.read().get(text) {
             return Ok(url.clone());
         }
         let url = reqwest::Url::parse(text).map_err(|_| CallFailure::NotConnected)?;
-        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.addresses.write();
         if addresses.len() < ADDRESSES_MAX {
             addresses.insert(text.to_owned(), url.clone());
         }
@@ -248,7 +244,7 @@ impl Transport {
             result: result.as_ref().map(|answer| answer.status),
             error_type: result.as_ref().map_or_else(|error| error_type(error.kind), status_type),
         });
-        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut link = self.link.lock();
         match result {
             Ok(_) => {
                 link.last_answer_at = Some(Timestamp::now());
@@ -262,12 +258,12 @@ impl Transport {
     }
 
     fn earn_retry(&self) {
-        let mut tokens = self.retry_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.retry_tokens.lock();
         *tokens = tokens.saturating_add(RETRY_TOKENS_PER_READ).min(RETRY_TOKENS_MAX);
     }
 
     fn spend_retry(&self) -> bool {
-        let mut tokens = self.retry_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.retry_tokens.lock();
         match tokens.checked_sub(RETRY_COST) {
             Some(rest) => {
                 *tokens = rest;
