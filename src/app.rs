@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    adapter::{AdapterContext, GateSettings, Observer, Registry},
+    adapters,
     clock::TimeOfDay,
     config::{ConfigErrors, Settings, StoreUrl},
     domain::Timestamp,
@@ -18,7 +18,6 @@ use crate::{
         server::{self, ServeOptions},
         tls::Tls,
     },
-    observer::Calls,
     open_files,
     orders::Orders,
     outbox::{Clients, Outbox, OutboxOptions},
@@ -83,28 +82,6 @@ pub fn store_url(settings: &Settings) -> Result<String, StartError> {
     }
 }
 
-/// The accounts of a configuration.
-///
-/// # Errors
-/// Everything that is wrong with them, in words.
-pub fn registry(settings: &Settings) -> Result<Registry, ConfigErrors> {
-    let observer: Arc<dyn Observer> = Arc::new(Calls);
-    let context = AdapterContext {
-        connect_timeout: settings.resilience.connect_timeout,
-        provider_timeout: settings.resilience.provider_timeout,
-        public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
-        observer: Arc::clone(&observer),
-        outbound: None,
-    };
-    let gate = GateSettings {
-        max_in_flight: settings.resilience.max_in_flight,
-        breaker_failures: settings.resilience.breaker_failures,
-        breaker_open: settings.resilience.breaker_open,
-    };
-    let registry = Registry::build(&settings.accounts, &guichet_providers::all(), &context)?;
-    Ok(registry.guarded(gate, &observer))
-}
-
 /// What `server.public_url` is when nobody chose one.
 pub const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
@@ -125,7 +102,7 @@ impl App {
             let scheme = if tls.is_some() { "https" } else { "http" };
             settings.server.public_url = format!("{scheme}://{bound}");
         }
-        let registry = registry(&settings)?;
+        let registry = adapters::registry(&settings)?;
         let url = store_url(&settings)?;
         let ops = bind(settings.server.ops_listen, "server.ops_listen")?;
         let opened = Arc::new(SqliteStore::open(&url)?);

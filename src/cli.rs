@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     adapter::RawNotification,
+    adapters,
     app::{self, App},
     config::{self, Environment, Settings, api_key},
     domain::{AccountName, OrderId},
@@ -217,7 +218,7 @@ async fn check(settings: Settings) -> Outcome {
     if let Some(tls) = &settings.server.tls {
         http::tls::Tls::new(tls)?;
     }
-    let registry = app::registry(&settings)?;
+    let registry = adapters::registry(&settings)?;
     println!("the configuration is valid");
     for file in settings.exposed_files() {
         println!("warning: {}: {EXPOSED}", file.display());
@@ -284,7 +285,7 @@ fn erase(settings: &Settings, order: &str) -> Outcome {
 /// Verifies the body on standard input with the account's secrets; nothing is sent or kept.
 fn verify_notification(settings: &Settings, account: &str) -> Outcome {
     use std::io::Read as _;
-    let registry = app::registry(settings)?;
+    let registry = adapters::registry(settings)?;
     let name: AccountName = account.parse()?;
     let Some(account) = registry.account(&name) else {
         let known = registry.accounts().map(|account| account.name.to_string()).collect::<Vec<_>>();

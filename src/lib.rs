@@ -3,6 +3,7 @@
 //! The vocabulary and the port to the providers are in `guichet_port`, their dialects in `guichet_providers`. Here `store`
 //! keeps intents and outcomes, `orders` joins them with the port, `http` is the API, `app` wires it all.
 
+pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod clock;

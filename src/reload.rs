@@ -8,7 +8,7 @@ use credentials::Credentials;
 use parking_lot::Mutex;
 
 use crate::{
-    app,
+    adapters,
     config::{ConfigErrors, KeyError, Settings},
     http::{Api, Identities, tls::Tls},
     orders::Orders,
@@ -63,7 +63,7 @@ impl Reload {
         settings.server.tls = files;
         settings.validate_for_serve()?;
         let credentials = Credentials::of(&settings)?;
-        let registry = app::registry(&settings)?;
+        let registry = adapters::registry(&settings)?;
         if let (Some(running), Some(tls)) = (&self.tls, tls) {
             running.replace(tls);
         }

@@ -6,6 +6,7 @@
 mod backlog;
 mod commands;
 mod connection;
+mod endpoint_rows;
 mod events;
 mod feed;
 mod following;
@@ -16,6 +17,7 @@ mod lists;
 mod location;
 mod migrations;
 mod news;
+mod order_rows;
 mod orders;
 mod owners;
 mod reader;
@@ -120,7 +122,7 @@ impl SqliteStore {
     /// As [`SqliteStore::request_erasure`].
     pub fn list_webhooks(url: &str) -> Result<(Vec<Endpoint>, Owners), StoreError> {
         let connection = Self::beside(url)?;
-        Ok((webhooks::all(&connection, None)?, owners::read(&connection)?))
+        Ok((endpoint_rows::all(&connection, None)?, owners::read(&connection)?))
     }
 
     /// Disables a webhook endpoint of the store at `url`, whether it is in use or not, and writes that into the audit trail.
@@ -217,7 +219,7 @@ impl Store for SqliteStore {
                 return Ok(ChangeView { key, key_is_spent, ..ChangeView::default() });
             };
             let blocking = rows::blocking(connection, order)?;
-            let change_count = orders::change_count(connection, order)?;
+            let change_count = order_rows::change_count(connection, order)?;
             Ok(ChangeView { key, key_is_spent, blocking, change_count })
         };
         self.inner.readers.run(read).await
@@ -265,7 +267,7 @@ impl Store for SqliteStore {
 
     async fn order_copy(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
         let id = id.clone();
-        self.inner.readers.run(move |connection| orders::copy(connection, &id)).await
+        self.inner.readers.run(move |connection| order_rows::copy(connection, &id)).await
     }
 
     async fn save_copies(&self, readings: Vec<Reading>, cause: Cause) -> Result<Vec<OrderId>, StoreError> {
@@ -280,7 +282,7 @@ impl Store for SqliteStore {
             return Ok(0);
         }
         let id = id.clone();
-        self.inner.readers.run(move |connection| orders::change_count(connection, &id)).await
+        self.inner.readers.run(move |connection| order_rows::change_count(connection, &id)).await
     }
 
     fn run(&self) -> i64 {

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::{
-    events, inbox, news, orders, rows,
+    events, following, inbox, news, order_rows, orders, rows,
     writer::Step::{self, Keep, Undo},
 };
 use crate::{
@@ -53,10 +53,10 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
             at: new.now,
         };
         let kept = orders::keep(connection, &reading, None, &Cause::default())?;
-        if kept == orders::Kept::Outdated && orders::copy(connection, &before.id)?.is_none() {
+        if kept == orders::Kept::Outdated && order_rows::copy(connection, &before.id)?.is_none() {
             return Ok(Undo(Begun::Outdated));
         }
-        orders::mark_known(connection, &before.id, new.now)?;
+        following::mark_known(connection, &before.id, new.now)?;
     }
     if let Some(order) = &operation.order_id
         && let Some(open) = rows::standing_beside(connection, order)?
@@ -78,7 +78,7 @@ pub(super) fn begin(connection: &Connection, new: &NewOperation) -> Result<Step<
         return Ok(Undo(Begun::Blocked(open)));
     }
     if let Some(order) = &operation.order_id
-        && !orders::count_begin(connection, order, new.change_count)?
+        && !order_rows::count_begin(connection, order, new.change_count)?
     {
         return Ok(Undo(Begun::Outdated));
     }
@@ -179,12 +179,12 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
     if let Some(reading) = &made {
         let order = &reading.order;
         // Before the operation, whose row names it.
-        let change_count = Some(orders::change_count(connection, &order.id)?);
+        let change_count = Some(order_rows::change_count(connection, &order.id)?);
         orders::keep(connection, &Reading { change_count, ..reading.clone() }, Some(next.id), &cause)?;
-        orders::mark_known(connection, &order.id, reading.at)?;
+        following::mark_known(connection, &order.id, reading.at)?;
         next.order_id = Some(order.id.clone());
         // A notification may have told more of it than the answer.
-        let newest = orders::copy(connection, &order.id)?.unwrap_or_else(|| order.clone());
+        let newest = order_rows::copy(connection, &order.id)?.unwrap_or_else(|| order.clone());
         events::append(connection, &NewEvent::created(&newest, next.id, cause.clone()))?;
         found_as = Some(newest);
     }
@@ -205,7 +205,7 @@ pub(super) fn settle(connection: &Connection, settlement: Settlement) -> Result<
         Some(_) | None => orders::Kept::Ignored,
     };
     if let Some(order) = &next.order_id {
-        orders::asked_until(connection, order, settlement.asked)?;
+        order_rows::asked_until(connection, order, settlement.asked)?;
         if made.is_none() && matches!(kept, orders::Kept::Ignored | orders::Kept::Outdated) {
             // No copy shows the order after this change yet.
             orders::due_now(connection, order, settlement.now)?;
@@ -313,7 +313,7 @@ fn updated(
     cause: Cause,
 ) -> Result<NewEvent, StoreError> {
     // The newest copy: when `read_after` came too late to be kept, the kept one is newer still.
-    let Some(copy) = orders::copy(connection, order)? else {
+    let Some(copy) = order_rows::copy(connection, order)? else {
         return Err(StoreError::Corrupt(format!("no copy of {order}")));
     };
     let mut event = NewEvent::updated(&copy, operation.id, cause);
@@ -341,7 +341,7 @@ fn change_status(
     }
     rows::update_operation(connection, &next, from, settlement.releases_reference)?;
     if let Some(order) = &next.order_id {
-        orders::count_change(connection, order)?;
+        order_rows::count_change(connection, order)?;
     }
     let cause = settlement.cause.clone().unwrap_or_else(|| next.cause());
     events::append(connection, &NewEvent { cause: cause.clone(), ..NewEvent::operation(&next) })?;
@@ -452,9 +452,9 @@ pub(super) fn check_writable(connection: &Connection) -> Result<Step<()>, StoreE
 /// See [`crate::store::Store::memory`].
 pub(super) fn memory(connection: &Connection, id: &OrderId) -> Result<OrderMemory, StoreError> {
     let mut memory = OrderMemory {
-        copy: orders::copy(connection, id)?,
+        copy: order_rows::copy(connection, id)?,
         notified: inbox::notified(connection, id)?,
-        change_count: orders::change_count(connection, id)?,
+        change_count: order_rows::change_count(connection, id)?,
         ..OrderMemory::default()
     };
     if memory.copy.is_none() {

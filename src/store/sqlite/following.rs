@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    orders,
+    order_rows,
     rows::word,
     writer::Step::{self, Keep},
 };
@@ -20,6 +20,19 @@ use crate::{
 /// Ranks of orders in the queue of their account.
 const PAYABLE: i64 = 0;
 const OTHERS: i64 = 1;
+
+/// Marks an order as known here: it was made by an operation, or a notification told of it. From then on it is followed.
+pub(super) fn mark_known(connection: &Connection, id: &OrderId, now: Timestamp) -> Result<(), StoreError> {
+    let marked = connection
+        .prepare_cached("UPDATE orders SET known_here = TRUE WHERE id = ?1 AND known_here = FALSE")?
+        .execute([id.to_string()])?;
+    if marked == 1
+        && let Some(copy) = order_rows::copy(connection, id)?
+    {
+        ensure(connection, &copy, now)?;
+    }
+    Ok(())
+}
 
 /// Notes that an order waits for something else from now on: its schedule begins anew.
 pub(super) fn begin(connection: &Connection, copy: &Order, now: Timestamp) -> Result<(), StoreError> {
@@ -61,7 +74,7 @@ pub(super) fn plan_read(
     now: Timestamp,
     is_read: bool,
 ) -> Result<Step<()>, StoreError> {
-    let Some(copy) = orders::copy(connection, id)? else { return Ok(Keep(())) };
+    let Some(copy) = order_rows::copy(connection, id)? else { return Ok(Keep(())) };
     let row = connection
         .prepare_cached(
             "UPDATE orders SET reads = reads + ?2, failed_reads = CASE WHEN ?2 = 1 THEN 0 ELSE failed_reads + 1 END \

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    events, orders,
+    events, following,
     rows::{decode, encode, word},
     writer::Step::{self, Keep},
 };
@@ -84,7 +84,7 @@ pub(super) fn finish(
     if let (Some((facts, received_at, cause)), Some(order)) = (found, order) {
         let facts: NotificationFacts = decode("a notification", &facts)?;
         let at = Timestamp::from_millis(received_at);
-        orders::mark_known(connection, order, now)?;
+        following::mark_known(connection, order, now)?;
         let status = facts.provider_status.as_deref();
         let event = NewEvent::notified(order.clone(), facts.status, status, at, cause?);
         events::append(connection, &event)?;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{events, inbox, orders, rows};
+use super::{events, inbox, order_rows, rows};
 use crate::{
     domain::{
         Cause, Contradiction, Fate, NewEvent, Operation, OperationKind, OperationNews, OperationStatus,
@@ -71,7 +71,7 @@ pub(super) fn contradict(
 ) -> Result<Operation, StoreError> {
     let from = operation.status;
     let told_of = match order {
-        Some(order) => orders::copy(connection, order)?.map(|copy| copy.id),
+        Some(order) => order_rows::copy(connection, order)?.map(|copy| copy.id),
         None => None,
     };
     let order_id = operation.order_id.clone().or(told_of);
@@ -86,7 +86,7 @@ pub(super) fn contradict(
     rows::stand_beside(connection, next.id)?;
     rows::update_operation(connection, &next, from, false)?;
     if let Some(order) = &next.order_id {
-        orders::count_change(connection, order)?;
+        order_rows::count_change(connection, order)?;
     }
     events::append(connection, &NewEvent { cause: cause.clone(), ..NewEvent::operation(&next) })?;
     record(connection, &next, "operation.contradicted", cause, &json!({ "from": from.as_str() }))?;
@@ -108,7 +108,7 @@ pub(super) fn reverse(
     let next = Operation { reversed: Some(reversal), ..operation };
     rows::update_operation(connection, &next, next.status, false)?;
     if let Some(order) = &next.order_id {
-        orders::count_change(connection, order)?;
+        order_rows::count_change(connection, order)?;
     }
     events::append(connection, &NewEvent::reversed(&next, at, cause.clone()))?;
     if next.kind == OperationKind::Refund {

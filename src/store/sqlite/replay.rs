@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
+    endpoint_rows::{count_pending, is_pending, one},
     feed,
-    webhooks::{count_pending, is_pending, one},
     writer::Step::{self, Keep, Undo},
 };
 use crate::{

@@ -1,16 +1,14 @@
 //! Webhook endpoints and what became of each delivery, as rows.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use secrecy::{ExposeSecret, SecretString};
+use rusqlite::{Connection, OptionalExtension, params};
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
 use super::{
-    SqliteStore, feed, owners,
+    SqliteStore, endpoint_rows, feed, owners,
     replay::{self, Positioned},
-    rows::{decode, encode, word},
+    rows::encode,
     writer::Step::{self, Keep, Undo},
 };
 use crate::{
@@ -53,12 +51,12 @@ impl OutboxStore for SqliteStore {
     }
 
     async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        self.inner.readers.run(move |connection| one(connection, id)).await
+        self.inner.readers.run(move |connection| endpoint_rows::one(connection, id)).await
     }
 
     async fn endpoints(&self, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
         let client = client.map(str::to_owned);
-        self.inner.readers.list(move |connection| all(connection, client.as_deref())).await
+        self.inner.readers.list(move |connection| endpoint_rows::all(connection, client.as_deref())).await
     }
 
     async fn change_endpoint(
@@ -167,76 +165,6 @@ impl OutboxStore for SqliteStore {
     }
 }
 
-const ENDPOINT: &str = "SELECT id, client, accounts, url, description, event_types, enabled, disabled_reason, \
-                        secret, previous_secret, previous_secret_until, position, slow_until, slow_count, \
-                        created_at, updated_at FROM webhook_endpoints";
-
-fn endpoint(row: &Row<'_>) -> Result<Endpoint, StoreError> {
-    let id: String = row.get(0)?;
-    let accounts: String = row.get(2)?;
-    let accounts: Option<BTreeSet<String>> = decode("the accounts of an endpoint", &accounts)?;
-    let event_types: String = row.get(5)?;
-    let previous: Option<String> = row.get(9)?;
-    let until: Option<i64> = row.get(10)?;
-    let slow_until: Option<i64> = row.get(12)?;
-    Ok(Endpoint {
-        id: word("endpoint id", &id, id.parse().ok())?,
-        client: row.get(1)?,
-        accounts: accounts.map_or(AllowedAccounts::All, AllowedAccounts::Named),
-        url: row.get(3)?,
-        description: row.get(4)?,
-        event_types: decode("the event types of an endpoint", &event_types)?,
-        enabled: row.get(6)?,
-        disabled_reason: row.get(7)?,
-        secret: SecretString::from(row.get::<_, String>(8)?),
-        previous_secret: previous
-            .zip(until)
-            .map(|(secret, until)| (SecretString::from(secret), Timestamp::from_millis(until))),
-        position: row.get(11)?,
-        slow_until: slow_until.map(Timestamp::from_millis),
-        slow_count: row.get(13)?,
-        created_at: Timestamp::from_millis(row.get(14)?),
-        updated_at: Timestamp::from_millis(row.get(15)?),
-    })
-}
-
-fn endpoints(
-    connection: &Connection,
-    tail: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Vec<Endpoint>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("{ENDPOINT} {tail}"))?;
-    let mut rows = statement.query(parameters)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(endpoint(row)?);
-    }
-    Ok(found)
-}
-
-/// The endpoint with this id, unless it was removed.
-pub(super) fn one(connection: &Connection, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-    Ok(endpoints(connection, "WHERE id = ?1 AND removed_at IS NULL", params![id.to_string()])?
-        .into_iter()
-        .next())
-}
-
-pub(super) fn all(connection: &Connection, client: Option<&str>) -> Result<Vec<Endpoint>, StoreError> {
-    match client {
-        Some(client) => endpoints(
-            connection,
-            "WHERE client = ?1 AND removed_at IS NULL ORDER BY created_at, id",
-            params![client],
-        ),
-        None => {
-            let mut all =
-                endpoints(connection, "WHERE removed_at IS NULL ORDER BY client, created_at, id", [])?;
-            all.sort_by_key(|endpoint| (endpoint.created_at, endpoint.id.to_string()));
-            Ok(all)
-        }
-    }
-}
-
 fn create(connection: &Connection, new: &Endpoint, limit: u32) -> Result<Step<bool>, StoreError> {
     let there: u32 = connection
         .prepare_cached("SELECT COUNT(*) FROM webhook_endpoints WHERE client = ?1 AND removed_at IS NULL")?
@@ -277,7 +205,7 @@ fn update(
     id: EndpointId,
     change: EndpointChange,
 ) -> Result<Step<Option<Endpoint>>, StoreError> {
-    let Some(mut next) = one(connection, id)? else { return Ok(Undo(None)) };
+    let Some(mut next) = endpoint_rows::one(connection, id)? else { return Ok(Undo(None)) };
     if let Some(url) = change.url {
         next.url = url;
     }
@@ -356,26 +284,6 @@ fn remove(connection: &Connection, id: EndpointId, at: Timestamp) -> Result<Step
     Ok(Keep(client.is_some()))
 }
 
-/// Adds to the number of pending deliveries of an endpoint.
-pub(super) fn count_pending(connection: &Connection, id: &str, change: i64) -> Result<(), StoreError> {
-    if change != 0 {
-        connection
-            .prepare_cached("UPDATE webhook_endpoints SET pending = pending + ?2 WHERE id = ?1")?
-            .execute(params![id, change])?;
-    }
-    Ok(())
-}
-
-/// Whether a delivery is pending; `None` when there is none of this event.
-pub(super) fn is_pending(connection: &Connection, id: &str, event: &str) -> Result<Option<bool>, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT status = 'pending' FROM webhook_deliveries WHERE endpoint_id = ?1 AND event_id = ?2",
-        )?
-        .query_row([id, event], |row| row.get(0))
-        .optional()?)
-}
-
 fn plan(
     connection: &Connection,
     id: EndpointId,
@@ -400,7 +308,7 @@ fn plan(
         planned =
             planned.saturating_add(insert.execute(params![id, event, placed.position, at.as_millis()])?);
     }
-    count_pending(connection, &id, i64::try_from(planned).unwrap_or(i64::MAX))?;
+    endpoint_rows::count_pending(connection, &id, i64::try_from(planned).unwrap_or(i64::MAX))?;
     Ok(Keep(()))
 }
 
@@ -442,7 +350,9 @@ fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Ste
         AfterAttempt::Retry(at) => (DeliveryStatus::Pending, Some(at.as_millis())),
         AfterAttempt::Dead => (DeliveryStatus::Dead, None),
     };
-    let Some(was_pending) = is_pending(connection, &endpoint, &event)? else { return Ok(Undo(())) };
+    let Some(was_pending) = endpoint_rows::is_pending(connection, &endpoint, &event)? else {
+        return Ok(Undo(()));
+    };
     connection
         .prepare_cached(
             "UPDATE webhook_deliveries SET status = ?3, attempts = attempts + 1, next_attempt_at = ?4, \
@@ -450,7 +360,11 @@ fn record_attempt(connection: &Connection, record: &AttemptRecord) -> Result<Ste
         )?
         .execute(params![endpoint, event, status.as_str(), next_attempt_at, ended_at])?;
     let is_pending = status == DeliveryStatus::Pending;
-    count_pending(connection, &endpoint, i64::from(is_pending).saturating_sub(i64::from(was_pending)))?;
+    endpoint_rows::count_pending(
+        connection,
+        &endpoint,
+        i64::from(is_pending).saturating_sub(i64::from(was_pending)),
+    )?;
     connection
         .prepare_cached(
             "INSERT INTO webhook_attempts (endpoint_id, event_id, attempted_at, result, http_status, duration_ms) \
