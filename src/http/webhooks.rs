@@ -21,7 +21,8 @@ use super::{
     requests::{self, ENDPOINT_PATCH, NEW_ENDPOINT, REPLAY, ROTATION},
     table::given,
     webhooks_dto::{
-        DeliveryDto, DeliveryListDto, EndpointDto, EndpointListDto, ReplayedDto, SecretEndpointDto, TestedDto,
+        DeliveryListDto, EndpointDto, EndpointListDto, ReplayedDto, SecretEndpointDto, TestedDto,
+        WebhookDeliveryDto,
     },
 };
 use crate::{
@@ -196,7 +197,7 @@ pub(super) async fn list_deliveries(
     let found = api.outbox.deliveries(&caller, id, status, before, limit.saturating_add(1)).await?;
     let places = found.into_iter().map(|delivery| ((delivery.event.position, String::new()), delivery));
     let (deliveries, next_cursor) = api.cursors.page(places.collect(), limit, &scope);
-    Ok(Json(DeliveryListDto { items: deliveries.iter().map(DeliveryDto::new).collect(), next_cursor }))
+    Ok(Json(DeliveryListDto { items: deliveries.iter().map(WebhookDeliveryDto::new).collect(), next_cursor }))
 }
 
 /// Deliver events again.

@@ -96,7 +96,7 @@ pub(super) struct EndpointListDto {
 /// One event at one webhook endpoint.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookDelivery)]
-pub(super) struct DeliveryDto {
+pub(super) struct WebhookDeliveryDto {
     /// The event, which is also the `webhook-id`.
     #[schema(example = "evt_0191f2c4-7a40-7c31-9a53-2f6f1f7a1b2c")]
     event_id: String,
@@ -145,7 +145,7 @@ impl AttemptDto {
     }
 }
 
-impl DeliveryDto {
+impl WebhookDeliveryDto {
     pub(super) fn new(delivery: &Delivery) -> Self {
         let event = &delivery.event.event;
         Self {
@@ -165,7 +165,7 @@ impl DeliveryDto {
 #[schema(as = WebhookDeliveryList)]
 pub(super) struct DeliveryListDto {
     /// Newest event first.
-    pub(super) items: Vec<DeliveryDto>,
+    pub(super) items: Vec<WebhookDeliveryDto>,
     /// Give it as `cursor` for the next page; `null` at the end.
     pub(super) next_cursor: Option<String>,
 }
