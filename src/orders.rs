@@ -3,7 +3,7 @@
 //! A change goes: look at key and guard, read the order, decide, commit the intent, call the provider, commit
 //! the outcome. From the first step on it runs detached from the caller, who may hang up.
 //!
-//! Four types do the work, over one [`Core`](core::Core): [`Reads`], [`Changes`], [`Inbox`] and [`Reconciler`].
+//! Four types do the work, over one core that nobody else sees: [`Reads`], [`Changes`], [`Inbox`] and [`Reconciler`].
 
 mod agreement;
 mod asking;
