@@ -37,8 +37,11 @@ def main(made: str, metadata: str, result: str) -> None:
     features = {node["id"]: node["features"] for node in graph["resolve"]["nodes"]}
     program = bom["metadata"]["component"]
     path = program["bom-ref"]
-    name = f"pkg:cargo/{program['name']}@{program['version']}"
-    program["purl"] = name
+    # The program and the crates it is made of here, by their place on this machine and by their name.
+    ours = {}
+    for part in [program, *bom["components"]]:
+        if part["bom-ref"].startswith("path+file:"):
+            part["purl"] = ours[part["bom-ref"]] = f"pkg:cargo/{part['name']}@{part['version']}"
     refs = {entry["ref"]: entry for entry in bom["dependencies"]}
     for bundled, crate, file, pattern, licence, cpe in BUNDLED:
         owners = [package for package in packages if package["name"] == crate]
@@ -62,7 +65,9 @@ def main(made: str, metadata: str, result: str) -> None:
         bom["dependencies"].append({"ref": component["bom-ref"]})
         owner = next((ref for ref in refs if f"#{crate}@" in ref), path)
         refs[owner].setdefault("dependsOn", []).append(component["bom-ref"])
-    text = json.dumps(bom, indent=2).replace(path, name) + "\n"
+    text = json.dumps(bom, indent=2) + "\n"
+    for place, name in ours.items():
+        text = text.replace(json.dumps(place), json.dumps(name))
     if "file:/" in text:
         sys.exit("sbom: a path of this machine is left in it")
     check(text)
